@@ -1,0 +1,48 @@
+"""How many sessions a user already had in the trailing day: sessions of one user are not independent evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+
+DAY_US = 86_400_000_000
+
+
+class RecentSessions:
+    """Counts the sessions of each user within the trailing day.
+
+    The state is a mapping user -> times, which is a value: it can be stored and restored. Users that have been away for
+    a day are forgotten.
+    """
+
+    def __init__(self, times: dict[str, list[int]] | None = None) -> None:
+        self.times: dict[str, list[int]] = times or {}
+        self._swept_us = 0
+
+    def ranks(self, users: Sequence[str | None], closed_us: IntArray) -> IntArray:
+        """The rank K >= 1 of each session among its user's sessions of the trailing day; unknown users always get 1.
+
+        Sessions must come in order of time.
+        """
+        out = np.ones(len(users), np.int64)
+        for i, (user, at) in enumerate(zip(users, closed_us.tolist(), strict=True)):
+            if user is None:
+                continue
+            recent = self.times.setdefault(user, [])
+            while recent and recent[0] <= at - DAY_US:
+                recent.pop(0)
+            recent.append(at)
+            out[i] = len(recent)
+        if len(closed_us):
+            self._sweep(int(closed_us[-1]))
+        return out
+
+    def _sweep(self, now_us: int) -> None:
+        if now_us - self._swept_us < DAY_US:
+            return
+        self._swept_us = now_us
+        self.times = {user: recent for user, recent in self.times.items() if recent[-1] > now_us - DAY_US}

@@ -1,0 +1,5 @@
+"""Counts into verdicts: every stream (event x slice) is tested at every tick, inside one alarm budget."""
+
+from unquiet.detectors.watch import Alarm, Watch
+
+__all__ = ["Alarm", "Watch"]

@@ -1,0 +1,100 @@
+"""Cutting a flow of turns into sessions that are over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unquiet.model.turns import empty_turns
+
+IDLE = timedelta(minutes=30)
+LONGEST = timedelta(hours=24)
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedSessions:
+    """Turns of sessions that are over, session after session.
+
+    Session i owns the rows `starts[i]:starts[i + 1]` of `turns`; `closed_us` is the moment (microseconds since
+    1970) from which it counts. Sessions are in order of `closed_us`, ties by session id and start.
+    """
+
+    turns: pa.Table
+    starts: IntArray
+    closed_us: IntArray
+
+    def __len__(self) -> int:
+        return len(self.closed_us)
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since 1970 of an aware time."""
+    return round(at.timestamp() * 1_000_000)
+
+
+@dataclass(slots=True)
+class Assembler:
+    """Collects turns and gives back the sessions that have ended.
+
+    A session ends when `idle` has passed since its last turn, or after `longest` since its first; turns that come
+    later under the same id open a new visit. What is given back depends only on the turns and on the watermark,
+    not on how the turns were cut into batches.
+    """
+
+    idle: timedelta = IDLE
+    longest: timedelta = LONGEST
+    open_turns: pa.Table = field(default_factory=empty_turns)
+
+    @property
+    def open_count(self) -> int:
+        """Sessions with turns that are not over yet."""
+        return len(pc.unique(self.open_turns.column("session_id")))
+
+    def push(self, turns: pa.Table, watermark: datetime) -> ClosedSessions:
+        """Take new turns; give back the sessions that are over at `watermark` (all turns up to it are known)."""
+        known = pa.concat_tables([self.open_turns, turns]) if turns.num_rows else self.open_turns
+        if not known.num_rows:
+            return ClosedSessions(known, np.zeros(1, np.int64), np.zeros(0, np.int64))
+        known = known.sort_by(
+            [("session_id", "ascending"), ("time", "ascending"), ("turn_index", "ascending"), ("turn_id", "ascending")]
+        )
+        first_rows, last_rows, at = self._visits(known)
+        closed_us = at[last_rows] + _us(self.idle)
+        over = closed_us <= micros(watermark)
+        order = np.lexsort((at[first_rows[over]], closed_us[over]))
+        firsts, lasts = first_rows[over][order], last_rows[over][order]
+        rows, starts = _ranges(firsts, lasts)
+        still_open, _ = _ranges(first_rows[~over], last_rows[~over])
+        self.open_turns = known.take(pa.array(still_open)).combine_chunks()
+        return ClosedSessions(known.take(pa.array(rows)), starts, closed_us[over][order])
+
+    def _visits(self, known: pa.Table) -> tuple[IntArray, IntArray, IntArray]:
+        """First row, last row of every visit, and the time of every row in microseconds."""
+        at = known.column("time").cast(pa.int64()).to_numpy()
+        codes = known.column("session_id").combine_chunks().dictionary_encode().indices.to_numpy()
+        new = np.ones(len(at), bool)
+        new[1:] = (codes[1:] != codes[:-1]) | (np.diff(at) > _us(self.idle))
+        visit = np.cumsum(new) - 1
+        age = (at - at[np.flatnonzero(new)][visit]) // _us(self.longest)
+        new[1:] |= np.diff(age) > 0
+        firsts = np.flatnonzero(new)
+        return firsts, np.append(firsts[1:], len(at)) - 1, at
+
+
+def _us(span: timedelta) -> int:
+    return round(span.total_seconds() * 1_000_000)
+
+
+def _ranges(firsts: IntArray, lasts: IntArray) -> tuple[IntArray, IntArray]:
+    """All rows of the given inclusive ranges, and where each range starts in them."""
+    lengths = lasts - firsts + 1
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    rows = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths) + np.repeat(firsts, lengths)
+    return rows, starts

@@ -1,0 +1,118 @@
+"""What the turns of a session add up to: one row of the visit table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unquiet.model.sessions import CATEGORY_PREFIX, SIGNAL_PREFIX
+from unquiet.model.signals import FloatArray, Reduce
+from unquiet.sessions.assemble import ClosedSessions
+
+IntArray = npt.NDArray[np.int64]
+
+
+def visit_table(
+    closed: ClosedSessions,
+    readings: Mapping[str, tuple[Reduce, FloatArray]],
+    session_values: Mapping[str, FloatArray],
+    labels: Mapping[str, pa.ListArray],
+    extra_facets: Mapping[str, pa.Array],
+) -> pa.Table:
+    """One row a closed session, schema `unquiet.model.sessions.VISITS` plus one column a signal.
+
+    `readings` holds a value per turn with the way to reduce it, `session_values` a value per session, `labels` a list
+    of labels per turn (a session carries the union), `extra_facets` further facets, one text per session.
+    """
+    turns, starts = closed.turns, closed.starts
+    first = turns.take(pa.array(starts[:-1])).combine_chunks()
+    last = turns.column("time").take(pa.array(starts[1:] - 1)).combine_chunks()
+    started = first.column("time").combine_chunks()
+    seconds = pc.cast(pc.divide(started.cast(pa.int64()), 1_000_000), pa.string())
+    columns: dict[str, pa.Array] = {
+        "visit_id": pc.binary_join_element_wise(first.column("session_id").combine_chunks(), seconds, "@"),
+        "session_id": first.column("session_id").combine_chunks(),
+        "started": started,
+        "ended": last,
+        "closed": pa.array(closed.closed_us, pa.timestamp("us", tz="UTC")),
+        "user_id": _first_known(turns.column("user_id").combine_chunks(), starts),
+        "turn_count": pa.array(np.diff(starts), pa.int32()),
+        "facets": _facets(first, extra_facets),
+    }
+    for name, (reduce, values) in readings.items():
+        columns[SIGNAL_PREFIX + name] = pa.array(reduce_turns(values, starts, reduce), from_pandas=True)
+    for name, values in session_values.items():
+        columns[SIGNAL_PREFIX + name] = pa.array(values, from_pandas=True)
+    for name, lists in labels.items():
+        columns[CATEGORY_PREFIX + name] = _union(lists, starts)
+    return pa.table(columns)
+
+
+def reduce_turns(values: FloatArray, starts: IntArray, reduce: Reduce) -> FloatArray:
+    """A session's value from its turns' values, ignoring turns to which the signal does not apply.
+
+    Shapes: values (turns,), starts (sessions + 1,) -> (sessions,). NaN where no turn has a value.
+    """
+    if len(starts) == 1:
+        return np.zeros(0)
+    known = ~np.isnan(values)
+    count = np.add.reduceat(known.astype(np.int64), starts[:-1])
+    if reduce in ("any", "max"):
+        out = np.maximum.reduceat(np.where(known, values, -np.inf), starts[:-1])
+    elif reduce == "last":
+        rows = np.where(known, np.arange(len(values)), -1)
+        out = values[np.maximum.reduceat(rows, starts[:-1])]
+    else:
+        out = np.add.reduceat(np.where(known, values, 0.0), starts[:-1])
+        if reduce == "mean":
+            out = out / np.maximum(count, 1)
+    return np.where(count > 0, out, np.nan)
+
+
+def _first_known(values: pa.Array, starts: IntArray) -> pa.Array:
+    valid = values.is_valid().to_numpy(zero_copy_only=False)
+    rows = np.where(valid, np.arange(len(valid)), len(valid))
+    first = np.minimum.reduceat(rows, starts[:-1]) if len(starts) > 1 else rows[:0]
+    return values.take(pa.array(first, mask=first == len(valid)))
+
+
+def _union(lists: pa.ListArray, starts: IntArray) -> pa.Array:
+    """The distinct labels of each session; null where no turn has any list."""
+    session = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    has_list = lists.is_valid().to_numpy(zero_copy_only=False)
+    known = np.bincount(session[has_list], minlength=len(starts) - 1) > 0
+    owner = session[pc.list_parent_indices(lists).to_numpy()]
+    pairs = pa.table({"session": owner, "label": pc.list_flatten(lists)})
+    pairs = pairs.group_by(["session", "label"]).aggregate([]).sort_by([("session", "ascending"), ("label", "ascending")])
+    sizes = np.bincount(pairs.column("session").to_numpy(), minlength=len(starts) - 1)
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return pa.ListArray.from_arrays(
+        pa.array(offsets, pa.int32()), pairs.column("label").combine_chunks().cast(pa.string()), mask=pa.array(~known)
+    )
+
+
+def _facets(first: pa.Table, extra: Mapping[str, pa.Array]) -> pa.Array:
+    """The facets of a session's first turn, with the model names and the extra ones added where known."""
+    maps = first.column("facets").combine_chunks()
+    lists = maps.cast(pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())])))
+    owner = pc.list_parent_indices(lists)
+    entries = pc.list_flatten(lists)
+    own = pa.table({"session": owner.cast(pa.int64()), "key": entries.field("key"), "value": entries.field("value")})
+    added = {"model": first.column("model"), "served_model": first.column("served_model"), **extra}
+    parts = [own]
+    for key, values in added.items():
+        column = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+        table = {"session": np.arange(len(first)), "key": pa.array([key] * len(first), pa.string()), "value": column.cast(pa.string())}
+        parts.append(pa.table(table))
+    every = pa.concat_tables(parts).filter(pc.is_valid(pc.field("value")))
+    every = every.group_by(["session", "key"], use_threads=False).aggregate([("value", "last")])
+    every = every.sort_by([("session", "ascending"), ("key", "ascending")])
+    sizes = np.bincount(every.column("session").to_numpy(), minlength=len(first))
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return pa.MapArray.from_arrays(
+        pa.array(offsets, pa.int32()), every.column("key").combine_chunks(), every.column("value_last").combine_chunks()
+    )

@@ -1,0 +1,49 @@
+"""Failures of disk and database, told so that the reader knows what to do next."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from unquiet.model.errors import StoreError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+NOT_A_FOLDER = (errno.ENOTDIR, errno.EEXIST)
+
+
+def explained(folder: Path, action: str, error: Exception) -> StoreError:
+    """The StoreError for a failure of `action` in `folder`."""
+    number = error.errno if isinstance(error, OSError) else None
+    text = str(error)
+    if number in FULL or "No space left" in text or "not enough space" in text:
+        return StoreError(
+            f"No space left while {action} in {folder}. What was stored before is intact and nothing is half "
+            "written: free some space (or choose another disk with --db) and run the same command again."
+        )
+    if number in NOT_WRITABLE or "Permission denied" in text or "Read-only file system" in text:
+        return StoreError(
+            f"{folder} cannot be used: {action} was refused ({text}). It must be a folder that this user may "
+            "read and write: change its permissions or choose another folder with --db."
+        )
+    if number in NOT_A_FOLDER:
+        return StoreError(
+            f"{folder} cannot be used: part of it is a file, and a folder is needed. Choose another with --db."
+        )
+    return StoreError(
+        f"{folder} failed while {action}: {text}. What was stored before is kept. Check the disk, then run the "
+        "same command again; if it fails again, move the folder away and scan into a new one."
+    )
+
+
+@contextmanager
+def explaining(folder: Path, action: str) -> Generator[None]:
+    """Turns OSError and duckdb.Error inside the block into a StoreError that says what to do."""
+    try:
+        yield
+    except (OSError, duckdb.Error) as error:
+        raise explained(folder, action, error) from error

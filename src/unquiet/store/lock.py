@@ -1,0 +1,55 @@
+"""One process owns a store folder: an advisory lock on a file in it, released by the system when the process ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import IO
+
+from unquiet.model.errors import StoreError
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take(handle: IO[str]) -> None:
+        # Beyond the text, so that others can still read who holds the lock.
+        handle.seek(1 << 20)
+        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _take(handle: IO[str]) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class FolderLock:
+    """Held from construction to `release()`.
+
+    Raises StoreError when another holder has it, in this process or another; OSError when the file cannot
+    be made.
+    """
+
+    NAME = "lock"
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / self.NAME
+        self._handle = path.open("a+", encoding="utf-8")
+        try:
+            _take(self._handle)
+        except OSError as error:
+            self._handle.seek(0)
+            holder = self._handle.read(40).strip() or "unknown"
+            self._handle.close()
+            raise StoreError(
+                f"{folder} is in use by another unquiet (process {holder}). One process owns a folder: wait until "
+                "it ends, stop it, or choose another folder with --db."
+            ) from error
+        self._handle.seek(0)
+        self._handle.truncate()
+        self._handle.write(f"{os.getpid()}\n")
+        self._handle.flush()
+
+    def release(self) -> None:
+        """Give the folder free. The file stays: removing it would let two later holders lock different files."""
+        self._handle.close()

@@ -1,0 +1,111 @@
+"""The named reads: the closed list of questions that the store is asked, as Ibis expressions.
+
+Tables are unbound: an engine binds the names and compiles the same expression for its dialect. Only filters,
+projections and exact sums occur here, because only those agree on every engine; quantiles and distinct
+counts are computed outside from mergeable parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from unquiet.model.turns import TURNS
+from unquiet.store.tables import COUNTS
+
+WANTED = pa.schema([pa.field("session_id", pa.string())])
+"""The session ids asked for: a relation of its own, because a list in the text of a query does not scale."""
+
+_EXTENT = ibis.schema({"kind": "string", "row_count": "int64", "first_us": "int64", "last_us": "int64"})
+
+
+def unbound(name: str, schema: pa.Schema) -> ir.Table:
+    """A table known by name and schema only."""
+    return ibis.table(ibis.Schema.from_pyarrow(schema), name=name)
+
+
+@cache
+def _turns() -> ir.Table:
+    return unbound("turns", TURNS)
+
+
+@cache
+def _counts() -> ir.Table:
+    return unbound("counts", COUNTS)
+
+
+def turn_extent() -> ir.Table:
+    """One row: row_count, first_us, last_us (microseconds since 1970) over all turns; of the manifest only."""
+    segments = ibis.table(_EXTENT, name="segments")
+    turns = segments.filter(segments.kind == "turns")
+    return turns.agg(
+        row_count=turns.row_count.sum().cast("int64"),
+        first_us=turns.first_us.min(),
+        last_us=turns.last_us.max(),
+    )
+
+
+def turns_between(start: datetime, end: datetime, columns: Sequence[str]) -> ir.Table:
+    """Turns with start <= time < end, by (time, turn_id)."""
+    turns = _turns()
+    chosen = turns.filter(turns.time >= ibis.literal(start), turns.time < ibis.literal(end))
+    return chosen.order_by([chosen.time, chosen.turn_id]).select(*columns)
+
+
+def turns_of_sessions(columns: Sequence[str], limit: int | None) -> ir.Table:
+    """Turns whose session is in the relation `wanted`, by (time, turn_id), the first `limit` of them."""
+    turns = _turns()
+    chosen = turns.semi_join(unbound("wanted", WANTED), "session_id")
+    ordered = chosen.order_by([chosen.time, chosen.turn_id]).select(*columns)
+    return ordered if limit is None else ordered.limit(limit)
+
+
+def sessions_between(
+    schema: pa.Schema, start: datetime, end: datetime, by: str, where: Mapping[str, str]
+) -> ir.Table:
+    """Sessions with start <= `by` < end whose facets equal `where`, by (`by`, visit_id); the columns of `schema`.
+
+    `sessions` must have the columns of `schema`, and visit_id, facets and `by`.
+    """
+    sessions = unbound("sessions", schema)
+    moment = sessions[by]
+    conditions = [moment >= ibis.literal(start), moment < ibis.literal(end)]
+    conditions += [sessions.facets.get(name) == ibis.literal(value) for name, value in where.items()]
+    chosen = sessions.filter(*conditions)
+    return chosen.order_by([chosen[by], chosen.visit_id])
+
+
+def counts_between(start: datetime, end: datetime, slice_name: str | None) -> ir.Table:
+    """Stored rows with start <= tick < end, of one slice or all, by (tick, slice, stratum)."""
+    counts = _counts()
+    conditions = [counts.tick >= ibis.literal(start), counts.tick < ibis.literal(end)]
+    if slice_name is not None:
+        conditions.append(counts.slice == ibis.literal(slice_name))
+    chosen = counts.filter(*conditions)
+    return chosen.order_by([chosen.tick, chosen.slice, chosen.stratum.asc(nulls_first=True)])
+
+
+def counts_summed(start: datetime, end: datetime, slice_name: str | None) -> ir.Table:
+    """As counts_between, one row a key: n and events summed, a missing event being 0."""
+    rows = counts_between(start, end, slice_name)
+    key = ["tick", "slice", "stratum"]
+    sizes = rows.group_by(key).agg(n=rows.n.sum().cast("int32"))
+    each = rows.unnest("events", offset="place")
+    sums = each.group_by([*key, "place"]).agg(events=each.events.sum().cast("int32"))
+    lists = sums.group_by(key).agg(events=sums.events.collect(order_by=sums.place))
+    joined = sizes.join(
+        lists,
+        [
+            sizes.tick == lists.tick,
+            sizes.slice == lists.slice,
+            sizes.stratum.identical_to(lists.stratum),
+        ],
+        how="left",
+    )
+    out = joined.select(sizes.tick, sizes.slice, sizes.stratum, sizes.n, lists.events)
+    return out.order_by([out.tick, out.slice, out.stratum.asc(nulls_first=True)])

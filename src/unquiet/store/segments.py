@@ -1,0 +1,112 @@
+"""Segment files: Parquet written beside the database, complete on disk before the manifest names them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from unquiet.store.turn_keys import Keys
+
+KINDS = ("turns", "sessions", "counts", "keys")
+"""The subfolders, one a kind of segment."""
+
+ROW_GROUP_ROWS = 16_384
+
+# Free text hardly repeats: a dictionary of it costs time and gains nothing.
+_REPEATING = {
+    "turns": ["session_id", "user_id", "finish_reason", "model", "served_model", "facets.key_value.key",
+              "facets.key_value.value", "tool_calls.list.element.name"],
+    "sessions": ["user_id", "stratum", "facets.key_value.key", "facets.key_value.value"],
+    "counts": ["tick", "slice", "stratum"],
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file as the manifest knows it: moments in microseconds since 1970, inclusive; None without rows.
+
+    `first_us` and `last_us` bound the column that the file is sorted by (time, started, tick);
+    `first_closed_us` and `last_closed_us` bound `closed` of sessions.
+    """
+
+    kind: str
+    file: str
+    row_count: int
+    byte_count: int
+    first_us: int | None = None
+    last_us: int | None = None
+    first_closed_us: int | None = None
+    last_closed_us: int | None = None
+    columns: tuple[str, ...] = ()
+
+
+def bounds_us(table: pa.Table, column: str) -> tuple[int, int]:
+    """Smallest and largest moment of a timestamp column, microseconds since 1970."""
+    both = pc.min_max(table.column(column).cast(pa.int64())).as_py()
+    return both["min"], both["max"]
+
+
+def write_parquet(folder: Path, kind: str, file: str, table: pa.Table) -> Segment:
+    """Write a sorted table as a durable segment file; raises OSError."""
+
+    def write(handle: IO[bytes]) -> None:
+        pq.write_table(
+            table,
+            handle,
+            compression="zstd",
+            compression_level=1,
+            row_group_size=ROW_GROUP_ROWS,
+            use_dictionary=_REPEATING[kind],
+            write_statistics=True,
+        )
+
+    size = _write_durably(folder / kind / file, write)
+    sorted_by = {"turns": "time", "sessions": "started", "counts": "tick"}[kind]
+    first, last = bounds_us(table, sorted_by)
+    closed = bounds_us(table, "closed") if kind == "sessions" else (None, None)
+    return Segment(kind, file, table.num_rows, size, first, last, *closed, tuple(table.column_names))
+
+
+def write_keys(folder: Path, file: str, keys: Keys) -> Segment:
+    """Write a run of keys as a durable segment file; raises OSError."""
+    size = _write_durably(folder / "keys" / file, lambda handle: np.save(handle, keys, allow_pickle=False))
+    return Segment("keys", file, len(keys), size)
+
+
+def _write_durably(path: Path, write: Callable[[IO[bytes]], None]) -> int:
+    """Write to a temporary name, sync, rename, sync the folder. Returns the size in bytes."""
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as handle:
+        write(handle)
+        handle.flush()
+        os.fsync(handle.fileno())
+        size = handle.tell()
+    part.replace(path)
+    sync_folder(path.parent)
+    return size
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable, where the system lets a folder be opened."""
+    if os.name == "nt":
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def is_segment_name(kind: str, name: str) -> bool:
+    """Whether a file name is one that this store gives: nothing else is ever removed."""
+    stem, _, rest = name.partition(".")
+    prefix, _, number = stem.partition("-")
+    return prefix == kind and number.isdigit() and rest.removesuffix(".part") in {"parquet", "npy"}
