@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -34,11 +34,6 @@ class ClosedSessions:
         return len(self.closed_us)
 
 
-def micros(at: datetime) -> int:
-    """Microseconds since 1970 of an aware time."""
-    return round(at.timestamp() * 1_000_000)
-
-
 @dataclass(slots=True)
 class Assembler:
     """Collects turns and gives back the sessions that have ended.
@@ -57,8 +52,8 @@ class Assembler:
         """Sessions with turns that are not over yet."""
         return len(pc.unique(self.open_turns.column("session_id")))
 
-    def push(self, turns: pa.Table, watermark: datetime) -> ClosedSessions:
-        """Take new turns; give back the sessions that are over at `watermark` (all turns up to it are known)."""
+    def push(self, turns: pa.Table, watermark_us: int) -> ClosedSessions:
+        """Take new turns; give back the sessions that are over at `watermark_us` (all turns up to it are known)."""
         known = pa.concat_tables([self.open_turns, turns]) if turns.num_rows else self.open_turns
         if not known.num_rows:
             return ClosedSessions(known, np.zeros(1, np.int64), np.zeros(0, np.int64))
@@ -67,7 +62,7 @@ class Assembler:
         )
         first_rows, last_rows, at = self._visits(known)
         closed_us = at[last_rows] + _us(self.idle)
-        over = closed_us <= micros(watermark)
+        over = closed_us <= watermark_us
         order = np.lexsort((at[first_rows[over]], closed_us[over]))
         firsts, lasts = first_rows[over][order], last_rows[over][order]
         rows, starts = _ranges(firsts, lasts)

@@ -1,32 +1,34 @@
 """A Shiryaev-Roberts mixture e-detector for rates, in units of the alarm budget, over many streams at once.
 
-**What is promised.** A stream has a null: every session's event probability, given the past, is at most `q_hi`
-and at least `q_lo`. Twelve bets j each turn a session y in {0, 1} into a factor `L_j >= 0` with `E[L_j | past] <= 1`
-under that null, and keep
+**What is promised.** A stream has a null: every session's event probability, given the past, is at most
+`q_hi` and at least `q_lo`. Twelve bets j each turn a session y in {0, 1} into a factor `L_j >= 0` with
+`E[L_j | past] <= 1` under that null, and keep
 
     R_j <- (R_j + beta dt) L_j,      M = sum_j w_j R_j,      alarm when M >= 1, then R = 0,
 
-where `sum_j w_j = 1`, `dt` is the time since the stream was last updated and `beta` the stream's share of the alarm
-budget (false alarms per day). `dt` and `beta` must be known before the sessions are looked at; both may change with
-time, and streams may come and go.
+where `sum_j w_j = 1`, `dt` is the time since the stream was last updated and `beta` the stream's share of
+the alarm budget (false alarms per day). `dt` and `beta` must be known before the sessions are looked at;
+both may change with time, and streams may come and go.
 
-Let N be the number of alarms so far. Without an alarm `E[M' | past] <= M + beta dt`; an alarm takes at least 1 from
-M and adds 1 to N. So `M + N - (integral of beta dt)` is a supermartingale that starts at 0, M is never negative, and
-at every time and every stopping time
+Let N be the number of alarms so far. Without an alarm `E[M' | past] <= M + beta dt`; an alarm takes at
+least 1 from M and adds 1 to N. So `M + N - (integral of beta dt)` is a supermartingale that starts at 0, M
+is never negative, and at every time and every stopping time
 
     E[N_s(T)] <= integral of beta_s dt,      E[sum_s N_s(T)] <= sum_s integral of beta_s dt
 
 whatever the dependence between streams, however often one looks (Shin, Ramdas, Rinaldo, "E-detectors",
-NEJSDS 2024; the budget form follows from their Theorem 2.4 with the threshold 1 / beta moved into the mass).
+NEJSDS 2024; the budget form follows from their Theorem 2.4 with the threshold 1 / beta moved into the
+mass).
 
-**The evidence of one session.** `L_j = 1 + w lam_j (y - q)` with `lam_j = (p_j - q) / (q (1 - q))` is the mixture
-`(1 - w) + w LR_j` of "no bet" and the likelihood ratio of p_j against q; with the odds of p_j equal to rho_j times
-the odds of q, `LR_j = rho_j^y / (1 + (rho_j - 1) q)`. Its mean is `1 + w lam_j (p - q)`: at most 1 for upward bets
-whenever p <= q = q_hi, for downward bets whenever p >= q = q_lo. Odds make a rate of 2 % and one of 98 % alike.
+**The evidence of one session.** `L_j = 1 + w lam_j (y - q)` with `lam_j = (p_j - q) / (q (1 - q))` is the
+mixture `(1 - w) + w LR_j` of "no bet" and the likelihood ratio of p_j against q; with the odds of p_j equal
+to rho_j times the odds of q, `LR_j = rho_j^y / (1 + (rho_j - 1) q)`. Its mean is `1 + w lam_j (p - q)`: at
+most 1 for upward bets whenever p <= q = q_hi, for downward bets whenever p >= q = q_lo. Odds make a rate of
+2 % and one of 98 % alike.
 
-**Sessions of one user** are not independent. The K-th session of a user within a trailing day gets the weight
-`w = g(K) - g(K - 1)`, `g(K) = K / (1 + (K - 1) icc)`: the information of K equally correlated observations. The
-weights take few values, so that sessions aggregate to counts per (cell, weight level).
+**Sessions of one user** are not independent. The K-th session of a user within a trailing day gets the
+weight `w = g(K) - g(K - 1)`, `g(K) = K / (1 + (K - 1) icc)`: the information of K equally correlated
+observations. The weights take few values, so that sessions aggregate to counts per (cell, weight level).
 """
 
 from __future__ import annotations
@@ -61,8 +63,8 @@ class BetTables:
     """Log evidence of one session, for every rate level, weight level and bet.
 
     `grid` (Q,) holds the rates of the levels, evenly spaced in log odds. `up` (Q, W, 2, UP_COUNT) and
-    `down` (Q, W, 2, BET_COUNT - UP_COUNT) hold log L for y = 0 and y = 1. The last level of `up` and the first of
-    `down` are zero: beyond the grid nothing is bet.
+    `down` (Q, W, 2, BET_COUNT - UP_COUNT) hold log L for y = 0 and y = 1. The last level of `up` and the
+    first of `down` are zero: beyond the grid nothing is bet.
     """
 
     weights: FloatArray
@@ -104,7 +106,7 @@ class BetTables:
     def log_evidence(
         self, up_level: IntArray, down_level: IntArray, weight_level: IntArray, n: FloatArray, x: FloatArray
     ) -> FloatArray:
-        """Log evidence of cells: `n` sessions with `x` events each, all inputs of shape (C,); result (C, BET_COUNT).
+        """Log evidence of cells: `n` sessions with `x` events; all inputs (C,), result (C, BET_COUNT).
 
         The evidence of a stream in a tick is the sum over its cells (strata and weight levels).
         """
@@ -142,9 +144,10 @@ def learned_rate(
     prior_rate: FloatArray | float,
     prior_strength: FloatArray | float,
 ) -> FloatArray:
-    """The base rate after `events` of `sessions`: the mean of a Beta posterior whose prior weighs `prior_strength` sessions.
+    """The base rate after `events` of `sessions`: the mean of a Beta posterior, any shape.
 
-    Update the counts after the tick's bet, never before: the rate must not know the sessions it is bet against.
+    The prior weighs as much as `prior_strength` sessions at `prior_rate`. Update the counts after the tick's
+    bet, never before: the rate must not know the sessions it is bet against.
     """
     return (events + prior_strength * prior_rate) / (sessions + prior_strength)
 
@@ -164,7 +167,7 @@ def total(restarts: FloatArray) -> FloatArray:
 
 
 def information_weight(rank: IntArray, icc: float = DEFAULT_ICC) -> FloatArray:
-    """Weight of the K-th session (`rank` = K >= 1) of one user within a trailing day: `g(K) - g(K - 1)`, in (0, 1]."""
+    """`g(K) - g(K - 1)` in (0, 1] for the K-th session (rank K >= 1) of one user within a trailing day."""
     k = np.maximum(rank, 1).astype(np.float64)
     return k / (1.0 + (k - 1.0) * icc) - (k - 1.0) / (1.0 + (k - 2.0) * icc) * (k > 1.0)
 
@@ -172,7 +175,7 @@ def information_weight(rank: IntArray, icc: float = DEFAULT_ICC) -> FloatArray:
 def weight_level(
     rank: IntArray, icc: float = DEFAULT_ICC, weights: tuple[float, ...] = DEFAULT_WEIGHT_LEVELS
 ) -> IntArray:
-    """The weight level of the K-th session of one user, rounded down in weight; `len(weights)` means: not counted."""
+    """Level of the K-th session of one user, weight rounded down; `len(weights)` means: do not count it."""
     falling = np.asarray(weights)
     return np.searchsorted(-falling, -information_weight(rank, icc) - 1e-9, side="left").astype(np.int64)
 

@@ -1,1 +1,8 @@
-"""store."""
+"""The store: the only place with SQL. `Store` is its whole interface; the rest of the package serves it."""
+
+from __future__ import annotations
+
+from unquiet.store.folder import Store
+from unquiet.store.tables import COUNTS, SESSIONS, Appended, SourceRow, TurnExtent
+
+__all__ = ["COUNTS", "SESSIONS", "Appended", "SourceRow", "Store", "TurnExtent"]

@@ -22,8 +22,8 @@ def explained(folder: Path, action: str, error: Exception) -> StoreError:
     text = str(error)
     if number in FULL or "No space left" in text or "not enough space" in text:
         return StoreError(
-            f"No space left while {action} in {folder}. What was stored before is intact and nothing is half "
-            "written: free some space (or choose another disk with --db) and run the same command again."
+            f"No space left while {action} in {folder}. What was stored before is intact and nothing is "
+            "half written: free some space (or choose another disk with --db), then run the same command again."
         )
     if number in NOT_WRITABLE or "Permission denied" in text or "Read-only file system" in text:
         return StoreError(
@@ -32,18 +32,25 @@ def explained(folder: Path, action: str, error: Exception) -> StoreError:
         )
     if number in NOT_A_FOLDER:
         return StoreError(
-            f"{folder} cannot be used: part of it is a file, and a folder is needed. Choose another with --db."
+            f"{folder} cannot be used: a file is where a folder is needed ({text}). Choose another with --db."
         )
     return StoreError(
-        f"{folder} failed while {action}: {text}. What was stored before is kept. Check the disk, then run the "
-        "same command again; if it fails again, move the folder away and scan into a new one."
+        f"{folder} failed while {action}: {text}. What was stored before is kept. Check the disk, then run "
+        "the same command again; if it fails again, move the folder away and scan into a new one."
     )
 
 
 @contextmanager
 def explaining(folder: Path, action: str) -> Generator[None]:
-    """Turns OSError and duckdb.Error inside the block into a StoreError that says what to do."""
+    """Turns OSError and duckdb.Error inside the block into a StoreError that says what to do.
+
+    Ctrl-C in a running query arrives as a RuntimeError of the database; it becomes KeyboardInterrupt again.
+    """
     try:
         yield
     except (OSError, duckdb.Error) as error:
         raise explained(folder, action, error) from error
+    except RuntimeError as error:
+        if "interrupted" in str(error):
+            raise KeyboardInterrupt from error
+        raise

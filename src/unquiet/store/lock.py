@@ -1,4 +1,4 @@
-"""One process owns a store folder: an advisory lock on a file in it, released by the system when the process ends."""
+"""One process owns a store folder: an advisory lock, which the system releases when the process ends."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class FolderLock:
             holder = self._handle.read(40).strip() or "unknown"
             self._handle.close()
             raise StoreError(
-                f"{folder} is in use by another unquiet (process {holder}). One process owns a folder: wait until "
-                "it ends, stop it, or choose another folder with --db."
+                f"{folder} is in use by another unquiet (process {holder}). One process owns a folder: wait "
+                "until it ends, stop it, or choose another folder with --db."
             ) from error
         self._handle.seek(0)
         self._handle.truncate()
@@ -51,5 +51,5 @@ class FolderLock:
         self._handle.flush()
 
     def release(self) -> None:
-        """Give the folder free. The file stays: removing it would let two later holders lock different files."""
+        """Give the folder free. The file stays: without it two later holders could lock different files."""
         self._handle.close()

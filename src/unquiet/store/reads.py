@@ -8,8 +8,9 @@ counts are computed outside from mergeable parts.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -21,12 +22,34 @@ from unquiet.store.tables import COUNTS
 WANTED = pa.schema([pa.field("session_id", pa.string())])
 """The session ids asked for: a relation of its own, because a list in the text of a query does not scale."""
 
-_EXTENT = ibis.schema({"kind": "string", "row_count": "int64", "first_us": "int64", "last_us": "int64"})
+MANIFEST = pa.schema(
+    [
+        pa.field("kind", pa.string()),
+        pa.field("row_count", pa.int64()),
+        pa.field("first_us", pa.int64()),
+        pa.field("last_us", pa.int64()),
+    ]
+)
+"""What the relation `segments` says of each file, as far as a read needs it."""
 
 
 def unbound(name: str, schema: pa.Schema) -> ir.Table:
     """A table known by name and schema only."""
     return ibis.table(ibis.Schema.from_pyarrow(schema), name=name)
+
+
+def _sum(column: Any) -> Any:
+    """An exact sum; engines disagree on its width, so the caller casts the result."""
+    return column.sum()
+
+
+def _entry(column: Any, key: str) -> Any:
+    """The value of a key in a map column, null where it is absent."""
+    return column.get(key)
+
+
+def _at(moment: datetime) -> Any:
+    return ibis.literal(moment.astimezone(UTC))
 
 
 @cache
@@ -40,11 +63,11 @@ def _counts() -> ir.Table:
 
 
 def turn_extent() -> ir.Table:
-    """One row: row_count, first_us, last_us (microseconds since 1970) over all turns; of the manifest only."""
-    segments = ibis.table(_EXTENT, name="segments")
+    """One row: row_count, first_us, last_us (microseconds since 1970) over all turns, from the manifest."""
+    segments = unbound("segments", MANIFEST)
     turns = segments.filter(segments.kind == "turns")
     return turns.agg(
-        row_count=turns.row_count.sum().cast("int64"),
+        row_count=_sum(turns.row_count),
         first_us=turns.first_us.min(),
         last_us=turns.last_us.max(),
     )
@@ -53,7 +76,7 @@ def turn_extent() -> ir.Table:
 def turns_between(start: datetime, end: datetime, columns: Sequence[str]) -> ir.Table:
     """Turns with start <= time < end, by (time, turn_id)."""
     turns = _turns()
-    chosen = turns.filter(turns.time >= ibis.literal(start), turns.time < ibis.literal(end))
+    chosen = turns.filter(turns.time >= _at(start), turns.time < _at(end))
     return chosen.order_by([chosen.time, chosen.turn_id]).select(*columns)
 
 
@@ -68,14 +91,14 @@ def turns_of_sessions(columns: Sequence[str], limit: int | None) -> ir.Table:
 def sessions_between(
     schema: pa.Schema, start: datetime, end: datetime, by: str, where: Mapping[str, str]
 ) -> ir.Table:
-    """Sessions with start <= `by` < end whose facets equal `where`, by (`by`, visit_id); the columns of `schema`.
+    """Sessions with start <= `by` < end whose facets equal `where`, by (`by`, visit_id).
 
-    `sessions` must have the columns of `schema`, and visit_id, facets and `by`.
+    `schema` is that of the relation `sessions`; it must have visit_id, facets and `by`.
     """
     sessions = unbound("sessions", schema)
     moment = sessions[by]
-    conditions = [moment >= ibis.literal(start), moment < ibis.literal(end)]
-    conditions += [sessions.facets.get(name) == ibis.literal(value) for name, value in where.items()]
+    conditions = [moment >= _at(start), moment < _at(end)]
+    conditions += [_entry(sessions.facets, name) == ibis.literal(value) for name, value in where.items()]
     chosen = sessions.filter(*conditions)
     return chosen.order_by([chosen[by], chosen.visit_id])
 
@@ -83,7 +106,7 @@ def sessions_between(
 def counts_between(start: datetime, end: datetime, slice_name: str | None) -> ir.Table:
     """Stored rows with start <= tick < end, of one slice or all, by (tick, slice, stratum)."""
     counts = _counts()
-    conditions = [counts.tick >= ibis.literal(start), counts.tick < ibis.literal(end)]
+    conditions = [counts.tick >= _at(start), counts.tick < _at(end)]
     if slice_name is not None:
         conditions.append(counts.slice == ibis.literal(slice_name))
     chosen = counts.filter(*conditions)
@@ -94,9 +117,9 @@ def counts_summed(start: datetime, end: datetime, slice_name: str | None) -> ir.
     """As counts_between, one row a key: n and events summed, a missing event being 0."""
     rows = counts_between(start, end, slice_name)
     key = ["tick", "slice", "stratum"]
-    sizes = rows.group_by(key).agg(n=rows.n.sum().cast("int32"))
+    sizes = rows.group_by(key).agg(n=_sum(rows.n))
     each = rows.unnest("events", offset="place")
-    sums = each.group_by([*key, "place"]).agg(events=each.events.sum().cast("int32"))
+    sums = each.group_by([*key, "place"]).agg(events=_sum(each.events))
     lists = sums.group_by(key).agg(events=sums.events.collect(order_by=sums.place))
     joined = sizes.join(
         lists,

@@ -20,6 +20,9 @@ KINDS = ("turns", "sessions", "counts", "keys")
 
 ROW_GROUP_ROWS = 16_384
 
+SMALL_BYTES = 2 << 20
+"""Segments below this are merged with others of their size."""
+
 # Free text hardly repeats: a dictionary of it costs time and gains nothing.
 _REPEATING = {
     "turns": ["session_id", "user_id", "finish_reason", "model", "served_model", "facets.key_value.key",
@@ -46,6 +49,13 @@ class Segment:
     first_closed_us: int | None = None
     last_closed_us: int | None = None
     columns: tuple[str, ...] = ()
+
+    def bounds_us(self, *, closed: bool = False) -> tuple[int, int]:
+        """First and last moment of a segment with rows, inclusive, of its order or of `closed`."""
+        first, last = (self.first_closed_us, self.last_closed_us) if closed else (self.first_us, self.last_us)
+        if first is None or last is None:
+            raise ValueError(f"segment {self.file} of {self.kind} has no such bounds")
+        return first, last
 
 
 def bounds_us(table: pa.Table, column: str) -> tuple[int, int]:
@@ -110,3 +120,14 @@ def is_segment_name(kind: str, name: str) -> bool:
     stem, _, rest = name.partition(".")
     prefix, _, number = stem.partition("-")
     return prefix == kind and number.isdigit() and rest.removesuffix(".part") in {"parquet", "npy"}
+
+
+def read_parquet(folder: Path, segment: Segment) -> pa.Table:
+    """All rows of a segment, with the types that were written."""
+    with pq.ParquetFile(folder / segment.kind / segment.file) as file:
+        return file.read()
+
+
+def size_class(byte_count: int) -> int:
+    """0 below 32 kB, 1 below 256 kB, 2 below 2 MB and so on."""
+    return ((byte_count >> 15).bit_length() + 2) // 3

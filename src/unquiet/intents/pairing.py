@@ -1,0 +1,46 @@
+"""The nearest request: cosine similarity in blocks of bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+
+_ROWS = 512
+_POOL_ROWS = 8_192
+
+
+def nearest(query_vectors: Vectors, pool_vectors: Vectors) -> tuple[npt.NDArray[np.int64], Vectors]:
+    """For each query the most similar row of the pool: its index, and the cosine in [-1, 1].
+
+    Both inputs are unit vectors of shape `[n, d]` (zero vectors are allowed and have similarity 0). Of equally
+    similar rows the first wins. With an empty pool the index is -1 and the similarity NaN. Memory: 16 MB.
+    """
+    index = np.full(len(query_vectors), -1, np.int64)
+    best = np.full(len(query_vectors), np.nan, np.float32)
+    for at in range(0, len(pool_vectors), _POOL_ROWS):
+        pool = pool_vectors[at : at + _POOL_ROWS]
+        for rows, similarity in similarity_blocks(query_vectors, pool):
+            column = similarity.argmax(axis=1)
+            found = similarity[np.arange(len(column)), column]
+            better = np.isnan(best[rows]) | (found > best[rows])
+            index[rows] = np.where(better, at + column, index[rows])
+            best[rows] = np.where(better, found, best[rows])
+    return index, best
+
+
+def similarity_blocks(vectors: Vectors, against: Vectors) -> Iterator[tuple[slice, Vectors]]:
+    """Row blocks of `vectors @ against.T`.
+
+    Every product has the same shape, the last one padded: a matrix library may pick another kernel, and so round
+    differently, for another shape, and then the batch a row came in would show in its last bit.
+    """
+    columns = np.ascontiguousarray(against.T)
+    for at in range(0, len(vectors), _ROWS):
+        block = vectors[at : at + _ROWS]
+        padded = np.zeros((_ROWS, columns.shape[0]), np.float32)
+        padded[: len(block)] = block
+        yield slice(at, at + len(block)), (padded @ columns)[: len(block)]

@@ -1,0 +1,73 @@
+"""What has been counted so far, session by session: what an incident is explained from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.int8]
+
+UNKNOWN = -1
+
+
+@dataclass(slots=True)
+class Recorded:
+    """n sessions as they were counted, in order of the tick in which they closed.
+
+    `y` (n, events) is 1, 0 or -1 (does not apply). `member_session`, `member_slice` are parallel: session m is in slice s.
+    """
+
+    session_id: npt.NDArray[np.object_]
+    visit_id: npt.NDArray[np.object_]
+    user: npt.NDArray[np.object_]
+    started_us: IntArray
+    tick_us: IntArray
+    stratum: IntArray
+    y: Bytes
+    member_session: npt.NDArray[np.int32]
+    member_slice: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.started_us)
+
+
+@dataclass(slots=True)
+class History:
+    """The sessions of the window in which changes are explained; grows by chunks, forgets what is older than the window."""
+
+    chunks: list[Recorded] = field(default_factory=list[Recorded])
+
+    def append(self, chunk: Recorded) -> None:
+        """Add sessions that closed after all known ones."""
+        if len(chunk):
+            self.chunks.append(chunk)
+
+    def forget_before(self, tick_us: int) -> None:
+        """Drop whole chunks whose sessions all closed before a moment."""
+        self.chunks = [chunk for chunk in self.chunks if chunk.tick_us[-1] >= tick_us]
+
+    def upto(self, tick_us: int) -> Recorded:
+        """All sessions that had closed by the end of a tick, as one table."""
+        self._join()
+        if not self.chunks:
+            raise ValueError("no session has been recorded yet")
+        whole = self.chunks[0]
+        n = int(np.searchsorted(whole.tick_us, tick_us, side="right"))
+        if n == len(whole):
+            return whole
+        inside = whole.member_session < n
+        columns = (whole.session_id, whole.visit_id, whole.user, whole.started_us, whole.tick_us, whole.stratum, whole.y)
+        return Recorded(*(c[:n] for c in columns), whole.member_session[inside], whole.member_slice[inside])
+
+    def _join(self) -> None:
+        if len(self.chunks) < 2:
+            return
+        offsets = np.cumsum([0, *(len(chunk) for chunk in self.chunks)])
+        names = ("session_id", "visit_id", "user", "started_us", "tick_us", "stratum", "y")
+        columns = [np.concatenate([getattr(chunk, name) for chunk in self.chunks]) for name in names]
+        sessions = [chunk.member_session + np.int32(at) for chunk, at in zip(self.chunks, offsets, strict=False)]
+        slices = np.concatenate([chunk.member_slice for chunk in self.chunks])
+        self.chunks = [Recorded(*columns, np.concatenate(sessions).astype(np.int32), slices)]

@@ -1,0 +1,1 @@
+"""The chain: turns -> sessions -> readings -> counts -> verdicts -> incidents."""

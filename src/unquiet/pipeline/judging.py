@@ -1,0 +1,138 @@
+"""Turns in, alarms out: the learning period first, then tick after tick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from unquiet.counts import RecentSessions, event_matrix, tally, tick_of
+from unquiet.detectors import Alarm, Watch
+from unquiet.model.counts import TICK_US
+from unquiet.model.history import History, Recorded
+from unquiet.model.settings import Settings
+from unquiet.model.signals import FloatArray
+from unquiet.pipeline.measuring import Measured, measure, signal_infos
+from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us
+from unquiet.sessions import Assembler
+from unquiet.stats.edetector import DEFAULT_WEIGHT_LEVELS, BetTables, weight_level
+
+IntArray = npt.NDArray[np.int64]
+
+DAY_US = 86_400_000_000
+WINDOW_US = 42 * DAY_US
+
+
+@dataclass(slots=True)
+class Judged:
+    """What one push brought: the visits that closed, and the alarms that rang, in order of time."""
+
+    visits: pa.Table
+    alarms: list[Alarm] = field(default_factory=list[Alarm])
+
+
+class Judge:
+    """The state of the judgement. The same turns give the same alarms however they are cut into pushes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.infos = signal_infos()
+        self.assembler = Assembler(idle=settings.idle)
+        self.tables = BetTables.build()
+        self.crowd = RecentSessions()
+        self.history = History()
+        self.first_us: int | None = None
+        self.plan: Plan | None = None
+        self.watch: Watch | None = None
+        self.waiting: list[Measured] = []
+        self.failures: dict[str, int] = {}
+        self.session_count = 0
+        self.turn_count = 0
+
+    def push(self, turns: pa.Table, watermark_us: int) -> Judged:
+        """Take turns in order of time, all of them up to `watermark_us`, and judge what has closed by then."""
+        if self.first_us is None and turns.num_rows:
+            self.first_us = int(turns.column("time").cast(pa.int64()).to_numpy().min())
+        closed = self.assembler.push(turns, watermark_us // TICK_US * TICK_US)
+        self.session_count += len(closed)
+        self.turn_count += closed.turns.num_rows
+        judged = Judged(pa.table({}))
+        if not len(closed):
+            return judged
+        measured = measure(closed)
+        for name, count in measured.failures.items():
+            self.failures[name] = self.failures.get(name, 0) + count
+        judged.visits = measured.visits
+        if self.plan is None:
+            measured = self._learn(measured)
+        if measured is not None and self.plan is not None:
+            judged.alarms = self._watch(measured)
+        return judged
+
+    def _learn(self, measured: Measured) -> Measured | None:
+        """Collect visits until the learning period is over; give back those that come after it."""
+        self.waiting.append(measured)
+        visits = pa.concat_tables([m.visits for m in self.waiting], promote_options="default")
+        vectors = np.concatenate([m.requests for m in self.waiting])
+        ticks = tick_of(closed_us(visits))
+        until = (self.first_us or 0) + round(self.settings.learn.total_seconds() * 1e6)
+        count = int(np.searchsorted(ticks, until, side="right"))
+        least = self.settings.least_sessions
+        if len(ticks) < least or count == len(ticks):
+            return None
+        count = max(count, int(np.searchsorted(ticks, ticks[least - 1], side="right")))
+        self.plan = make_plan(visits.slice(0, count), vectors[:count], self.infos, self.settings)
+        share = budget_shares(self.plan.lattice, len(self.plan.events), self.settings)
+        self.watch = Watch(share, len(self.plan.events), self.tables, self.settings.delta)
+        self.waiting = []
+        self._count(visits.slice(0, count), vectors[:count], judge=False)
+        return Measured(visits.slice(count), vectors[count:], {})
+
+    def _watch(self, measured: Measured) -> list[Alarm]:
+        return self._count(measured.visits, measured.requests, judge=True)
+
+    def _count(self, visits: pa.Table, vectors: FloatArray, *, judge: bool) -> list[Alarm]:
+        """Count visits tick by tick; with `judge` every tick is tested before it is learned."""
+        plan, watch = self.plan, self.watch
+        if plan is None or watch is None or not visits.num_rows:
+            return []
+        columns = plan.facets(visits, vectors)
+        names, stratum = plan.stratum(columns, visits)
+        y = event_matrix(plan.events, visits, names)
+        ticks = tick_of(closed_us(visits))
+        users = visits.column("user_id").to_pylist()
+        weight = weight_level(self.crowd.ranks(users, closed_us(visits)))
+        session, where = plan.lattice.members(columns, visits.num_rows)
+        self._record(visits, y, stratum, ticks, session, where)
+        alarms: list[Alarm] = []
+        for counts in tally(ticks, stratum, weight, y, session, where, len(DEFAULT_WEIGHT_LEVELS)):
+            if judge:
+                alarms.extend(watch.step(counts))
+            else:
+                watch.learn(counts)
+        return alarms
+
+    def _record(
+        self, visits: pa.Table, y: FloatArray, stratum: IntArray, ticks: IntArray, session: IntArray, where: IntArray
+    ) -> None:
+        answers = np.where(np.isnan(y), -1, y).astype(np.int8)
+        chunk = Recorded(
+            np.array(visits.column("session_id").to_pylist(), object),
+            np.array(visits.column("visit_id").to_pylist(), object),
+            np.array(visits.column("user_id").to_pylist(), object),
+            started_us(visits),
+            ticks,
+            stratum,
+            answers,
+            session.astype(np.int32),
+            where.astype(np.int32),
+        )
+        self.history.append(chunk)
+        self.history.forget_before(int(ticks[-1]) - WINDOW_US)
+
+
+def closed_us(visits: pa.Table) -> IntArray:
+    """When each visit closed, in microseconds since 1970."""
+    return visits.column("closed").cast(pa.int64()).to_numpy()

@@ -1,0 +1,43 @@
+"""Turns that belong to closed sessions, measured: the visit table and what was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from unquiet import intents, signals
+from unquiet.model.signals import FloatArray, SessionBatch, SignalInfo, TurnBatch
+from unquiet.sessions import ClosedSessions, visit_table
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Visits with their readings; `requests` (visits, d) are the vectors of their first inputs; `failures` counts
+    measurements that failed, by signal.
+    """
+
+    visits: pa.Table
+    requests: FloatArray
+    failures: dict[str, int]
+
+
+def signal_infos() -> tuple[SignalInfo, ...]:
+    """All behaviour signals, in their fixed order."""
+    every = (*signals.TURN_SIGNALS, *signals.SESSION_SIGNALS, *signals.CATEGORY_SIGNALS)
+    return tuple(signal.info for signal in every)
+
+
+def measure(closed: ClosedSessions) -> Measured:
+    """All signals of closed sessions."""
+    batch = TurnBatch(closed.turns)
+    readings, labels, failures = signals.measure_turns(batch)
+    sessions = SessionBatch(batch, closed.starts, readings)
+    values, session_failures = signals.measure_sessions(sessions)
+    for name, count in session_failures.items():
+        failures[name] = failures.get(name, 0) + count
+    reduce = {signal.info.name: signal.info.reduce for signal in signals.TURN_SIGNALS}
+    kept = {name: (reduce[name], column) for name, column in readings.items() if reduce[name] != "none"}
+    visits = visit_table(closed, kept, values, labels, {})
+    first = closed.turns.column("input").take(pa.array(closed.starts[:-1])).combine_chunks()
+    return Measured(visits, intents.embed(first), failures)

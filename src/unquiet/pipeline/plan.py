@@ -1,0 +1,88 @@
+"""What is decided once, from the learning period: facets, slices, strata, thresholds, kinds of request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from unquiet.counts import Event, event_matrix, plan_events
+from unquiet.intents import IntentModel
+from unquiet.model.sessions import VISITS
+from unquiet.model.settings import Settings
+from unquiet.model.signals import FloatArray, SignalInfo
+from unquiet.model.slices import FacetRole
+from unquiet.slices import FacetColumn, Lattice, Strata, build_lattice, choose_strata, decide_roles, facet_columns
+
+IntArray = npt.NDArray[np.int64]
+
+REQUEST = "request"
+"""The facet made of the text of the request, where the traffic itself has none that says what was asked."""
+
+MOST_EMBEDDED = 50_000
+
+
+@dataclass(slots=True)
+class Plan:
+    """The decisions of the learning period; `strata_names` grows when new cells are met."""
+
+    roles: tuple[FacetRole, ...]
+    lattice: Lattice
+    strata: Strata
+    events: tuple[Event, ...]
+    requests: IntentModel
+    strata_names: dict[str, int]
+
+    def facets(self, visits: pa.Table, vectors: FloatArray) -> dict[str, FacetColumn]:
+        """All facets of visits, the kind of request among them."""
+        columns = facet_columns(visits)
+        columns[REQUEST] = FacetColumn(self.requests.labels, self.requests.assign(vectors).astype(np.int64))
+        return columns
+
+    def stratum(self, columns: dict[str, FacetColumn], visits: pa.Table) -> tuple[list[str], IntArray]:
+        """Name and number of each visit's stratum; new names get the next number."""
+        names = self.strata.names(columns, started_us(visits))
+        codes = [self.strata_names.setdefault(name, len(self.strata_names)) for name in names]
+        return names, np.array(codes, np.int64)
+
+
+def started_us(visits: pa.Table) -> IntArray:
+    """When each visit began, in microseconds since 1970."""
+    return visits.column("started").cast(pa.int64()).to_numpy()
+
+
+def make_plan(visits: pa.Table, vectors: FloatArray, infos: tuple[SignalInfo, ...], settings: Settings) -> Plan:
+    """Decide everything from the visits of the learning period."""
+    rng = np.random.default_rng(settings.seed)
+    sample = np.sort(rng.permutation(len(vectors))[:MOST_EMBEDDED])
+    model = IntentModel.fit(vectors[sample], seed=settings.seed)
+    columns = facet_columns(visits)
+    columns[REQUEST] = FacetColumn(model.labels, model.assign(vectors).astype(np.int64))
+    at = started_us(visits)
+    roles = decide_roles(columns, at)
+    sliced = [role.facet for role in roles if role.role == "slice"]
+    rough = plan_events(infos, visits)
+    y = event_matrix(rough, visits, ["all"] * visits.num_rows)
+    strata = choose_strata(columns, sliced, at, y)
+    names = strata.names(columns, at)
+    events = plan_events(infos, visits, names)
+    lattice = build_lattice(columns, sliced, visits.num_rows)
+    return Plan(tuple(roles), lattice, strata, events, model, {})
+
+
+def budget_shares(lattice: Lattice, event_count: int, settings: Settings) -> FloatArray:
+    """Each stream's share of the alarm budget, per day: half for all traffic and single facets, half for the pairs."""
+    total = len(lattice.slices)
+    singles, pairs = lattice.single_count, total - lattice.single_count
+    half = settings.budget_per_day * (0.5 if pairs else 1.0)
+    share = np.full(total, half / singles / event_count)
+    if pairs:
+        share[singles:] = half / pairs / event_count
+    return share
+
+
+def blank_visits() -> pa.Table:
+    """A visit table without rows."""
+    return VISITS.empty_table()

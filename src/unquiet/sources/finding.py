@@ -1,0 +1,106 @@
+"""From what the user typed to the files that it means."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unquiet.model.errors import UnreadableSource
+
+SIDE_FILES = frozenset({"deploys.jsonl", "deploys.csv", "changes.jsonl", "changes.csv", "README.md", "README", "LICENSE"})
+"""Names that lie beside traffic and hold none; inside a folder they are left out, with a note."""
+
+
+@dataclass(slots=True)
+class Found:
+    """The files of a request, sorted within each path, each once; `notes` says what was left out."""
+
+    files: list[Path] = field(default_factory=list[Path])
+    notes: list[str] = field(default_factory=list[str])
+
+    def add(self, path: Path) -> None:
+        """Add a file unless it is there already."""
+        if path not in self.files:
+            self.files.append(path)
+
+
+def find(paths: Sequence[Path | str]) -> Found:
+    """Expand files, folders (recursively, without hidden and side files) and glob patterns.
+
+    Raises:
+        UnreadableSource: a path matches nothing, may not be read, or a folder holds no file.
+    """
+    found = Found()
+    if not paths:
+        raise UnreadableSource("no path was given. Name a file, a folder or a pattern such as 'logs/*.jsonl'.")
+    for given in paths:
+        path = Path(given).expanduser()
+        if _is(path, "dir"):
+            _add_folder(path, found)
+        elif _is(path, "exists"):
+            found.add(path)
+        else:
+            _add_pattern(str(path), found)
+    return found
+
+
+def find_files(paths: Sequence[Path | str]) -> list[Path]:
+    """The files of `find`.
+
+    Raises:
+        UnreadableSource: a path matches nothing, may not be read, or a folder holds no file.
+    """
+    return find(paths).files
+
+
+def _is(path: Path, what: str) -> bool:
+    try:
+        return path.is_dir() if what == "dir" else path.exists()
+    except PermissionError as error:
+        raise _denied(path) from error
+
+
+def _denied(path: Path) -> UnreadableSource:
+    return UnreadableSource(f"{path}: permission denied. Allow this user to read it, or run as its owner.")
+
+
+def _add_folder(folder: Path, found: Found) -> None:
+    try:
+        entries = sorted(folder.iterdir())
+    except PermissionError as error:
+        raise _denied(folder) from error
+    before = len(found.files)
+    _add_entries(entries, found)
+    if len(found.files) == before:
+        raise UnreadableSource(
+            f"{folder}: the folder holds no file of traffic. "
+            "Put turn tables, OTLP files or exports in it, or name another path."
+        )
+
+
+def _add_entries(entries: list[Path], found: Found) -> None:
+    for entry in entries:
+        if entry.name.startswith("."):
+            found.notes.append(f"{entry}: hidden, left out")
+        elif entry.name in SIDE_FILES:
+            found.notes.append(f"{entry}: a side file that holds no turns, left out")
+        elif entry.is_dir():
+            try:
+                _add_entries(sorted(entry.iterdir()), found)
+            except PermissionError as error:
+                raise _denied(entry) from error
+        else:
+            found.add(entry)
+
+
+def _add_pattern(pattern: str, found: Found) -> None:
+    matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))  # noqa: PTH207 (absolute patterns)
+    if not matches:
+        raise UnreadableSource(f"{pattern}: nothing is there. Check the spelling; patterns are quoted, such as 'logs/*.jsonl'.")
+    files = [match for match in matches if match.is_file()]
+    for match in matches:
+        if match.is_dir():
+            _add_folder(match, found)
+    _add_entries(files, found)

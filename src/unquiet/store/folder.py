@@ -1,0 +1,348 @@
+"""The store: one folder with a DuckDB database and Parquet segments, owned by one process."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Generator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import orjson
+import pyarrow as pa
+
+from unquiet.model.errors import StoreError
+from unquiet.model.rejections import Rejection
+from unquiet.model.turns import TURNS
+from unquiet.store import reads
+from unquiet.store.duckdb_folder import DATABASE, DuckDBFolder
+from unquiet.store.failures import explaining
+from unquiet.store.lock import FolderLock
+from unquiet.store.segments import Segment
+from unquiet.store.tables import (
+    COUNTS,
+    SESSIONS,
+    Appended,
+    SourceRow,
+    TurnExtent,
+    conform,
+    session_field,
+)
+from unquiet.store.writer import SegmentWriter
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Store:
+    """Turns, sessions, counts, incidents and state in one folder.
+
+    Not for several threads at once. Reads see what was appended before, also inside an open transaction.
+    Every method may raise StoreError, whose text says what to do next; a wrong argument raises ValueError.
+    """
+
+    def __init__(self, database: DuckDBFolder, lock: FolderLock) -> None:
+        self._database = database
+        self._lock = lock
+        self._writer = SegmentWriter(database)
+        self._in_transaction = False
+
+    @classmethod
+    def open(cls, folder: Path, *, create: bool = True, memory_mb: int = 1000, threads: int = 2) -> Store:
+        """Open a store folder, or make it when `create`.
+
+        Args:
+            folder: where the store is or shall be; parents are made too.
+            create: False to refuse a folder that holds no store.
+            memory_mb: what the database may keep in memory before it spills to disk.
+            threads: threads of the database.
+
+        Raises:
+            StoreError: the folder is in use, not writable, damaged, of a newer version or not a store.
+        """
+        if not create and not (folder / DATABASE).is_file():
+            raise StoreError(
+                f"{folder} holds no unquiet data ({DATABASE} is missing). Run `unquiet scan PATH --db {folder}` "
+                "first, or point --db at the folder that an earlier scan used."
+            )
+        with explaining(folder, "opening the folder"):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FolderLock(folder)
+        try:
+            with explaining(folder, "opening the folder"):
+                return cls(DuckDBFolder(folder, memory_mb=memory_mb, threads=threads), lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    def close(self) -> None:
+        """Let go of the folder. An open transaction is rolled back."""
+        try:
+            self._database.close()
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> Store:
+        """The store itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Generator[None]:
+        """Everything written inside becomes durable and visible together at the end, or, on any error, not at all.
+
+        An inner transaction is part of the outer one.
+        """
+        if self._in_transaction:
+            yield
+            return
+        self._database.run("BEGIN")
+        self._in_transaction = True
+        try:
+            yield
+            self._writer.prepare_commit()
+            self._database.run("COMMIT")
+        except BaseException:
+            self._in_transaction = False
+            self._database.rollback()
+            self._writer.rolled_back()
+            raise
+        self._in_transaction = False
+        self._writer.committed()
+
+    def knows_source(self, fingerprint: str) -> bool:
+        """Whether a source with this content was read to its end before."""
+        return bool(self._database.run("SELECT 1 FROM sources WHERE fingerprint = ?", [fingerprint]))
+
+    def add_source(self, source: SourceRow) -> None:
+        """Remember a source that was read; the same fingerprint again replaces it."""
+        details = {
+            "rejected": dict(source.rejected),
+            "examples": [[example.where, example.reason] for example in source.examples],
+            "notes": list(source.notes),
+        }
+        with self.transaction():
+            row = {
+                "fingerprint": source.fingerprint,
+                "seq": self._database.next_seq("sources"),
+                "path": source.path,
+                "row_count": source.rows,
+                "turn_count": source.turns,
+                "details": orjson.dumps(details).decode(),
+            }
+            self._database.replace("sources", row)
+
+    def sources(self) -> list[SourceRow]:
+        """All sources in the order of reading."""
+        rows = self._database.run(
+            "SELECT fingerprint, path, row_count, turn_count, details FROM sources ORDER BY seq"
+        )
+        return [_source(*row) for row in rows]
+
+    def append_turns(self, turns: pa.Table) -> Appended:
+        """Add turns, schema `unquiet.model.turns.TURNS`, any order; of a turn_id seen before the first stays."""
+        with self.transaction():
+            return self._writer.append_turns(conform(turns, TURNS))
+
+    def turn_extent(self) -> TurnExtent:
+        """How many turns, from when to when."""
+        self._writer.flush("turns")
+        segments = pa.Table.from_pylist(
+            [
+                {
+                    "kind": item.kind,
+                    "row_count": item.row_count,
+                    "first_us": item.first_us,
+                    "last_us": item.last_us,
+                }
+                for item in self._database.segments("turns")
+            ],
+            schema=reads.EXTENT,
+        )
+        row = self._database.fetch(reads.turn_extent(), {"segments": segments}).to_pylist()[0]
+        if not row["row_count"]:
+            return TurnExtent(0, None, None)
+        return TurnExtent(row["row_count"], _moment(row["first_us"]), _moment(row["last_us"]))
+
+    def turns_between(
+        self, start: datetime, end: datetime, *, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Turns with start <= time < end, by (time, turn_id); `columns` of TURNS, all by default."""
+        schema = _chosen(TURNS, columns)
+        found = self._overlapping("turns", start, end)
+        if not found:
+            return schema.empty_table()
+        self._database.bind_files("turns", found, TURNS.names)
+        return self._database.fetch(reads.turns_between(start, end, schema.names)).cast(schema)
+
+    def turns_of_sessions(
+        self,
+        session_ids: Sequence[str],
+        *,
+        columns: Sequence[str] | None = None,
+        limit: int | None = None,
+        within: tuple[datetime, datetime] | None = None,
+    ) -> pa.Table:
+        """Turns of the named sessions, by (time, turn_id), the first `limit` of them.
+
+        `within` (start, end) says when these sessions can have been, so that other files need not be opened;
+        turns of the sessions outside of it may or may not be there.
+        """
+        schema = _chosen(TURNS, columns)
+        found = self._overlapping("turns", *(within or (None, None)))
+        if not found or not session_ids:
+            return schema.empty_table()
+        self._database.bind_files("turns", found, TURNS.names)
+        wanted = pa.table({"session_id": pa.array(sorted(set(session_ids)), pa.string())})
+        expression = reads.turns_of_sessions(schema.names, limit)
+        return self._database.fetch(expression, {"wanted": wanted}).cast(schema)
+
+    def append_sessions(self, sessions: pa.Table) -> None:
+        """Add closed sessions: the columns of `tables.SESSIONS`, any `s:<signal>` and any `c:<category>`."""
+        extra = [name for name in sessions.column_names if name not in SESSIONS.names]
+        schema = pa.schema([*SESSIONS, *(session_field(name) for name in extra)])
+        with self.transaction():
+            self._writer.append("sessions", conform(sessions, schema))
+
+    def sessions_between(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        columns: Sequence[str] | None = None,
+        by: Literal["started", "closed"] = "started",
+        where: Mapping[str, str] | None = None,
+    ) -> pa.Table:
+        """Sessions with start <= `by` < end whose facets equal `where`, by (`by`, visit_id).
+
+        `columns` defaults to all that were ever appended; a measured column that some or all of these
+        sessions do not have is null for them.
+        """
+        names = self.session_columns() if columns is None else list(columns)
+        schema = pa.schema([session_field(name) for name in names])
+        found = self._overlapping("sessions", start, end, closed=by == "closed")
+        if not found:
+            return schema.empty_table()
+        needed = list(dict.fromkeys([*names, "visit_id", "facets", by]))
+        bound = pa.schema([session_field(name) for name in needed])
+        self._database.bind_files("sessions", found, needed)
+        expression = reads.sessions_between(bound, start, end, by, where or {})
+        return self._database.fetch(expression.select(*names)).cast(schema)
+
+    def session_columns(self) -> list[str]:
+        """The fixed columns of sessions, then every measured one that was ever appended, by name."""
+        self._writer.flush("sessions")
+        known = {name for segment in self._database.segments("sessions") for name in segment.columns}
+        return [*SESSIONS.names, *sorted(known - set(SESSIONS.names))]
+
+    def append_counts(self, counts: pa.Table) -> None:
+        """Add counts, schema `tables.COUNTS`; rows with the same (tick, slice, stratum) add up."""
+        with self.transaction():
+            self._writer.append("counts", conform(counts, COUNTS))
+
+    def counts_between(self, start: datetime, end: datetime, *, slice_name: str | None = None) -> pa.Table:
+        """Counts with start <= tick < end, one row a key, by (tick, slice, stratum), null strata first.
+
+        Where lists of a key differ in length, a missing event counts 0.
+        """
+        found = self._overlapping("counts", start, end)
+        if not found:
+            return COUNTS.empty_table()
+        self._database.bind_files("counts", found, COUNTS.names)
+        read = reads.counts_summed if _overlap(found) else reads.counts_between
+        return self._database.fetch(read(start, end, slice_name)).cast(COUNTS)
+
+    def save_state(self, name: str, value: bytes) -> None:
+        """Keep bytes under a name, in place of the earlier ones."""
+        with self.transaction():
+            self._database.replace("states", {"name": name, "value": value})
+
+    def load_state(self, name: str) -> bytes | None:
+        """The bytes last kept under a name."""
+        rows = self._database.run("SELECT value FROM states WHERE name = ?", [name])
+        return bytes(rows[0][0]) if rows else None
+
+    def put_setting(self, name: str, value: Any) -> None:
+        """Keep a small JSON value under a name, in place of the earlier one."""
+        with self.transaction():
+            self._database.replace("settings", {"name": name, "value": orjson.dumps(value).decode()})
+
+    def get_setting(self, name: str) -> Any:
+        """The JSON value last kept under a name, None when there is none."""
+        rows = self._database.run("SELECT value FROM settings WHERE name = ?", [name])
+        return orjson.loads(rows[0][0]) if rows else None
+
+    def upsert_incident(
+        self, incident_id: str, document: Mapping[str, object], *, raised_at: datetime, status: str
+    ) -> None:
+        """Keep an incident, in place of what was known of it."""
+        row = {
+            "incident_id": incident_id,
+            "raised_us": (raised_at - EPOCH) // MICROSECOND,
+            "status": status,
+            "document": orjson.dumps(dict(document)).decode(),
+        }
+        with self.transaction():
+            self._database.replace("incidents", row)
+
+    def incidents(self, *, status: str | None = None) -> list[dict[str, Any]]:
+        """The documents of all incidents, or of those with a status, by (raised_at, id)."""
+        where, values = ("", []) if status is None else ("WHERE status = ?", [status])
+        rows = self._database.run(
+            f"SELECT document FROM incidents {where} ORDER BY raised_us, incident_id",  # noqa: S608
+            values,
+        )
+        return [orjson.loads(row[0]) for row in rows]
+
+    def incident(self, incident_id: str) -> dict[str, Any] | None:
+        """The document of one incident."""
+        rows = self._database.run("SELECT document FROM incidents WHERE incident_id = ?", [incident_id])
+        return orjson.loads(rows[0][0]) if rows else None
+
+    def _overlapping(
+        self, kind: str, start: datetime | None, end: datetime | None, *, closed: bool = False
+    ) -> list[Segment]:
+        """The segments that can hold rows with start <= moment < end; what is pending is written first."""
+        self._writer.flush(kind)
+        low = None if start is None else (start - EPOCH) // MICROSECOND
+        high = None if end is None else (end - EPOCH) // MICROSECOND
+        found: list[Segment] = []
+        for segment in self._database.segments(kind):
+            first, last = segment.bounds_us(closed=closed)
+            if (high is None or first < high) and (low is None or last >= low):
+                found.append(segment)
+        return found
+
+
+def _chosen(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
+    """The part of a schema that was asked for; ValueError for a name that is not in it."""
+    if columns is None:
+        return schema
+    unknown = [name for name in columns if name not in schema.names]
+    if unknown:
+        raise ValueError(f"columns {', '.join(unknown)}: expected some of {', '.join(schema.names)}")
+    return pa.schema([schema.field(name) for name in columns])
+
+
+def _overlap(segments: Sequence[Segment]) -> bool:
+    """Whether two files can hold the same tick: inside of one file a key occurs once."""
+    bounds = sorted(segment.bounds_us() for segment in segments)
+    return any(later[0] <= earlier[1] for earlier, later in itertools.pairwise(bounds))
+
+
+def _moment(us: int) -> datetime:
+    return EPOCH + us * MICROSECOND
+
+
+def _source(*row: Any) -> SourceRow:
+    fingerprint, path, rows, turns, text = row
+    details = orjson.loads(text)
+    examples = [Rejection(where, reason) for where, reason in details["examples"]]
+    return SourceRow(fingerprint, path, rows, turns, details["rejected"], examples, details["notes"])

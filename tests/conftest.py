@@ -1,0 +1,28 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of recorded data and the replay kit: beside the checkout, or where UNQUIET_SHARED points."""
+    folder = Path(os.environ.get("UNQUIET_SHARED") or ROOT.parent / "shared")
+    if folder.is_dir():
+        return folder
+    reason = f"no recorded data at {folder}: set UNQUIET_SHARED to the folder that holds data/ and replay/"
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
