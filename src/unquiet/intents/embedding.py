@@ -39,7 +39,8 @@ def embed(texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> Vectors:
     """Vectors of texts, shape `[len(texts), DIMENSIONS]`, each of length 1.
 
     A null, an empty text and a text of white space alone have the zero vector. A row depends on its own text
-    only, never on the batch that it came in. Reads two files of the installed wordllama package, never a network.
+    only, never on the batch that it came in. Reads two files of the installed wordllama package and no
+    network.
 
     Raises:
         ConfigError: the wordllama package or its data files are not installed.
@@ -71,7 +72,9 @@ def _word_vectors(words: list[str]) -> Vectors:
     if not words:
         return np.zeros((0, DIMENSIONS), np.float32)
     tokenizer, table = _static_model()
-    ids = [encoding.ids if word else [] for word, encoding in zip(words, _encode(tokenizer, words), strict=True)]
+    ids = [
+        encoding.ids if word else [] for word, encoding in zip(words, _encode(tokenizer, words), strict=True)
+    ]
     lengths = np.fromiter(map(len, ids), np.int64, len(ids))
     flat = np.fromiter((token for run in ids for token in run), np.int64, int(lengths.sum()))
     return _sum_runs(table, flat, lengths)
@@ -82,7 +85,7 @@ def _encode(tokenizer: Tokenizer, words: list[str]) -> list[Any]:
 
 
 def _sum_runs(table: Vectors, ids: npt.NDArray[Any], lengths: npt.NDArray[np.int64]) -> Vectors:
-    """Row i: the sum of `table[ids]` over the i-th run of `ids`, whose lengths are given; added left to right.
+    """Row i: the sum of `table[ids]` over the i-th run of `ids` (runs of the given lengths), left to right.
 
     Longest runs first, one position of all runs at a time: six times as fast as `np.add.reduceat` over rows.
     """
@@ -122,7 +125,8 @@ def _wheel_folder() -> Path:
     folder = Path(spec.origin).parent if spec is not None and spec.origin is not None else None
     if folder is None or not (folder / _WEIGHTS).is_file() or not (folder / _TOKENIZER).is_file():
         raise ConfigError(
-            f"The text vectors of the wordllama package are missing (looked for {_WEIGHTS} and {_TOKENIZER} in "
-            f"{folder or 'the installed packages'}). Install them with: pip install 'wordllama>=0.4.0.post1'"
+            f"The text vectors of the wordllama package are missing (looked for {_WEIGHTS} and {_TOKENIZER} "
+            f"in {folder or 'the installed packages'}). Install them with: "
+            "pip install 'wordllama>=0.4.0.post1'"
         )
     return folder

@@ -18,10 +18,10 @@ _NOT_LETTERS = r"[^\p{L}]+"
 def label_cells(texts: Sequence[str | None] | pa.Array, cells: npt.NDArray[np.int32], k: int) -> list[str]:
     """One label a cell, such as "refund / order / cancel"; "cell 7" where no word stands out.
 
-    A word's weight in a cell is `p log(p / q)`: `p` is the share of the cell's requests that contain the word,
-    `q` the share of all requests (its part of the Kullback-Leibler divergence). Words that every request has
-    weigh nothing, so that no list of stop words of any language is needed. `texts` and `cells` are parallel; rows
-    with a cell outside 0 .. k-1 only count for `q`.
+    A word's weight in a cell is `p log(p / q)`: `p` is the share of the cell's requests that contain the
+    word, `q` the share of all requests (its part of the Kullback-Leibler divergence). Words that every
+    request has weigh nothing, so that no list of stop words of any language is needed. `texts` and `cells`
+    are parallel; rows with a cell outside 0 .. k-1 only count for `q`.
     """
     words, present = _presence(texts)
     inside = (cells[present[0]] >= 0) & (cells[present[0]] < k)

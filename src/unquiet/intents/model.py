@@ -1,7 +1,8 @@
 """Kinds of request: frozen cells of the space of request vectors, with ids that persist.
 
 Refitting k-means renames its cells, and a stratum that changes its meaning breaks every baseline. So a fit is
-frozen, and growth only appends: a later generation of cells is asked only for what is novel to the earlier ones.
+frozen, and growth only appends: a later generation of cells is asked only for what is novel to the earlier
+ones.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ _NOVEL_SLACK = 0.05
 class IntentModel:
     """Frozen cells. Cell id = row of `centroids`; it never changes its meaning.
 
-    `centroids` are unit vectors `[k, d]`; `reach` is the distance (1 - cosine) up to which a request belongs to a
-    cell; `generation` counts the fits: 0 for the first one, 1 for the first extension and so on; `sizes` are the
-    members at the time of the fit.
+    `centroids` are unit vectors `[k, d]`; `reach` is the distance (1 - cosine) up to which a request belongs
+    to a cell; `generation` counts the fits: 0 for the first one, 1 for the first extension and so on; `sizes`
+    are the members at the time of the fit.
     """
 
     centroids: Vectors
@@ -58,9 +59,9 @@ class IntentModel:
     ) -> IntentModel:
         """Cells of the vectors `[n, d]` (unit length; zero vectors are left out), largest cell first.
 
-        There are `k_coarse` cells, or fewer: one for every 20 requests, at least one. Of more than 20,000 vectors
-        a random sample is used. With `texts`, parallel to `vectors`, the cells are named by their words. With no
-        usable vector the model has no cells, and every request is novel to it.
+        There are `k_coarse` cells, or fewer: one for every 20 requests, at least one. Of more than 20,000
+        vectors a random sample is used. With `texts`, parallel to `vectors`, the cells are named by their
+        words. With no usable vector the model has no cells, and every request is novel to it.
         """
         nothing = cls(
             np.zeros((0, vectors.shape[1]), np.float32),
@@ -76,8 +77,8 @@ class IntentModel:
     ) -> IntentModel:
         """The same cells and up to `k_new` more, fitted on those of the vectors that are novel to this model.
 
-        Whatever had a cell keeps it, exactly. Fewer novel vectors than 20 leave the model as it is, except that
-        the first fit always makes a cell.
+        Whatever had a cell keeps it, exactly. Fewer novel vectors than 20 leave the model as it is, except
+        that the first fit always makes a cell.
         """
         rows = np.flatnonzero(self.assign(vectors) == NOVEL)
         if len(rows) == 0 or (len(self.centroids) and len(rows) < _MEMBERS_PER_CELL):
@@ -86,7 +87,7 @@ class IntentModel:
         if len(rows) > _FIT_ROWS:
             rows = np.sort(rng.choice(rows, _FIT_ROWS, replace=False))
         new = vectors[rows]
-        k = max(1, min(k_new, len(rows) // _MEMBERS_PER_CELL, len(np.unique(new, axis=0))))
+        k = max(1, min(k_new, len(rows) // _MEMBERS_PER_CELL, len({row.tobytes() for row in new})))
         centroids, cell, distance = _largest_first(new, spherical_kmeans(new, k, rng))
         named = None if texts is None else pa.array(texts, pa.large_string()).take(pa.array(rows))
         first = len(self.centroids)
@@ -110,7 +111,7 @@ class IntentModel:
         return self.locate(vectors)[0]
 
     def locate(self, vectors: Vectors) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """The cell of each vector, and its distance (1 - cosine, in [0, 2]) to the nearest centroid of any cell.
+        """The cell of each vector, and its distance (1 - cosine) to the nearest centroid of any cell.
 
         The distance is NaN where there is no text or no cell at all.
         """
@@ -164,7 +165,9 @@ class IntentModel:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 found = {name: archive[name] for name in archive.files}
         except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise StoreError(f"The kinds of request cannot be read ({error}). Scan again to fit them.") from error
+            raise StoreError(
+                f"The kinds of request cannot be read ({error}). Scan again to fit them."
+            ) from error
         if int(found.get("format", np.array(0))) != _FORMAT:
             raise StoreError(
                 f"The kinds of request are stored in format {found.get('format')}; this version reads format "
@@ -187,7 +190,7 @@ def _largest_first(
 
 
 def _reach(cell: npt.NDArray[np.int32], distance: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.float32]:
-    """How far a cell reaches: the 99.5 % quantile of its members' distances, plus 0.05 for what was not seen yet.
+    """How far a cell reaches: the 99.5 % quantile of its members' distances plus 0.05 for the unseen.
 
     A cell with few members has no tail to look at: none reaches less far than the median cell.
     """

@@ -10,14 +10,16 @@ import numpy.typing as npt
 Vectors = npt.NDArray[np.float32]
 
 _ROWS = 512
-_POOL_ROWS = 8_192
+_SMALL_PRODUCT = 2**18
+_POOL_ROWS = 4_096
 
 
 def nearest(query_vectors: Vectors, pool_vectors: Vectors) -> tuple[npt.NDArray[np.int64], Vectors]:
     """For each query the most similar row of the pool: its index, and the cosine in [-1, 1].
 
-    Both inputs are unit vectors of shape `[n, d]` (zero vectors are allowed and have similarity 0). Of equally
-    similar rows the first wins. With an empty pool the index is -1 and the similarity NaN. Memory: 16 MB.
+    Both inputs are unit vectors of shape `[n, d]` (zero vectors are allowed and have similarity 0). Of
+    equally similar rows the first wins. With an empty pool the index is -1 and the similarity NaN. Memory:
+    about 32 MB.
     """
     index = np.full(len(query_vectors), -1, np.int64)
     best = np.full(len(query_vectors), np.nan, np.float32)
@@ -33,14 +35,16 @@ def nearest(query_vectors: Vectors, pool_vectors: Vectors) -> tuple[npt.NDArray[
 
 
 def similarity_blocks(vectors: Vectors, against: Vectors) -> Iterator[tuple[slice, Vectors]]:
-    """Row blocks of `vectors @ against.T`.
+    """Row blocks of `vectors @ against.T`, float32.
 
-    Every product has the same shape, the last one padded: a matrix library may pick another kernel, and so round
-    differently, for another shape, and then the batch a row came in would show in its last bit.
+    Multiplied in double precision and rounded: a matrix library adds in another order for another shape, and
+    in single precision the batch that a row came in would show in its last bit.
     """
-    columns = np.ascontiguousarray(against.T)
-    for at in range(0, len(vectors), _ROWS):
-        block = vectors[at : at + _ROWS]
-        padded = np.zeros((_ROWS, columns.shape[0]), np.float32)
-        padded[: len(block)] = block
-        yield slice(at, at + len(block)), (padded @ columns)[: len(block)]
+    columns = np.ascontiguousarray(against.T, dtype=np.float64)
+    # Below about this many multiplications the libraries do not start threads, whose waiting for each other
+    # costs more than the work where processors are shared.
+    small = _SMALL_PRODUCT // max(columns.size, 1)
+    step = small if small >= 8 else _ROWS
+    for at in range(0, len(vectors), step):
+        block = vectors[at : at + step].astype(np.float64)
+        yield slice(at, at + len(block)), (block @ columns).astype(np.float32)

@@ -83,17 +83,18 @@ class Judge:
         if len(ticks) < least or count == len(ticks):
             return None
         count = max(count, int(np.searchsorted(ticks, ticks[least - 1], side="right")))
-        self.plan = make_plan(visits.slice(0, count), vectors[:count], self.infos, self.settings)
+        inputs = pa.chunked_array([m.inputs for m in self.waiting]).combine_chunks()
+        self.plan = make_plan(visits.slice(0, count), vectors[:count], inputs.slice(0, count), self.infos, self.settings)
         share = budget_shares(self.plan.lattice, len(self.plan.events), self.settings)
         self.watch = Watch(share, len(self.plan.events), self.tables, self.settings.delta)
         self.waiting = []
         self._count(visits.slice(0, count), vectors[:count], judge=False)
-        return Measured(visits.slice(count), vectors[count:], {})
+        return Measured(visits.slice(count), inputs.slice(count), vectors[count:], {})
 
     def _watch(self, measured: Measured) -> list[Alarm]:
         return self._count(measured.visits, measured.requests, judge=True)
 
-    def _count(self, visits: pa.Table, vectors: FloatArray, *, judge: bool) -> list[Alarm]:
+    def _count(self, visits: pa.Table, vectors: npt.NDArray[np.float32], *, judge: bool) -> list[Alarm]:
         """Count visits tick by tick; with `judge` every tick is tested before it is learned."""
         plan, watch = self.plan, self.watch
         if plan is None or watch is None or not visits.num_rows:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from unquiet import intents, signals
-from unquiet.model.signals import FloatArray, SessionBatch, SignalInfo, TurnBatch
+from unquiet.model.signals import SessionBatch, SignalInfo, TurnBatch
 from unquiet.sessions import ClosedSessions, visit_table
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Visits with their readings; `requests` (visits, d) are the vectors of their first inputs; `failures` counts
-    measurements that failed, by signal.
+    """Visits with their readings; `inputs` are their first requests and `requests` (visits, d) the vectors of them;
+    `failures` counts measurements that failed, by signal.
     """
 
     visits: pa.Table
-    requests: FloatArray
+    inputs: pa.Array
+    requests: npt.NDArray[np.float32]
     failures: dict[str, int]
 
 
@@ -40,4 +43,4 @@ def measure(closed: ClosedSessions) -> Measured:
     kept = {name: (reduce[name], column) for name, column in readings.items() if reduce[name] != "none"}
     visits = visit_table(closed, kept, values, labels, {})
     first = closed.turns.column("input").take(pa.array(closed.starts[:-1])).combine_chunks()
-    return Measured(visits, intents.embed(first), failures)
+    return Measured(visits, first, intents.embed(first), failures)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from unquiet.counts import Event, event_matrix, plan_events
-from unquiet.intents import IntentModel
+from unquiet.intents import NO_TEXT, NOVEL, IntentModel
 from unquiet.model.sessions import VISITS
 from unquiet.model.settings import Settings
 from unquiet.model.signals import FloatArray, SignalInfo
@@ -17,11 +17,10 @@ from unquiet.model.slices import FacetRole
 from unquiet.slices import FacetColumn, Lattice, Strata, build_lattice, choose_strata, decide_roles, facet_columns
 
 IntArray = npt.NDArray[np.int64]
+Vectors = npt.NDArray[np.float32]
 
 REQUEST = "request"
 """The facet made of the text of the request, where the traffic itself has none that says what was asked."""
-
-MOST_EMBEDDED = 50_000
 
 
 @dataclass(slots=True)
@@ -35,10 +34,10 @@ class Plan:
     requests: IntentModel
     strata_names: dict[str, int]
 
-    def facets(self, visits: pa.Table, vectors: FloatArray) -> dict[str, FacetColumn]:
+    def facets(self, visits: pa.Table, vectors: Vectors) -> dict[str, FacetColumn]:
         """All facets of visits, the kind of request among them."""
         columns = facet_columns(visits)
-        columns[REQUEST] = FacetColumn(self.requests.labels, self.requests.assign(vectors).astype(np.int64))
+        columns[REQUEST] = request_column(self.requests, vectors)
         return columns
 
     def stratum(self, columns: dict[str, FacetColumn], visits: pa.Table) -> tuple[list[str], IntArray]:
@@ -53,13 +52,21 @@ def started_us(visits: pa.Table) -> IntArray:
     return visits.column("started").cast(pa.int64()).to_numpy()
 
 
-def make_plan(visits: pa.Table, vectors: FloatArray, infos: tuple[SignalInfo, ...], settings: Settings) -> Plan:
-    """Decide everything from the visits of the learning period."""
-    rng = np.random.default_rng(settings.seed)
-    sample = np.sort(rng.permutation(len(vectors))[:MOST_EMBEDDED])
-    model = IntentModel.fit(vectors[sample], seed=settings.seed)
+def request_column(model: IntentModel, vectors: Vectors) -> FacetColumn:
+    """The kind of each request as a facet: named by its words, absent where there was no text."""
+    cells = model.assign(vectors).astype(np.int64)
+    names = [f"{label} ({i})" for i, label in enumerate(model.labels)]
+    codes = np.where(cells == NOVEL, len(names), np.where(cells == NO_TEXT, -1, cells))
+    return FacetColumn([*names, "(new kind)"], codes)
+
+
+def make_plan(
+    visits: pa.Table, vectors: Vectors, inputs: pa.Array, infos: tuple[SignalInfo, ...], settings: Settings
+) -> Plan:
+    """Decide everything from the visits of the learning period; `vectors` and `inputs` are their first requests."""
+    model = IntentModel.fit(vectors, texts=inputs, seed=settings.seed)
     columns = facet_columns(visits)
-    columns[REQUEST] = FacetColumn(model.labels, model.assign(vectors).astype(np.int64))
+    columns[REQUEST] = request_column(model, vectors)
     at = started_us(visits)
     roles = decide_roles(columns, at)
     sliced = [role.facet for role in roles if role.role == "slice"]

@@ -1,1 +1,81 @@
-"""signals."""
+"""Behaviour signals: what is measured on every turn and session, without calling a model.
+
+Each module holds one family of signals. To add one, write its module and add its line to a tuple below.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from unquiet.model.signals import (
+    CategorySignal,
+    FloatArray,
+    SessionBatch,
+    SessionSignal,
+    TurnBatch,
+    TurnSignal,
+)
+from unquiet.signals import (
+    actions,
+    deflection,
+    finish,
+    kinds,
+    language,
+    loops,
+    numbers,
+    refusal,
+    repetition,
+    scripts,
+    sessions,
+    shortness,
+    structure,
+    tone,
+    tools,
+)
+from unquiet.signals.measuring import measure_sessions_with, measure_turns_with
+
+TURN_SIGNALS: tuple[TurnSignal, ...] = (
+    *refusal.SIGNALS,
+    *deflection.SIGNALS,
+    *tone.SIGNALS,
+    *finish.SIGNALS,
+    *shortness.SIGNALS,
+    *repetition.SIGNALS,
+    *language.SIGNALS,
+    *scripts.SIGNALS,
+    *structure.SIGNALS,
+    *actions.SIGNALS,
+    *tools.SIGNALS,
+    *numbers.SIGNALS,
+)
+
+CATEGORY_SIGNALS: tuple[CategorySignal, ...] = (
+    *kinds.CATEGORIES,
+    *language.CATEGORIES,
+    *finish.CATEGORIES,
+    *tools.CATEGORIES,
+)
+
+SESSION_SIGNALS: tuple[SessionSignal, ...] = (
+    *sessions.SIGNALS,
+    *loops.SIGNALS,
+)
+
+
+def measure_turns(batch: TurnBatch) -> tuple[dict[str, FloatArray], dict[str, pa.ListArray], dict[str, int]]:
+    """Readings, category labels and failed turns of every built-in turn signal, by signal name.
+
+    Readings are float64 of shape (len(batch),), NaN where a signal does not apply; labels are list<string> of
+    the same length, null where a category does not apply. A signal that raised has NaN (null) everywhere and
+    the number of turns under its name in the third dictionary, which is empty when all went well.
+    """
+    return measure_turns_with(batch, TURN_SIGNALS, CATEGORY_SIGNALS)
+
+
+def measure_sessions(sessions: SessionBatch) -> tuple[dict[str, FloatArray], dict[str, int]]:
+    """Readings and failed sessions of every built-in session signal, by signal name.
+
+    Readings are float64 of shape (len(sessions),), NaN where a signal does not apply. A signal that
+    raised has NaN everywhere and the number of sessions under its name in the second dictionary.
+    """
+    return measure_sessions_with(sessions, SESSION_SIGNALS)

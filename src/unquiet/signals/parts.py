@@ -1,4 +1,4 @@
-"""The two small classes that turn an information card and a function into a signal."""
+"""The small classes that turn an information card and a function into a signal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ class Turnwise:
     """A turn signal made of its card and a function of the batch; fulfils `TurnSignal`."""
 
     info: SignalInfo
-    measure: Callable[[TurnBatch], FloatArray]
+    compute: Callable[[TurnBatch], FloatArray]
+
+    def measure(self, batch: TurnBatch) -> FloatArray:
+        """One value a turn, shape (len(batch),), NaN where the signal does not apply."""
+        return self.compute(batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,11 @@ class Sessionwise:
     """A session signal made of its card and a function of the batch; fulfils `SessionSignal`."""
 
     info: SignalInfo
-    measure: Callable[[SessionBatch], FloatArray]
+    compute: Callable[[SessionBatch], FloatArray]
+
+    def measure(self, sessions: SessionBatch) -> FloatArray:
+        """One value a session, shape (len(sessions),), NaN where the signal does not apply."""
+        return self.compute(sessions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,4 +39,8 @@ class Labelled:
     """A category signal made of its card and a function of the batch; fulfils `CategorySignal`."""
 
     info: SignalInfo
-    labels: Callable[[TurnBatch], pa.ListArray]
+    compute: Callable[[TurnBatch], pa.ListArray]
+
+    def labels(self, batch: TurnBatch) -> pa.ListArray:
+        """list<string> per turn, null where the signal does not apply."""
+        return self.compute(batch)

@@ -22,12 +22,16 @@ Bools = npt.NDArray[np.bool_]
 
 def bools(array: pa.Array) -> Bools:
     """A boolean Arrow array as numpy, shape (len(array),); null counts as False."""
-    return cast(Bools, pc.fill_null(array, False).to_numpy(zero_copy_only=False))
+    return cast("Bools", pc.fill_null(array, False).to_numpy(zero_copy_only=False))
 
 
 def floats(array: pa.Array) -> FloatArray:
     """A numeric or boolean Arrow array as float64, shape (len(array),); null becomes NaN."""
-    number = array.cast(pa.float64()) if not pa.types.is_boolean(array.type) else array.cast(pa.int8()).cast(pa.float64())
+    number = (
+        array.cast(pa.float64())
+        if not pa.types.is_boolean(array.type)
+        else array.cast(pa.int8()).cast(pa.float64())
+    )
     return np.array(pc.fill_null(number, float("nan")).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
@@ -46,25 +50,20 @@ def filled(batch: TurnBatch, column: str) -> pa.Array:
     return batch.once(f"filled:{column}", lambda: pc.fill_null(batch.column(column), ""))
 
 
-def plain(text: pa.Array) -> pa.Array:
-    """Lower case, with typographic apostrophes made plain."""
-    lowered = pc.utf8_lower(text)
-    return pc.replace_substring(lowered, "\u2019", "'")
-
-
 def head(batch: TurnBatch) -> pa.Array:
-    """The first `HEAD_CHARACTERS` of each answer, lower case, apostrophes plain; empty where there is no answer."""
+    """The first `HEAD_CHARACTERS` of each answer, ASCII letters in lower case; empty where there is none."""
     return batch.once(
-        "text:head", lambda: plain(pc.utf8_slice_codeunits(filled(batch, "output"), 0, HEAD_CHARACTERS))
+        "text:head",
+        lambda: pc.ascii_lower(pc.utf8_slice_codeunits(filled(batch, "output"), 0, HEAD_CHARACTERS)),
     )
 
 
 def tail(batch: TurnBatch) -> pa.Array:
-    """The last `TAIL_CHARACTERS` of each answer without closing white space, lower case, apostrophes plain."""
+    """The last `TAIL_CHARACTERS` of each answer without closing white space, ASCII letters lower case."""
 
     def make() -> pa.Array:
         trimmed = pc.ascii_rtrim_whitespace(filled(batch, "output"))
-        return plain(pc.utf8_slice_codeunits(trimmed, -TAIL_CHARACTERS, None))
+        return pc.ascii_lower(pc.utf8_slice_codeunits(trimmed, -TAIL_CHARACTERS, None))
 
     return batch.once("text:tail", make)
 
@@ -74,20 +73,43 @@ def characters(batch: TurnBatch, column: str = "output") -> FloatArray:
     return batch.once(f"characters:{column}", lambda: floats(pc.utf8_length(batch.column(column))))
 
 
-def utf8_buffers(text: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The bytes of a large_string array without nulls, and the offsets of its values.
+Bytes = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 
-    Returns (bytes, offsets); value i is `bytes[offsets[i]:offsets[i + 1]]`, offsets[0] is 0.
+
+def utf8_bytes(batch: TurnBatch, column: str) -> Bytes:
+    """The UTF-8 bytes of a large_string column, null as empty, and where each value lies.
+
+    Returns (bytes, offsets): value i is `bytes[offsets[i]:offsets[i + 1]]`, and offsets[0] is 0.
     """
-    if len(text) == 0:
-        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
-    buffers = text.buffers()
-    offsets = np.frombuffer(buffers[1], np.int64)[text.offset : text.offset + len(text) + 1]
-    data = np.frombuffer(buffers[2], np.uint8) if buffers[2] is not None else np.zeros(0, np.uint8)
-    return data[offsets[0] : offsets[-1]], offsets - offsets[0]
+
+    def make() -> Bytes:
+        text = filled(batch, column)
+        if len(text) == 0:
+            return np.zeros(0, np.uint8), np.zeros(1, np.int64)
+        _, ends, data = text.buffers()
+        offsets = np.frombuffer(ends, np.int64)[text.offset : text.offset + len(text) + 1]
+        held = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+        return held[offsets[0] : offsets[-1]], offsets - offsets[0]
+
+    return batch.once(f"bytes:{column}", make)
 
 
-def sums_per_value(per_byte: npt.NDArray[np.generic], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Sum of `per_byte` within each value's byte range, shape (len(offsets) - 1,)."""
-    running = np.concatenate([np.zeros(1, np.int64), np.cumsum(per_byte, dtype=np.int64)])
-    return running[offsets[1:]] - running[offsets[:-1]]
+def count_places(places: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How many of the ascending byte `places` fall into each value, shape (len(offsets) - 1,)."""
+    return np.diff(np.searchsorted(places, offsets))
+
+
+def fences(batch: TurnBatch) -> npt.NDArray[np.int64]:
+    """Code fences (runs of three backticks or more) in each answer, shape (len(batch),)."""
+
+    def make() -> npt.NDArray[np.int64]:
+        data, offsets = utf8_bytes(batch, "output")
+        ticks = np.flatnonzero(data == ord("`"))
+        if len(ticks) < 3:
+            return np.zeros(len(batch), np.int64)
+        row = np.repeat(np.arange(len(batch)), count_places(ticks, offsets))
+        begins = np.concatenate([[True], (np.diff(ticks) != 1) | (np.diff(row) != 0)])
+        three = (ticks[2:] - ticks[:-2] == 2) & (row[2:] == row[:-2])
+        return np.bincount(row[:-2][begins[:-2] & three], minlength=len(batch))
+
+    return batch.once("text:fences", make)

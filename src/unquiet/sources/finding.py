@@ -9,7 +9,9 @@ from pathlib import Path
 
 from unquiet.model.errors import UnreadableSource
 
-SIDE_FILES = frozenset({"deploys.jsonl", "deploys.csv", "changes.jsonl", "changes.csv", "README.md", "README", "LICENSE"})
+SIDE_FILES = frozenset(
+    {"deploys.jsonl", "deploys.csv", "changes.jsonl", "changes.csv", "README.md", "README", "LICENSE"}
+)
 """Names that lie beside traffic and hold none; inside a folder they are left out, with a note."""
 
 
@@ -19,10 +21,12 @@ class Found:
 
     files: list[Path] = field(default_factory=list[Path])
     notes: list[str] = field(default_factory=list[str])
+    _seen: set[Path] = field(default_factory=set[Path])
 
     def add(self, path: Path) -> None:
         """Add a file unless it is there already."""
-        if path not in self.files:
+        if path not in self._seen:
+            self._seen.add(path)
             self.files.append(path)
 
 
@@ -34,7 +38,9 @@ def find(paths: Sequence[Path | str]) -> Found:
     """
     found = Found()
     if not paths:
-        raise UnreadableSource("no path was given. Name a file, a folder or a pattern such as 'logs/*.jsonl'.")
+        raise UnreadableSource(
+            "no path was given. Name a file, a folder or a pattern such as 'logs/*.jsonl'."
+        )
     for given in paths:
         path = Path(given).expanduser()
         if _is(path, "dir"):
@@ -98,7 +104,9 @@ def _add_entries(entries: list[Path], found: Found) -> None:
 def _add_pattern(pattern: str, found: Found) -> None:
     matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))  # noqa: PTH207 (absolute patterns)
     if not matches:
-        raise UnreadableSource(f"{pattern}: nothing is there. Check the spelling; patterns are quoted, such as 'logs/*.jsonl'.")
+        raise UnreadableSource(
+            f"{pattern}: nothing is there. Check the spelling; patterns are quoted, such as 'logs/*.jsonl'."
+        )
     files = [match for match in matches if match.is_file()]
     for match in matches:
         if match.is_dir():

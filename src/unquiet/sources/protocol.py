@@ -12,7 +12,7 @@ import pyarrow as pa
 from unquiet.model.rejections import ReadReport
 from unquiet.sources.glimpse import Glimpse
 
-BATCH_ROWS = 8192
+BATCH_ROWS = 4096
 BATCH_BYTES = 32 * 1024 * 1024
 LINE_LIMIT_BYTES = 64 * 1024 * 1024
 FUTURE_ALLOWANCE_US = 24 * 3600 * 1_000_000

@@ -38,7 +38,9 @@ def open_bytes(path: Path) -> IO[bytes]:
                 return cast("IO[bytes]", pa.CompressedInputStream(pa.OSFile(str(path), "rb"), codec))
         return path.open("rb")
     except PermissionError as error:
-        raise UnreadableSource(f"{path}: permission denied. Allow this user to read it, or run as its owner.") from error
+        raise UnreadableSource(
+            f"{path}: permission denied. Allow this user to read it, or run as its owner."
+        ) from error
     except FileNotFoundError as error:
         raise UnreadableSource(f"{path}: there is no such file. Check the path.") from error
     except OSError as error:

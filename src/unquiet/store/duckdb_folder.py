@@ -170,7 +170,7 @@ class DuckDBFolder:
     def segments_between(
         self, kind: str, start_us: int | None, end_us: int | None, *, closed: bool = False
     ) -> list[Segment]:
-        """Files that can hold rows with start <= moment < end; the moment is that of their order, or `closed`."""
+        """Files that can hold rows with start <= moment < end, by `closed` or by what they are sorted by."""
         first, last = ("first_closed_us", "last_closed_us") if closed else ("first_us", "last_us")
         return self.segments(
             f"kind = ? AND {last} >= coalesce(?, {last}) AND {first} < coalesce(?, {first} + 1)",

@@ -23,7 +23,7 @@ def explained(folder: Path, action: str, error: Exception) -> StoreError:
     if number in FULL or "No space left" in text or "not enough space" in text:
         return StoreError(
             f"No space left while {action} in {folder}. What was stored before is intact and nothing is "
-            "half written: free some space (or choose another disk with --db), then run the same command again."
+            "half written: free some space or choose another disk with --db, then run the same command again."
         )
     if number in NOT_WRITABLE or "Permission denied" in text or "Read-only file system" in text:
         return StoreError(

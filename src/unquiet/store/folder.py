@@ -64,18 +64,19 @@ class Store:
         """
         if not create and not (folder / DATABASE).is_file():
             raise StoreError(
-                f"{folder} holds no unquiet data ({DATABASE} is missing). Run `unquiet scan PATH --db {folder}` "
-                "first, or point --db at the folder that an earlier scan used."
+                f"{folder} holds no unquiet data ({DATABASE} is missing). Run `unquiet scan PATH "
+                f"--db {folder}` first, or point --db at the folder that an earlier scan used."
             )
         with explaining(folder, "opening the folder"):
             folder.mkdir(parents=True, exist_ok=True)
             lock = FolderLock(folder)
-        try:
-            with explaining(folder, "opening the folder"):
-                return cls(DuckDBFolder(folder, memory_mb=memory_mb, threads=threads), lock)
-        except BaseException:
-            lock.release()
-            raise
+        with contextlib.ExitStack() as undo, explaining(folder, "opening the folder"):
+            undo.callback(lock.release)
+            database = DuckDBFolder(folder, memory_mb=memory_mb, threads=threads)
+            undo.callback(database.close)
+            store = cls(database, lock)
+            undo.pop_all()
+            return store
 
     def close(self) -> None:
         """Let go of the folder. An open transaction is rolled back."""
@@ -96,7 +97,7 @@ class Store:
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[None]:
-        """Everything written inside becomes durable and visible together at the end, or, on any error, not at all.
+        """What is written inside becomes durable together at the end or, on any error, not at all.
 
         An inner transaction is part of the outer one.
         """
@@ -111,8 +112,8 @@ class Store:
             self._database.run("COMMIT")
         except BaseException:
             self._in_transaction = False
-            self._database.rollback()
-            self._writer.rolled_back()
+            if self._database.rollback():
+                self._writer.rolled_back()
             raise
         self._in_transaction = False
         self._writer.committed()
@@ -147,36 +148,24 @@ class Store:
         return [_source(*row) for row in rows]
 
     def append_turns(self, turns: pa.Table) -> Appended:
-        """Add turns, schema `unquiet.model.turns.TURNS`, any order; of a turn_id seen before the first stays."""
+        """Add turns, schema `unquiet.model.turns.TURNS`, in any order; the first of a turn_id stays."""
         with self.transaction():
             return self._writer.append_turns(conform(turns, TURNS))
 
     def turn_extent(self) -> TurnExtent:
         """How many turns, from when to when."""
         self._writer.flush("turns")
-        segments = pa.Table.from_pylist(
-            [
-                {
-                    "kind": item.kind,
-                    "row_count": item.row_count,
-                    "first_us": item.first_us,
-                    "last_us": item.last_us,
-                }
-                for item in self._database.segments("turns")
-            ],
-            schema=reads.EXTENT,
-        )
-        row = self._database.fetch(reads.turn_extent(), {"segments": segments}).to_pylist()[0]
+        row = self._database.fetch(reads.turn_extent()).to_pylist()[0]
         if not row["row_count"]:
             return TurnExtent(0, None, None)
-        return TurnExtent(row["row_count"], _moment(row["first_us"]), _moment(row["last_us"]))
+        return TurnExtent(int(row["row_count"]), _moment(row["first_us"]), _moment(row["last_us"]))
 
     def turns_between(
         self, start: datetime, end: datetime, *, columns: Sequence[str] | None = None
     ) -> pa.Table:
         """Turns with start <= time < end, by (time, turn_id); `columns` of TURNS, all by default."""
         schema = _chosen(TURNS, columns)
-        found = self._overlapping("turns", start, end)
+        found = self._segments("turns", start, end)
         if not found:
             return schema.empty_table()
         self._database.bind_files("turns", found, TURNS.names)
@@ -196,7 +185,7 @@ class Store:
         turns of the sessions outside of it may or may not be there.
         """
         schema = _chosen(TURNS, columns)
-        found = self._overlapping("turns", *(within or (None, None)))
+        found = self._segments("turns", *(within or (None, None)))
         if not found or not session_ids:
             return schema.empty_table()
         self._database.bind_files("turns", found, TURNS.names)
@@ -227,7 +216,7 @@ class Store:
         """
         names = self.session_columns() if columns is None else list(columns)
         schema = pa.schema([session_field(name) for name in names])
-        found = self._overlapping("sessions", start, end, closed=by == "closed")
+        found = self._segments("sessions", start, end, closed=by == "closed")
         if not found:
             return schema.empty_table()
         needed = list(dict.fromkeys([*names, "visit_id", "facets", by]))
@@ -239,7 +228,7 @@ class Store:
     def session_columns(self) -> list[str]:
         """The fixed columns of sessions, then every measured one that was ever appended, by name."""
         self._writer.flush("sessions")
-        known = {name for segment in self._database.segments("sessions") for name in segment.columns}
+        known = {name for segment in self._database.segments_of("sessions") for name in segment.columns}
         return [*SESSIONS.names, *sorted(known - set(SESSIONS.names))]
 
     def append_counts(self, counts: pa.Table) -> None:
@@ -252,11 +241,11 @@ class Store:
 
         Where lists of a key differ in length, a missing event counts 0.
         """
-        found = self._overlapping("counts", start, end)
+        found = self._segments("counts", start, end)
         if not found:
             return COUNTS.empty_table()
         self._database.bind_files("counts", found, COUNTS.names)
-        read = reads.counts_summed if _overlap(found) else reads.counts_between
+        read = reads.counts_summed if _overlapping(found) else reads.counts_between
         return self._database.fetch(read(start, end, slice_name)).cast(COUNTS)
 
     def save_state(self, name: str, value: bytes) -> None:
@@ -285,7 +274,7 @@ class Store:
         """Keep an incident, in place of what was known of it."""
         row = {
             "incident_id": incident_id,
-            "raised_us": (raised_at - EPOCH) // MICROSECOND,
+            "raised_us": _us(raised_at),
             "status": status,
             "document": orjson.dumps(dict(document)).decode(),
         }
@@ -306,35 +295,39 @@ class Store:
         rows = self._database.run("SELECT document FROM incidents WHERE incident_id = ?", [incident_id])
         return orjson.loads(rows[0][0]) if rows else None
 
-    def _overlapping(
+    def _segments(
         self, kind: str, start: datetime | None, end: datetime | None, *, closed: bool = False
     ) -> list[Segment]:
         """The segments that can hold rows with start <= moment < end; what is pending is written first."""
         self._writer.flush(kind)
-        low = None if start is None else (start - EPOCH) // MICROSECOND
-        high = None if end is None else (end - EPOCH) // MICROSECOND
-        found: list[Segment] = []
-        for segment in self._database.segments(kind):
-            first, last = segment.bounds_us(closed=closed)
-            if (high is None or first < high) and (low is None or last >= low):
-                found.append(segment)
-        return found
+        return self._database.segments_between(kind, _us(start), _us(end), closed=closed)
 
 
 def _chosen(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
     """The part of a schema that was asked for; ValueError for a name that is not in it."""
     if columns is None:
         return schema
+    if not columns:
+        raise ValueError(f"no column asked for; expected some of {', '.join(schema.names)}")
     unknown = [name for name in columns if name not in schema.names]
     if unknown:
         raise ValueError(f"columns {', '.join(unknown)}: expected some of {', '.join(schema.names)}")
     return pa.schema([schema.field(name) for name in columns])
 
 
-def _overlap(segments: Sequence[Segment]) -> bool:
+def _overlapping(segments: Sequence[Segment]) -> bool:
     """Whether two files can hold the same tick: inside of one file a key occurs once."""
     bounds = sorted(segment.bounds_us() for segment in segments)
     return any(later[0] <= earlier[1] for earlier, later in itertools.pairwise(bounds))
+
+
+def _us(moment: datetime | None) -> int | None:
+    """Microseconds since 1970; ValueError for a moment without a time zone."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no time zone; give one, for example UTC")
+    return (moment - EPOCH) // MICROSECOND
 
 
 def _moment(us: int) -> datetime:

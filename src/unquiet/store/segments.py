@@ -10,7 +10,6 @@ from typing import IO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unquiet.store.turn_keys import Keys
@@ -18,13 +17,14 @@ from unquiet.store.turn_keys import Keys
 KINDS = ("turns", "sessions", "counts", "keys")
 """The subfolders, one a kind of segment."""
 
-ROW_GROUP_ROWS = 16_384
+# A read decompresses whole groups: wide turns need small ones, so that one session costs little.
+_ROW_GROUP_ROWS = {"turns": 4096, "sessions": 16_384, "counts": 65_536}
 
 SMALL_BYTES = 2 << 20
 """Segments below this are merged with others of their size."""
 
 # Free text hardly repeats: a dictionary of it costs time and gains nothing.
-_REPEATING = {
+_REPEATING: dict[str, list[str]] = {
     "turns": ["session_id", "user_id", "finish_reason", "model", "served_model", "facets.key_value.key",
               "facets.key_value.value", "tool_calls.list.element.name"],
     "sessions": ["user_id", "stratum", "facets.key_value.key", "facets.key_value.value"],
@@ -60,8 +60,8 @@ class Segment:
 
 def bounds_us(table: pa.Table, column: str) -> tuple[int, int]:
     """Smallest and largest moment of a timestamp column, microseconds since 1970."""
-    both = pc.min_max(table.column(column).cast(pa.int64())).as_py()
-    return both["min"], both["max"]
+    moments = table.column(column).cast(pa.int64()).to_numpy()
+    return int(moments.min()), int(moments.max())
 
 
 def write_parquet(folder: Path, kind: str, file: str, table: pa.Table) -> Segment:
@@ -73,9 +73,8 @@ def write_parquet(folder: Path, kind: str, file: str, table: pa.Table) -> Segmen
             handle,
             compression="zstd",
             compression_level=1,
-            row_group_size=ROW_GROUP_ROWS,
-            use_dictionary=_REPEATING[kind],
-            write_statistics=True,
+            row_group_size=_ROW_GROUP_ROWS[kind],
+            use_dictionary=_REPEATING[kind],  # pyright: ignore[reportArgumentType]
         )
 
     size = _write_durably(folder / kind / file, write)

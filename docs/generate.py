@@ -1,0 +1,121 @@
+"""Write the generated parts of the reference: the signals page, and the option tables of the command line.
+
+python docs/generate.py            # write
+python docs/generate.py --check    # 1 if a page is out of date
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+from unquiet import cli, signals
+from unquiet.model.signals import SignalInfo
+
+REFERENCE = Path(__file__).resolve().parent / "reference"
+OPTIONS = re.compile(r"<!-- options: (?P<name>[a-z-]+) -->\n.*?<!-- end -->", re.DOTALL)
+
+SIGNALS_HEAD = """# Behaviour signals
+
+Written by `make docs` from the signals themselves.
+
+A signal yields a value for every turn or session, and none where it does not apply or its input is missing.
+*Kind*: a `flag` is 0 or 1; a `score` goes from 0 to 1, where 0.5 and more means yes; a `number` is a measured
+quantity; a `category` is a set of labels. *Per session* says how a session's value comes from its turns.
+*Needs* names the columns of the [turn table](turn-table.md) without which it does not apply. A change of
+*version* starts a new baseline.
+
+`unquiet measure` writes them all. How to add one: [Add a signal](../how-to/add-a-signal.md).
+"""
+
+
+def cells(*values: str) -> str:
+    """One row of a Markdown table."""
+    return "| " + " | ".join(value.replace("|", "\\|").replace("\n", " ").strip() for value in values) + " |"
+
+
+def signal_rows(infos: list[SignalInfo]) -> Iterator[str]:
+    """The table of signals, by name."""
+    yield cells("Signal", "Definition", "Kind", "Per session", "Needs", "Version")
+    yield "|---|---|---|---|---|---|"
+    for info in sorted(infos, key=lambda info: info.name):
+        quiet = "" if info.alarms else " Recorded only, raises no alarm."
+        reduce = "" if info.unit == "session" else info.reduce
+        needs = ", ".join(f"`{name}`" for name in info.needs)
+        yield cells(f"`{info.name}`", info.definition + quiet, info.kind, reduce, needs, str(info.version))
+
+
+def signals_page() -> str:
+    """docs/reference/signals.md."""
+    turn = [signal.info for signal in (*signals.TURN_SIGNALS, *signals.CATEGORY_SIGNALS)]
+    session = [signal.info for signal in signals.SESSION_SIGNALS]
+    parts = [
+        SIGNALS_HEAD,
+        "## Of a turn\n",
+        *signal_rows(turn),
+        "",
+        "## Of a session\n",
+        *signal_rows(session),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def group() -> click.Group:
+    """The command line's top-level group, wherever `unquiet.cli` keeps it."""
+    groups = [value for _, value in inspect.getmembers(cli) if isinstance(value, click.Group)]
+    if not groups:
+        raise SystemExit("unquiet.cli holds no click.Group: there are no commands to describe")
+    return max(groups, key=lambda found: len(found.commands))
+
+
+def option_rows(command: click.Command) -> Iterator[str]:
+    """The table of a command's arguments and options."""
+    context = click.Context(command)
+    yield cells("Option", "Meaning")
+    yield "|---|---|"
+    for parameter in command.get_params(context):
+        if isinstance(parameter, click.Argument):
+            yield cells(f"`{parameter.make_metavar(context)}`", "argument")
+        elif isinstance(parameter, click.Option) and not parameter.hidden:
+            record = parameter.get_help_record(context)
+            if record:
+                yield cells(f"`{record[0]}`", record[1])
+
+
+def cli_page() -> str:
+    """docs/reference/cli.md with its option tables filled in; the prose stays."""
+    commands = group().commands
+
+    def fill(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name not in commands:
+            raise SystemExit(f"cli.md describes `unquiet {name}`, which does not exist: remove its section")
+        return f"<!-- options: {name} -->\n\n" + "\n".join(option_rows(commands[name])) + "\n\n<!-- end -->"
+
+    return OPTIONS.sub(fill, (REFERENCE / "cli.md").read_text(encoding="utf-8"))
+
+
+PAGES: dict[str, Callable[[], str]] = {"signals.md": signals_page, "cli.md": cli_page}
+
+
+def main(words: list[str]) -> int:
+    """Write the pages; with --check only compare."""
+    check, stale = "--check" in words, 0
+    for name, make in PAGES.items():
+        path, text = REFERENCE / name, make()
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale += 1
+        if not check:
+            path.write_text(text, encoding="utf-8")
+        sys.stderr.write(f"{name}: {'out of date, run make docs' if check else 'written'}\n")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

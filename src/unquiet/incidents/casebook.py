@@ -1,0 +1,137 @@
+"""From alarms to incidents: where, since when, and which alarms have one cause."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from unquiet.incidents.contrast import contrast
+from unquiet.incidents.localise import Part, best_part, choice_cost
+from unquiet.incidents.timing import onset_of
+from unquiet.model.history import Recorded
+from unquiet.model.incidents import Incident, Onset, Sibling
+from unquiet.model.slices import Slice
+
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
+
+HOUR_US = 3_600_000_000
+SLACK_US = 12 * HOUR_US
+RECENT_US = 28 * 24 * HOUR_US
+DIRECTIONS = {"up": 1, "down": -1}
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """What the indices of alarms mean.
+
+    `named` (E,) marks events that are behaviours rather than mere numbers.
+    """
+
+    slices: tuple[Slice, ...]
+    events: tuple[str, ...]
+    signal_of: tuple[str, ...]
+    named: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """One stream that crossed its threshold: indices into `Streams`, +1 up or -1 down, the tick and its moment."""
+
+    slice: int
+    event: int
+    direction: int
+    tick_us: int
+    raised_us: int
+
+
+def handle(
+    incidents: Sequence[Incident],
+    crossings: Sequence[Crossing],
+    recorded: Callable[[], Recorded],
+    streams: Streams,
+) -> tuple[Incident, ...]:
+    """The incidents after the crossings of one tick.
+
+    A crossing whose onset may be that of a known incident joins it; otherwise it opens one, in the slice and with the
+    event that show the change best.
+    """
+    known = list(incidents)
+    for crossing in crossings:
+        sessions = recorded()
+        onset = crossing_onset(sessions, crossing)
+        sibling = Sibling(
+            streams.slices[crossing.slice],
+            streams.events[crossing.event],
+            "up" if crossing.direction > 0 else "down",
+            crossing.tick_us,
+        )
+        home = _home(known, onset, sibling)
+        if home is None:
+            known.append(open_incident(sessions, crossing, onset, streams).with_sibling(sibling))
+        else:
+            known[home] = _join(known[home], sibling)
+    return tuple(known)
+
+
+def crossing_onset(recorded: Recorded, crossing: Crossing) -> Onset:
+    """When the stream that crossed began to change, as far as can be told at its tick."""
+    return _timed(recorded, crossing.slice, crossing.event, crossing.direction, crossing.tick_us)
+
+
+def open_incident(recorded: Recorded, crossing: Crossing, onset: Onset, streams: Streams) -> Incident:
+    """A new incident: the slice and event that explain the change best, given when it seems to have begun."""
+    found = contrast(recorded, onset.at_us, len(streams.slices))
+    part = best_part(found, streams.slices, streams.named)
+    own = found.score[crossing.slice, crossing.event] - choice_cost(streams.slices)[crossing.slice]
+    if part is None or part.score < own:
+        part = Part(crossing.slice, crossing.event, crossing.direction, float(own))
+    refined = _timed(recorded, part.slice, part.event, part.direction, crossing.tick_us)
+    where = streams.slices[part.slice]
+    event = streams.events[part.event]
+    mark = hashlib.blake2b(f"{crossing.tick_us}|{where.name}|{event}".encode(), digest_size=3).hexdigest()
+    day = datetime.fromtimestamp(crossing.raised_us / 1e6, UTC).strftime("%Y%m%d")
+    direction = "up" if part.direction > 0 else "down"
+    return Incident(f"{day}-{mark}", where, event, direction, refined, crossing.tick_us, crossing.raised_us)
+
+
+def slice_rows(recorded: Recorded, index: int) -> IntArray:
+    """The sessions of one slice."""
+    return recorded.member_session[recorded.member_slice == index].astype(np.int64)
+
+
+def _timed(recorded: Recorded, where: int, event: int, direction: int, tick_us: int) -> Onset:
+    """The onset in one stream, its base rates taken from before it (two rounds: the first guess is the last quarter)."""
+    rows = slice_rows(recorded, where)
+    first, last = int(recorded.started_us[rows].min()), tick_us
+    before = last - (last - first) // 4
+    onset = onset_of(recorded, rows, event, direction, before, last)
+    for _ in range(2):
+        onset = onset_of(recorded, rows, event, direction, onset.at_us, last)
+    return onset
+
+
+def _home(incidents: Sequence[Incident], onset: Onset, sibling: Sibling) -> int | None:
+    """Which incident a crossing belongs to: the latest whose onset may be the same, or that knows this very stream."""
+    for index in range(len(incidents) - 1, -1, -1):
+        incident = incidents[index]
+        if sibling.tick_us - incident.tick_us > RECENT_US:
+            continue
+        same_stream = any(
+            (s.slice, s.event, s.direction) == (sibling.slice, sibling.event, sibling.direction) for s in incident.siblings
+        )
+        if onset.overlaps(incident.onset, SLACK_US) or (same_stream and incident.status != "resolved"):
+            return index
+    return None
+
+
+def _join(incident: Incident, sibling: Sibling) -> Incident:
+    joined = incident.with_sibling(sibling)
+    if incident.status == "resolved" and incident.resolved_us is not None and sibling.tick_us > incident.resolved_us:
+        joined = replace(joined, status="reopened", resolved_us=None)
+    return joined

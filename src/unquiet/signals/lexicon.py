@@ -1,0 +1,127 @@
+"""The wording families as written in the family files, compiled."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import re2
+
+_SET_MEMORY_BYTES = 48 << 20
+
+PatternSet = tuple[Any, npt.NDArray[np.int64]]
+"""An RE2 set, and the family (its place in `Lexicon.names`) that each of its patterns belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """The families of every language.
+
+    `names` are the families, shared by all languages. By language code: `versions` of the files,
+    `function_words` an expression that finds the commonest words (absent for languages written without
+    blanks), and the pattern `sets`.
+    """
+
+    names: tuple[str, ...]
+    versions: dict[str, int]
+    function_words: dict[str, str]
+    sets: dict[str, tuple[PatternSet, ...]]
+
+    def index(self, family: str) -> int:
+        """Place of a family in `names`.
+
+        Raises:
+            ValueError: There is no such family.
+        """
+        return self.names.index(family)
+
+
+def expand(pattern: str, words: dict[str, str]) -> str:
+    """A pattern as written in a family file, as RE2 reads it.
+
+    `<name>` stands for the word list of that name (lists may name others), a blank for any white space, an
+    apostrophe for the plain and the typographic one (so a pattern may not hold one inside brackets).
+
+    Raises:
+        ValueError: The pattern names a word list that is not there.
+    """
+
+    def written_out(found: re.Match[str]) -> str:
+        if found.group(1) not in words:
+            raise ValueError(f"no word list <{found.group(1)}> for {pattern!r}: there are {', '.join(words)}")
+        return f"(?:{words[found.group(1)]})"
+
+    while True:
+        expanded = re.sub(r"<([a-z_]+)>", written_out, pattern)
+        if expanded == pattern:
+            return expanded.replace(" ", r"(?:\s+)").replace("'", "['\u2019]")
+        pattern = expanded
+
+
+def family_files() -> list[dict[str, Any]]:
+    """The family files of the package, by language code."""
+    folder = files("unquiet.signals") / "families"
+    found = sorted(
+        (each for each in folder.iterdir() if each.name.endswith(".toml")), key=lambda each: each.name
+    )
+    return [tomllib.loads(each.read_text(encoding="utf-8")) for each in found]
+
+
+def shape(pattern: str) -> str:
+    """What a pattern can skip: "sentence" (the rest of one), "words" (a few) or "nothing".
+
+    Patterns of one shape share a set. Mixed, their partial matches multiply the states of the automaton,
+    and a pass costs three times as much.
+    """
+    if "[^.!?\\n]*" in pattern:
+        return "sentence"
+    return "words" if re.search(r"\)\{0,\d\}|\)\*", pattern) else "nothing"
+
+
+@lru_cache(maxsize=1)
+def lexicon() -> Lexicon:
+    """Every family file, compiled.
+
+    Raises:
+        ValueError: A pattern is not one that RE2 accepts, or names a word list that is not there.
+    """
+    contents = family_files()
+    names = list(dict.fromkeys(family for content in contents for family in content["families"]))
+    return Lexicon(
+        tuple(names),
+        {content["language"]: content["version"] for content in contents},
+        {
+            content["language"]: expand(rf"\b(?:{content['function_words'].replace(' ', '|')})\b", {})
+            for content in contents
+            if "function_words" in content
+        },
+        {content["language"]: _sets(content, names) for content in contents},
+    )
+
+
+def _sets(content: dict[str, Any], names: list[str]) -> tuple[PatternSet, ...]:
+    shapes: dict[str, list[tuple[str, int]]] = {}
+    for family, written in content["families"].items():
+        for pattern in written:
+            full = expand(pattern, content.get("words", {}))
+            shapes.setdefault(shape(full), []).append((full, names.index(family)))
+    return tuple(_compiled(members) for members in shapes.values())
+
+
+def _compiled(members: list[tuple[str, int]]) -> PatternSet:
+    options = re2.Options()
+    options.max_mem = _SET_MEMORY_BYTES
+    patterns = re2.Set.SearchSet(options)
+    for pattern, _ in members:
+        try:
+            patterns.Add(pattern)
+        except re2.error as error:
+            raise ValueError(f"a wording pattern is not RE2: {pattern!r}: {error}") from error
+    patterns.Compile()
+    return patterns, np.array([number for _, number in members], np.int64)

@@ -1,0 +1,74 @@
+"""Measuring a batch with every signal: a signal that fails yields NaN and is counted, the others go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from unquiet.model.signals import (
+    CategorySignal,
+    FloatArray,
+    SessionBatch,
+    SessionSignal,
+    TurnBatch,
+    TurnSignal,
+)
+
+T = TypeVar("T")
+
+
+def measure_turns_with(
+    batch: TurnBatch, signals: Sequence[TurnSignal], categories: Sequence[CategorySignal]
+) -> tuple[dict[str, FloatArray], dict[str, pa.ListArray], dict[str, int]]:
+    """The readings of `signals` and the labels of `categories` on a batch, and how many turns each failed on.
+
+    Readings have shape (len(batch),), NaN where unknown; labels are list<string> of the same length.
+    """
+    failures: dict[str, int] = {}
+    rows = len(batch)
+    readings = {
+        each.info.name: _attempt(
+            each.info.name, failures, rows, lambda e=each: e.measure(batch), lambda: np.full(rows, np.nan)
+        )
+        for each in signals
+    }
+    labels = {
+        each.info.name: _attempt(
+            each.info.name,
+            failures,
+            rows,
+            lambda e=each: e.labels(batch),
+            lambda: pa.nulls(rows, pa.list_(pa.string())),
+        )
+        for each in categories
+    }
+    return readings, labels, failures
+
+
+def measure_sessions_with(
+    sessions: SessionBatch, signals: Sequence[SessionSignal]
+) -> tuple[dict[str, FloatArray], dict[str, int]]:
+    """The readings of `signals` on whole sessions, shape (len(sessions),), and how many each failed on."""
+    failures: dict[str, int] = {}
+    rows = len(sessions)
+    readings = {
+        each.info.name: _attempt(
+            each.info.name, failures, rows, lambda e=each: e.measure(sessions), lambda: np.full(rows, np.nan)
+        )
+        for each in signals
+    }
+    return readings, failures
+
+
+def _attempt(
+    name: str, failures: dict[str, int], rows: int, work: Callable[[], T], missing: Callable[[], T]
+) -> T:
+    """`work()`, or `missing()` with the failure counted: one broken signal must not blind the others."""
+    try:
+        return work()
+    except Exception:  # noqa: BLE001 - counted under the signal's name and returned to the caller
+        failures[name] = failures.get(name, 0) + rows
+        return missing()

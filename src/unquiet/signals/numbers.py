@@ -1,0 +1,89 @@
+"""Exact numbers: length, tokens, latency."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unquiet.model.signals import FloatArray, Reduce, SignalInfo, TurnBatch
+from unquiet.signals.parts import Turnwise
+from unquiet.signals.text import characters, count_places, floats, present, utf8_bytes, where
+
+_LAST_BLANK = 32
+"""White space and control bytes end at this byte; no byte of a longer UTF-8 character is that low."""
+
+
+def words(batch: TurnBatch) -> FloatArray:
+    """Runs of non-blank characters in each answer, shape (len(batch),); NaN where there is no answer."""
+
+    def make() -> FloatArray:
+        data, offsets = utf8_bytes(batch, "output")
+        solid = data > _LAST_BLANK
+        starts = solid.copy()
+        starts[1:] &= ~solid[:-1]
+        first = offsets[:-1][offsets[:-1] < offsets[1:]]
+        starts[first] = solid[first]
+        return where(present(batch, "output"), count_places(np.flatnonzero(starts), offsets))
+
+    return batch.once("numbers:words", make)
+
+
+def _number(name: str, column: str, reduce: Reduce, up: str, down: str, definition: str) -> Turnwise:
+    card = SignalInfo(name, 1, "number", "turn", reduce, definition, up, down, (column,))
+    return Turnwise(card, lambda batch: floats(batch.column(column)))
+
+
+SIGNALS = (
+    Turnwise(
+        SignalInfo(
+            name="output_chars",
+            version=1,
+            kind="number",
+            unit="turn",
+            reduce="mean",
+            definition="Length of the answer in characters.",
+            phrase_up="answers at greater length",
+            phrase_down="answers more briefly",
+            needs=("output",),
+        ),
+        characters,
+    ),
+    Turnwise(
+        SignalInfo(
+            name="output_words",
+            version=1,
+            kind="number",
+            unit="turn",
+            reduce="mean",
+            definition="Words of the answer (runs of non-blank characters).",
+            phrase_up="answers in more words",
+            phrase_down="answers in fewer words",
+            needs=("output",),
+            alarms=False,
+        ),
+        words,
+    ),
+    _number(
+        "output_tokens",
+        "output_tokens",
+        "sum",
+        "uses more output tokens",
+        "uses fewer output tokens",
+        "Tokens of the answer.",
+    ),
+    _number(
+        "input_tokens",
+        "input_tokens",
+        "sum",
+        "is given more input tokens",
+        "is given fewer input tokens",
+        "Tokens of the request.",
+    ),
+    _number(
+        "latency_ms",
+        "latency_ms",
+        "mean",
+        "answers more slowly",
+        "answers faster",
+        "Time to the whole answer, in milliseconds.",
+    ),
+)

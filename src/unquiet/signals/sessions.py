@@ -1,0 +1,236 @@
+"""Whole sessions: length, tools called or avoided, endings."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from unquiet.model.signals import FloatArray, SessionBatch, SignalInfo
+from unquiet.signals.actions import acted, comparable
+from unquiet.signals.deflection import called_handoff
+from unquiet.signals.parts import Sessionwise
+from unquiet.signals.shortness import asks_back
+from unquiet.signals.text import Bools, characters, floats, present, where
+from unquiet.signals.tools import acts, call_count, turn_of_call
+from unquiet.signals.wording import hit
+
+
+def turn_counts(sessions: SessionBatch) -> npt.NDArray[np.int64]:
+    """Turns per session, shape (len(sessions),)."""
+    return np.diff(sessions.starts)
+
+
+def session_of_turn(sessions: SessionBatch) -> npt.NDArray[np.int64]:
+    """The session of each turn, shape (number of turns,)."""
+    return sessions.turns.once(
+        "sessions:of_turn", lambda: np.repeat(np.arange(len(sessions)), turn_counts(sessions))
+    )
+
+
+def total(sessions: SessionBatch, per_turn: FloatArray) -> FloatArray:
+    """Sum of the turns' known values per session; NaN where a session has none."""
+    known = ~np.isnan(per_turn)
+    of_turn = session_of_turn(sessions)
+    count = np.bincount(of_turn[known], minlength=len(sessions))
+    summed = np.bincount(of_turn[known], weights=per_turn[known], minlength=len(sessions))
+    return where(count > 0, summed)
+
+
+def any_turn(sessions: SessionBatch, per_turn: FloatArray) -> FloatArray:
+    """1 where a turn of the session has 1, 0 where its known turns all have 0; NaN where none is known."""
+    summed = total(sessions, per_turn)
+    return where(~np.isnan(summed), summed > 0)
+
+
+def _calls(sessions: SessionBatch) -> FloatArray:
+    return total(sessions, call_count(sessions.turns))
+
+
+def _no_call(sessions: SessionBatch) -> FloatArray:
+    calls = _calls(sessions)
+    return where(~np.isnan(calls), calls == 0)
+
+
+def _no_write_call(sessions: SessionBatch) -> FloatArray:
+    turns = sessions.turns
+    wrote = np.bincount(turn_of_call(turns)[acts(turns)], minlength=len(turns)).astype(np.float64)
+    writes = total(sessions, where(present(turns, "tool_calls"), wrote))
+    return where(~np.isnan(writes), writes == 0)
+
+
+def _output_chars(sessions: SessionBatch) -> FloatArray:
+    return total(sessions, characters(sessions.turns))
+
+
+def _latency_max(sessions: SessionBatch) -> FloatArray:
+    latency = floats(sessions.turns.column("latency_ms"))
+    if len(sessions) == 0:
+        return np.zeros(0)
+    highest = np.maximum.reduceat(np.nan_to_num(latency, nan=-np.inf), sessions.starts[:-1])
+    return where(np.isfinite(highest), highest)
+
+
+def _claim(sessions: SessionBatch) -> FloatArray:
+    """A claim counts as supported when an acting call succeeded in this turn or an earlier one."""
+    turns = sessions.turns
+    return any_turn(sessions, where(comparable(turns), hit(turns, "claim") & ~acted_so_far(sessions)))
+
+
+def acted_so_far(sessions: SessionBatch) -> Bools:
+    """True for turns by whose end an acting call of their session had succeeded, shape (number of turns,)."""
+    done = np.cumsum(acted(sessions.turns))
+    before = np.concatenate([[0], done])[sessions.starts[:-1]]
+    return (done - before[session_of_turn(sessions)]) > 0
+
+
+def _promise(sessions: SessionBatch) -> FloatArray:
+    turns = sessions.turns
+    of_turn = session_of_turn(sessions)
+    calls = np.nan_to_num(call_count(turns))
+    later = (
+        np.concatenate([calls[1:], [0.0]]) * np.concatenate([of_turn[1:] == of_turn[:-1], [False]])
+        if len(of_turn)
+        else calls
+    )
+    return any_turn(sessions, where(comparable(turns), hit(turns, "promise") & (calls == 0) & (later == 0)))
+
+
+def _handoff_offer(sessions: SessionBatch) -> FloatArray:
+    turns = sessions.turns
+    called = any_turn(sessions, called_handoff(turns))
+    offered = any_turn(sessions, where(comparable(turns), hit(turns, "handoff")))
+    return where(~np.isnan(offered) & ~np.isnan(called), (offered == 1) & (called == 0))
+
+
+def _abandonment(sessions: SessionBatch) -> FloatArray:
+    turns = sessions.turns
+    refusal = sessions.readings.get("refusal", np.full(len(turns), np.nan))
+    open_end = (asks_back(turns) == 1) | (refusal >= 0.5)
+    last = sessions.starts[1:] - 1
+    return where(present(turns, "output")[last], open_end[last])
+
+
+def _card(
+    name: str, kind: str, definition: str, up: str, down: str, needs: tuple[str, ...], *, alarms: bool = True
+) -> SignalInfo:
+    return SignalInfo(
+        name,
+        1,
+        "number" if kind == "number" else "flag",
+        "session",
+        "none",
+        definition,
+        up,
+        down,
+        needs,
+        alarms,
+    )
+
+
+SIGNALS = (
+    Sessionwise(
+        _card("turns", "number", "Turns of the session.", "needs more turns", "needs fewer turns", ()),
+        lambda sessions: turn_counts(sessions).astype(np.float64),
+    ),
+    Sessionwise(
+        _card(
+            "tool_calls",
+            "number",
+            "Tool calls of the session.",
+            "makes more tool calls",
+            "makes fewer tool calls",
+            ("tool_calls",),
+        ),
+        _calls,
+    ),
+    Sessionwise(
+        _card(
+            "no_tool_call",
+            "flag",
+            "No tool was called in the session.",
+            "calls no tool",
+            "calls a tool more often",
+            ("tool_calls",),
+        ),
+        _no_call,
+    ),
+    Sessionwise(
+        _card(
+            "no_write_call",
+            "flag",
+            "No tool that acts was called in the session.",
+            "takes no action with its tools",
+            "takes an action with its tools more often",
+            ("tool_calls",),
+        ),
+        _no_write_call,
+    ),
+    Sessionwise(
+        _card(
+            "session_output_chars",
+            "number",
+            "Characters of all answers of the session.",
+            "writes more in a session",
+            "writes less in a session",
+            ("output",),
+            alarms=False,
+        ),
+        _output_chars,
+    ),
+    Sessionwise(
+        _card(
+            "latency_max_ms",
+            "number",
+            "The slowest answer of the session, in milliseconds.",
+            "keeps users waiting longer",
+            "keeps users waiting less",
+            ("latency_ms",),
+            alarms=False,
+        ),
+        _latency_max,
+    ),
+    Sessionwise(
+        _card(
+            "session_claim_without_call",
+            "flag",
+            "An answer says that something was done; no acting call had succeeded in the session by then.",
+            "claims actions that it did not take",
+            "claims actions that it did not take less often",
+            ("output", "tool_calls"),
+        ),
+        _claim,
+    ),
+    Sessionwise(
+        _card(
+            "session_promise_without_call",
+            "flag",
+            "An answer announces an action, and neither its turn nor the next calls a tool.",
+            "promises actions without taking them",
+            "promises actions without taking them less often",
+            ("output", "tool_calls"),
+        ),
+        _promise,
+    ),
+    Sessionwise(
+        _card(
+            "handoff_offer_without_call",
+            "flag",
+            "An answer offers to pass the user on, and no tool that does so was called in the session.",
+            "offers a person without connecting one",
+            "offers a person without connecting one less often",
+            ("output", "tool_calls"),
+        ),
+        _handoff_offer,
+    ),
+    Sessionwise(
+        _card(
+            "abandonment",
+            "flag",
+            "The session's last answer asks or refuses, and the user says no more.",
+            "leaves users who then give up",
+            "leaves fewer users who then give up",
+            ("output",),
+        ),
+        _abandonment,
+    ),
+)

@@ -1,0 +1,89 @@
+"""Answers with nothing or next to nothing in them, and answers that ask back."""
+
+from __future__ import annotations
+
+import pyarrow.compute as pc
+
+from unquiet.model.signals import FloatArray, SignalInfo, TurnBatch
+from unquiet.signals.parts import Turnwise
+from unquiet.signals.text import Bools, bools, characters, filled, present, tail, where
+
+SHORT_CHARACTERS = 20
+"""An answer with fewer characters than this, but at least one, is very short."""
+
+_QUESTION_AT_END = r"(?:\?|？|؟|;)[\s\"'”’»)\]*_~`]*(?:[^\x00-\x7F\w\s]{1,4}\s*)?$"
+_COURTESY = (
+    r"(?:anything else|something else|any other|any more|any further|"
+    r"further (?:questions|assistance|help)|other questions|else (?:i|we) can|"
+    r"help you (?:with )?(?:today|further)|does (?:this|that) help|make sense|was this helpful)[^.!?]*[?？]"
+    r"[^\w]*$"
+)
+_ASKS_FOR = (
+    r"(?:please|kindly|could you|can you|would you) (?:please |kindly )?"
+    r"(?:provide|share|confirm|specify|tell me|let me know (?:which|what|the|if you(?:['’]d| would) like "
+    r"(?:me )?to|whether|your|how)|send me|clarify|give me|reply with|supply)[^.!?]*[.!:]?[\s*_]*$"
+)
+
+
+def no_text(batch: TurnBatch) -> Bools:
+    """True where the answer holds no character but white space, shape (len(batch),)."""
+    trimmed = pc.utf8_trim_whitespace(filled(batch, "output"))
+    return bools(pc.equal(pc.binary_length(trimmed), 0))
+
+
+def asks_back(batch: TurnBatch) -> FloatArray:
+    """1 where the answer ends by asking for something; courtesies ("anything else?") do not count."""
+
+    def make() -> FloatArray:
+        end = tail(batch)
+        asks = bools(pc.match_substring_regex(end, _QUESTION_AT_END)) & ~bools(
+            pc.match_substring_regex(end, _COURTESY)
+        )
+        return where(present(batch, "output"), asks | bools(pc.match_substring_regex(end, _ASKS_FOR)))
+
+    return batch.once("shortness:asks", make)
+
+
+def _empty(batch: TurnBatch) -> FloatArray:
+    calls = bools(pc.greater(pc.list_value_length(batch.column("tool_calls")), 0))
+    return where(present(batch, "output"), no_text(batch) & ~calls)
+
+
+def _very_short(batch: TurnBatch) -> FloatArray:
+    short = characters(batch) < SHORT_CHARACTERS
+    return where(present(batch, "output"), short & ~no_text(batch))
+
+
+def _card(name: str, definition: str, up: str, down: str) -> SignalInfo:
+    return SignalInfo(name, 1, "flag", "turn", "any", definition, up, down, ("output",))
+
+
+SIGNALS = (
+    Turnwise(
+        _card(
+            "empty",
+            "The answer is there but holds no text, and no tool was called instead.",
+            "answers with nothing",
+            "answers with nothing less often",
+        ),
+        _empty,
+    ),
+    Turnwise(
+        _card(
+            "very_short",
+            f"The answer has text, but fewer than {SHORT_CHARACTERS} characters.",
+            "answers in a word or two",
+            "answers in a word or two less often",
+        ),
+        _very_short,
+    ),
+    Turnwise(
+        _card(
+            "asks_back",
+            "The answer ends by asking the user for something; closing courtesies do not count.",
+            "asks the user back",
+            "asks the user back less often",
+        ),
+        asks_back,
+    ),
+)

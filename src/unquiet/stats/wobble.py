@@ -1,0 +1,51 @@
+"""How much a rate wobbles from day to day beyond chance, and the tolerance that this asks for.
+
+A day is a cluster: all its sessions share the day's rate. With N sessions a day at base rate q, a day whose
+rate is off by a relative tau moves the log evidence by about `N q / (1 - q) tau^2`: nothing where traffic is
+thin, everything where it is thick. So the wobble is measured where it can be seen, and what is measured
+widens the null of the next day (it must be known before the day's sessions are bet on).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+MARGIN_PER_WOBBLE = 3.5
+"""Standard deviations of the day's rate that the tolerance covers."""
+
+LEAST_DAYS = 4
+
+
+def day_wobble(sessions: FloatArray, events: FloatArray) -> FloatArray:
+    """Relative standard deviation of the daily rate beyond binomial chance; counts (D, S), result (S,).
+
+    From the differences of successive days, `z^2 = (r' - r)^2 / (q (1 - q) (1/n + 1/n'))`, whose mean is
+    `1 + I tau^2` with I the mean information of a day (the statistic of von Neumann, 1941): a lasting step
+    enters one difference only, and the largest one is left out, so that a real change does not excuse itself.
+    One standard error is taken off, so that chance is not called wobble. The result is relative to the rarer
+    outcome, like `delta`. Days without sessions do not count; 0 where fewer than LEAST_DAYS differences
+    remain.
+    """
+    before, after = sessions[:-1], sessions[1:]
+    seen = (before > 0) & (after > 0)
+    total = sessions.sum(axis=0)
+    rate = np.divide(events.sum(axis=0), total, out=np.zeros_like(total), where=total > 0)
+    noise = 1.0 / np.maximum(before, 1.0) + 1.0 / np.maximum(after, 1.0)
+    step = events[1:] / np.maximum(after, 1.0) - events[:-1] / np.maximum(before, 1.0)
+    spread = np.maximum(rate * (1.0 - rate), 1e-12)
+    square = np.where(seen, step**2 / (spread * noise), 0.0)
+    count = seen.sum(axis=0) - 1.0
+    excess = (square.sum(axis=0) - square.max(axis=0, initial=0.0)) / np.maximum(count, 1.0) - 1.0
+    excess -= np.sqrt(2.0 / np.maximum(count, 1.0))
+    mean_noise = np.where(seen, noise, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1.0) / 2.0
+    rarer = np.maximum(np.minimum(rate, 1.0 - rate), 1e-12)
+    variance = np.where(count >= LEAST_DAYS, np.maximum(excess, 0.0), 0.0) * spread * mean_noise
+    return np.sqrt(variance) / rarer
+
+
+def guarded_delta(delta: FloatArray | float, wobble: FloatArray) -> FloatArray:
+    """The tolerance that keeps the promise: `delta + MARGIN_PER_WOBBLE * wobble`, any shape."""
+    return delta + MARGIN_PER_WOBBLE * wobble
