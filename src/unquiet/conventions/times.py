@@ -11,7 +11,7 @@ _UNITS = ((1e11, 1_000_000.0), (1e14, 1_000.0), (1e17, 1.0))
 MAX_US = 253_402_300_799_000_000
 
 
-class BadTime(ValueError):
+class BadTimeError(ValueError):
     """A value that is no moment; the text says what it was."""
 
 
@@ -19,18 +19,18 @@ def number_to_us(value: float) -> int:
     """Microseconds since 1970 of a number that counts s, ms, us or ns since 1970.
 
     Raises:
-        BadTime: not a number, negative, or beyond the year 9999.
+        BadTimeError: not a number, negative, or beyond the year 9999.
     """
     if math.isnan(value) or math.isinf(value):
-        raise BadTime("the time is not a number")
+        raise BadTimeError("the time is not a number")
     if value < 0:
-        raise BadTime(f"the time {value} lies before 1970")
+        raise BadTimeError(f"the time {value} lies before 1970")
     for bound, factor in _UNITS:
         if value < bound:
             return round(value * factor)
     micros = int(value) // 1000
     if micros > MAX_US:
-        raise BadTime(f"the time {value} lies beyond the year 9999")
+        raise BadTimeError(f"the time {value} lies beyond the year 9999")
     return micros
 
 
@@ -40,7 +40,7 @@ def text_to_us(text: str) -> tuple[int, bool]:
     A text without a zone is taken as UTC.
 
     Raises:
-        BadTime: neither.
+        BadTimeError: neither.
     """
     text = text.strip()
     try:
@@ -69,7 +69,7 @@ def _number_text(text: str) -> int:
     try:
         number: float = int(text) if text.isdigit() else float(text)
     except ValueError:
-        raise BadTime(
+        raise BadTimeError(
             f"the time {text[:40]!r} is neither ISO 8601 (2026-11-23T10:00:00Z) nor a number since 1970"
         ) from None
     return number_to_us(number)
@@ -79,16 +79,16 @@ def to_us(value: object) -> tuple[int, bool]:
     """Microseconds since 1970 of a value, and whether its time zone is known.
 
     Raises:
-        BadTime: the value is missing or no moment.
+        BadTimeError: the value is missing or no moment.
     """
     if isinstance(value, str):
         return text_to_us(value)
     if value is None:
-        raise BadTime("the time is missing")
+        raise BadTimeError("the time is missing")
     if isinstance(value, datetime):
         return (_us(value), True) if value.tzinfo else (_day_us(value), False)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadTime(f"the time is a {type(value).__name__}, not a text or a number")
+        raise BadTimeError(f"the time is a {type(value).__name__}, not a text or a number")
     return number_to_us(value), True
 
 

@@ -1,1 +1,27 @@
-"""incidents."""
+"""Alarms into incidents: onset, slice, exposure, evidence, suspects, and a sentence that a tired person understands."""
+
+from unquiet.incidents.affected import new_behaviour
+from unquiet.incidents.casebook import Crossing, Streams, handle, slice_rows
+from unquiet.incidents.contrast import contrast
+from unquiet.incidents.exposure import Exposure, exposure
+from unquiet.incidents.localise import Part, further_parts, members
+from unquiet.incidents.recovery import recovered_at
+from unquiet.incidents.suspects import rank_suspects
+from unquiet.incidents.wording import title
+
+__all__ = [
+    "Crossing",
+    "Exposure",
+    "Part",
+    "Streams",
+    "contrast",
+    "exposure",
+    "further_parts",
+    "handle",
+    "members",
+    "new_behaviour",
+    "rank_suspects",
+    "recovered_at",
+    "slice_rows",
+    "title",
+]

@@ -9,14 +9,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from unquiet.intents.pairing import similarity_blocks
+
 Vectors = npt.NDArray[np.float32]
 
 _CANDIDATES = 6
-_ITERATIONS = 40
-_TOLERANCE = 1e-4
+_ITERATIONS = 30
+_TOLERANCE = 1e-3
 
 
-def spherical_kmeans(vectors: Vectors, k: int, rng: np.random.Generator, *, restarts: int = 3) -> Vectors:
+def spherical_kmeans(vectors: Vectors, k: int, rng: np.random.Generator, *, restarts: int = 2) -> Vectors:
     """Unit centroids `[k, d]` of unit vectors `[n, d]`, `1 <= k <= n`: the best of several starts."""
     best, best_score = vectors[:k], -np.inf
     for _ in range(restarts):
@@ -33,7 +35,8 @@ def _plus_plus(vectors: Vectors, k: int, rng: np.random.Generator) -> Vectors:
         total = distance.sum()
         weights = distance / total if total > 0 else None
         candidates = rng.choice(len(vectors), _CANDIDATES, p=weights)
-        closer = np.minimum(distance[:, None], np.maximum(1.0 - vectors @ vectors[candidates].T, 0.0))
+        further = np.maximum(1.0 - _similarity(vectors, vectors[candidates]), 0.0)
+        closer = np.minimum(distance[:, None], further)
         pick = int(closer.sum(axis=0).argmin())
         chosen.append(int(candidates[pick]))
         distance = closer[:, pick]
@@ -43,7 +46,7 @@ def _plus_plus(vectors: Vectors, k: int, rng: np.random.Generator) -> Vectors:
 def _lloyd(vectors: Vectors, centroids: Vectors) -> tuple[Vectors, float]:
     score = -np.inf
     for _ in range(_ITERATIONS):
-        similarity = vectors @ centroids.T
+        similarity = _similarity(vectors, centroids)
         cell = similarity.argmax(axis=1)
         own = similarity[np.arange(len(cell)), cell]
         score = float(own.mean())
@@ -53,6 +56,13 @@ def _lloyd(vectors: Vectors, centroids: Vectors) -> tuple[Vectors, float]:
         if moved < _TOLERANCE:
             break
     return centroids, score
+
+
+def _similarity(vectors: Vectors, against: Vectors) -> Vectors:
+    result = np.empty((len(vectors), len(against)), np.float32)
+    for rows, block in similarity_blocks(vectors, against, exact=False):
+        result[rows] = block
+    return result
 
 
 def _means(vectors: Vectors, cell: npt.NDArray[np.int64], own: Vectors, k: int) -> Vectors:

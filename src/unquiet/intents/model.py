@@ -33,7 +33,7 @@ NO_TEXT = -2
 
 _FORMAT = 1
 _MEMBERS_PER_CELL = 20
-_FIT_ROWS = 20_000
+_FIT_ROWS = 10_000
 _NOVEL_QUANTILE = 0.995
 _NOVEL_SLACK = 0.05
 
@@ -59,7 +59,7 @@ class IntentModel:
     ) -> IntentModel:
         """Cells of the vectors `[n, d]` (unit length; zero vectors are left out), largest cell first.
 
-        There are `k_coarse` cells, or fewer: one for every 20 requests, at least one. Of more than 20,000
+        There are `k_coarse` cells, or fewer: one for every 20 requests, at least one. Of more than 10,000
         vectors a random sample is used. With `texts`, parallel to `vectors`, the cells are named by their
         words. With no usable vector the model has no cells, and every request is novel to it.
         """

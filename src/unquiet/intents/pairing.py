@@ -34,17 +34,20 @@ def nearest(query_vectors: Vectors, pool_vectors: Vectors) -> tuple[npt.NDArray[
     return index, best
 
 
-def similarity_blocks(vectors: Vectors, against: Vectors) -> Iterator[tuple[slice, Vectors]]:
+def similarity_blocks(
+    vectors: Vectors, against: Vectors, *, exact: bool = True
+) -> Iterator[tuple[slice, Vectors]]:
     """Row blocks of `vectors @ against.T`, float32.
 
-    Multiplied in double precision and rounded: a matrix library adds in another order for another shape, and
-    in single precision the batch that a row came in would show in its last bit.
+    Exact: multiplied in double precision and rounded. A matrix library adds in another order for another
+    shape, and in single precision (half the time) the batch that a row came in would show in its last bit.
     """
-    columns = np.ascontiguousarray(against.T, dtype=np.float64)
+    precision = np.float64 if exact else np.float32
+    columns = np.ascontiguousarray(against.T, dtype=precision)
     # Below about this many multiplications the libraries do not start threads, whose waiting for each other
     # costs more than the work where processors are shared.
     small = _SMALL_PRODUCT // max(columns.size, 1)
     step = small if small >= 8 else _ROWS
     for at in range(0, len(vectors), step):
-        block = vectors[at : at + step].astype(np.float64)
-        yield slice(at, at + len(block)), (block @ columns).astype(np.float32)
+        block = vectors[at : at + step].astype(precision, copy=False)
+        yield slice(at, at + len(block)), (block @ columns).astype(np.float32, copy=False)

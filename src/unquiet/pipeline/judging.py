@@ -10,12 +10,15 @@ import pyarrow as pa
 
 from unquiet.counts import RecentSessions, event_matrix, tally, tick_of
 from unquiet.detectors import Alarm, Watch
+from unquiet.incidents import Crossing, Streams, handle
 from unquiet.model.counts import TICK_US
 from unquiet.model.history import History, Recorded
+from unquiet.model.incidents import Incident
 from unquiet.model.settings import Settings
 from unquiet.model.signals import FloatArray
 from unquiet.pipeline.measuring import Measured, measure, signal_infos
-from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us
+from unquiet.pipeline.ledger import Ledger
+from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us, streams_of
 from unquiet.sessions import Assembler
 from unquiet.stats.edetector import DEFAULT_WEIGHT_LEVELS, BetTables, weight_level
 
@@ -50,11 +53,18 @@ class Judge:
         self.failures: dict[str, int] = {}
         self.session_count = 0
         self.turn_count = 0
+        self.moments = np.zeros(0, np.int64)
+        self.incidents: tuple[Incident, ...] = ()
+        self.streams: Streams | None = None
+        self.ledger = Ledger()
 
     def push(self, turns: pa.Table, watermark_us: int) -> Judged:
         """Take turns in order of time, all of them up to `watermark_us`, and judge what has closed by then."""
         if self.first_us is None and turns.num_rows:
             self.first_us = int(turns.column("time").cast(pa.int64()).to_numpy().min())
+        if turns.num_rows:
+            times = np.sort(turns.column("time").cast(pa.int64()).to_numpy())
+            self.moments = np.concatenate([self.moments[self.moments > times[0] - 2 * DAY_US], times])
         closed = self.assembler.push(turns, watermark_us // TICK_US * TICK_US)
         self.session_count += len(closed)
         self.turn_count += closed.turns.num_rows
@@ -87,6 +97,7 @@ class Judge:
         self.plan = make_plan(visits.slice(0, count), vectors[:count], inputs.slice(0, count), self.infos, self.settings)
         share = budget_shares(self.plan.lattice, len(self.plan.events), self.settings)
         self.watch = Watch(share, len(self.plan.events), self.tables, self.settings.delta)
+        self.streams = streams_of(self.plan, self.infos)
         self.waiting = []
         self._count(visits.slice(0, count), vectors[:count], judge=False)
         return Measured(visits.slice(count), inputs.slice(count), vectors[count:], {})
@@ -100,6 +111,7 @@ class Judge:
         if plan is None or watch is None or not visits.num_rows:
             return []
         columns = plan.facets(visits, vectors)
+        self.ledger.see(columns, {r.facet: r.role for r in plan.roles}, started_us(visits))
         names, stratum = plan.stratum(columns, visits)
         y = event_matrix(plan.events, visits, names)
         ticks = tick_of(closed_us(visits))
@@ -109,11 +121,26 @@ class Judge:
         self._record(visits, y, stratum, ticks, session, where)
         alarms: list[Alarm] = []
         for counts in tally(ticks, stratum, weight, y, session, where, len(DEFAULT_WEIGHT_LEVELS)):
-            if judge:
-                alarms.extend(watch.step(counts))
-            else:
+            if not judge:
                 watch.learn(counts)
+                continue
+            rung = watch.step(counts)
+            if rung:
+                alarms.extend(rung)
+                self._explain(rung)
         return alarms
+
+    def _explain(self, rung: list[Alarm]) -> None:
+        """Turn the alarms of one tick into incidents, or join them to those that are known."""
+        if self.streams is None:
+            return
+        tick_us = rung[0].tick_us
+        later = int(np.searchsorted(self.moments, tick_us))
+        raised_us = int(self.moments[later]) if later < len(self.moments) else tick_us
+        crossings = [
+            Crossing(a.slice, a.event, 1 if a.direction == "up" else -1, tick_us, raised_us) for a in rung
+        ]
+        self.incidents = handle(self.incidents, crossings, lambda: self.history.upto(tick_us), self.streams)
 
     def _record(
         self, visits: pa.Table, y: FloatArray, stratum: IntArray, ticks: IntArray, session: IntArray, where: IntArray

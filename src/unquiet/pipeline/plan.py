@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from unquiet.counts import Event, event_matrix, plan_events
+from unquiet.incidents import Streams
 from unquiet.intents import NO_TEXT, NOVEL, IntentModel
-from unquiet.model.sessions import VISITS
 from unquiet.model.settings import Settings
 from unquiet.model.signals import FloatArray, SignalInfo
 from unquiet.model.slices import FacetRole
@@ -18,6 +18,8 @@ from unquiet.slices import FacetColumn, Lattice, Strata, build_lattice, choose_s
 
 IntArray = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
+
+LABELS_THAT_ARE_BEHAVIOUR = ("tools", "finish_reason")
 
 REQUEST = "request"
 """The facet made of the text of the request, where the traffic itself has none that says what was asked."""
@@ -90,6 +92,13 @@ def budget_shares(lattice: Lattice, event_count: int, settings: Settings) -> Flo
     return share
 
 
-def blank_visits() -> pa.Table:
-    """A visit table without rows."""
-    return VISITS.empty_table()
+def streams_of(plan: Plan, infos: tuple[SignalInfo, ...]) -> Streams:
+    """What the indices of alarms mean; flags, scores and tool labels are behaviours, numbers only measure them."""
+    kinds = {info.name: info.kind for info in infos}
+    behaviours = [kinds[e.signal] in ("flag", "score") or e.signal in LABELS_THAT_ARE_BEHAVIOUR for e in plan.events]
+    return Streams(
+        plan.lattice.slices,
+        tuple(event.name for event in plan.events),
+        tuple(event.signal for event in plan.events),
+        np.array(behaviours, bool),
+    )

@@ -13,9 +13,11 @@ from pathlib import Path
 from unquiet.sources.csv_turns import CsvTurns
 from unquiet.sources.finding import find_files
 from unquiet.sources.jsonl_turns import JsonTurns
+from unquiet.sources.otlp_file import OtlpJson, OtlpProto
 from unquiet.sources.parquet_turns import ParquetTurns
 from unquiet.sources.protocol import BATCH_ROWS, ReadOptions, Source
 from unquiet.sources.reading import FileRead, read_with
+from unquiet.sources.span_rows import Langfuse, LangSmith, SpanRows
 
 __all__ = ["BUILT_IN", "FileRead", "ReadOptions", "Source", "find_files", "read_files"]
 
@@ -23,6 +25,11 @@ BUILT_IN: tuple[Source, ...] = (
     JsonTurns(),
     CsvTurns(),
     ParquetTurns(),
+    OtlpJson(),
+    OtlpProto(),
+    Langfuse(),
+    LangSmith(),
+    SpanRows(),
 )
 """The file formats; where two are equally sure, the first reads the file."""
 

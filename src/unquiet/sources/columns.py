@@ -14,7 +14,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unquiet.conventions.times import BadTime, number_to_us, to_us
+from unquiet.conventions.times import BadTimeError, number_to_us, to_us
 
 Column: TypeAlias = "list[Any] | pa.Array"
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -185,7 +185,7 @@ def time_column(values: Column, flaws: Flaws) -> IntArray:
         try:
             result[row], zoned = to_us(value)
             flaws.zone_assumed |= not zoned
-        except (BadTime, OverflowError) as error:
+        except (BadTimeError, OverflowError) as error:
             missing = value is None or value == ""
             kind = "missing time" if missing else "unreadable time"
             flaws.add(row, kind, str(error) if not missing else "the time is missing")
@@ -208,7 +208,7 @@ def _fast_times(values: list[Any], flaws: Flaws) -> IntArray | None:
     if kinds and kinds <= {int, float}:
         try:
             return np.fromiter(map(number_to_us, values), dtype=np.int64, count=len(values))
-        except (BadTime, OverflowError):
+        except (BadTimeError, OverflowError):
             return None
     return None
 

@@ -34,7 +34,7 @@ class RecordBatch:
         self.places += places
 
 
-class BadJson(ValueError):
+class BadJsonError(ValueError):
     """A line that holds no JSON; `kind` groups such lines in the report."""
 
     def __init__(self, kind: str, reason: str) -> None:
@@ -46,7 +46,7 @@ def parse(line: bytes) -> Any:
     """The JSON value of a line; accepts NaN and lone surrogates, which some exporters write.
 
     Raises:
-        BadJson: no JSON, or not UTF-8.
+        BadJsonError: no JSON, or not UTF-8.
     """
     try:
         return orjson.loads(line)
@@ -55,9 +55,9 @@ def parse(line: bytes) -> Any:
     try:
         value = json.loads(line.decode())
     except UnicodeDecodeError as error:
-        raise BadJson("invalid UTF-8", f"the line is not valid UTF-8 (byte {error.start})") from None
+        raise BadJsonError("invalid UTF-8", f"the line is not valid UTF-8 (byte {error.start})") from None
     except (ValueError, RecursionError):
-        raise BadJson("not JSON", f"the line is not JSON ({first.msg}, column {first.colno})") from None
+        raise BadJsonError("not JSON", f"the line is not JSON ({first.msg}, column {first.colno})") from None
     return _without_surrogates(value)
 
 
@@ -110,7 +110,7 @@ class JsonRecords:
             )
         try:
             value = parse(data.removeprefix(b"\xef\xbb\xbf"))
-        except BadJson:
+        except BadJsonError:
             yield from self._of_lines()
             return
         values = value if isinstance(value, list) else [value]
@@ -155,7 +155,7 @@ class JsonRecords:
                 continue
             try:
                 value = parse(content)
-            except BadJson as error:
+            except BadJsonError as error:
                 self.report.rows += 1
                 self.report.reject(f"{self.path}:{number}", str(error), error.kind)
             else:

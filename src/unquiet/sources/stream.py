@@ -157,3 +157,15 @@ class Lines:
                 if not chunk:
                     return
                 yield chunk
+
+
+def read_exactly(stream: IO[bytes], size: int) -> bytes:
+    """The next `size` bytes, fewer only at the end of the stream."""
+    pieces: list[bytes] = []
+    while size > 0:
+        piece = _read_some(stream, min(size, CHUNK_BYTES))
+        if not piece:
+            break
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)

@@ -1,9 +1,10 @@
 """The smallest change that can be seen: said per slice, so that silence is not mistaken for health.
 
-With n0 baseline sessions at rate p0 and m sessions after a change to p1, no test that compares the two can gather more
-than `n0 KL(p0 || pbar) + m KL(p1 || pbar)` nats, pbar the pooled rate (the two-sample information). The detector
-has to reach `log(KL(p1 || p0) k / beta)` nats, k sessions a day and beta false alarms a day: the clock adds beta / k of
-mass a session, and what was added over the last 1 / KL sessions takes part.
+With n0 baseline sessions at rate p0 and m sessions after a change to p1, no test that compares the two can
+gather more than `n0 KL(p0 || pbar) + m KL(p1 || pbar)` nats, pbar the pooled rate (the two-sample
+information). The detector has to reach `log(KL(p1 || p0) k / beta)` nats, k sessions a day and beta false
+alarms a day: the clock adds beta / k of mass a session, and what was added over the last 1 / KL sessions
+takes part.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _BISECTIONS = 40
 
 
 def kl_bernoulli(p: FloatArray, q: FloatArray) -> FloatArray:
-    """Kullback-Leibler divergence of Bernoulli(p) from Bernoulli(q) in nats; any shape, q strictly inside (0, 1)."""
+    """Kullback-Leibler divergence of Bernoulli(p) from Bernoulli(q) in nats; any shape, 0 < q < 1."""
     inside_p, inside_1 = np.maximum(p, 1e-300), np.maximum(1.0 - p, 1e-300)
     return p * np.log(inside_p / q) + (1.0 - p) * np.log(inside_1 / (1.0 - q))
 
@@ -33,9 +34,9 @@ def smallest_detectable(
 ) -> FloatArray:
     """Smallest rate above `base_rate` that is seen within `days` about every second time; NaN where none is.
 
-    All arrays have the same shape (S,): sessions of the baseline, its rate, sessions a day, and the stream's share
-    of the alarm budget in false alarms a day. `delta` is the tolerance of the null: information counts against
-    `(1 + delta) base_rate`.
+    All arrays have the same shape (S,): sessions of the baseline, its rate, sessions a day, and the
+    stream's share of the alarm budget in false alarms a day. `delta` is the tolerance of the null:
+    information counts against `(1 + delta) base_rate`.
     """
     p0 = np.clip(base_rate * (1.0 + delta), 1e-9, 1.0 - 1e-9)
     after = sessions_per_day * days

@@ -26,7 +26,7 @@ def wilson(x: FloatArray, n: FloatArray, level: float = 0.95) -> tuple[FloatArra
 def newcombe(
     x0: FloatArray, n0: FloatArray, x1: FloatArray, n1: FloatArray, level: float = 0.95
 ) -> tuple[FloatArray, FloatArray]:
-    """(low, high) of the difference rate1 - rate0 of independent samples, any shape (Newcombe 1998, method 10)."""
+    """(low, high) of rate1 - rate0 of independent samples, any shape (Newcombe 1998, method 10)."""
     low0, high0 = wilson(x0, n0, level)
     low1, high1 = wilson(x1, n1, level)
     rate0, rate1 = x0 / np.maximum(n0, 1e-12), x1 / np.maximum(n1, 1e-12)
@@ -48,9 +48,9 @@ def excess(
         rate_sessions: sessions that this rate was learned from, shape (C,).
         level: coverage of the interval.
 
-    The events that would have happened anyway are a sum of independent binomials (Poisson-binomial) whose rates are
-    known with the error of their baseline. Mean and variance of both are matched by a gamma distribution, its
-    quantiles taken by Wilson and Hilferty (1931): right where a handful was expected.
+    The events that would have happened anyway are a sum of independent binomials (Poisson-binomial) whose
+    rates are known with the error of their baseline. Mean and variance of both are matched by a gamma
+    distribution, its quantiles taken by Wilson and Hilferty (1931): right where a handful was expected.
     """
     mean = float((sessions * rate).sum())
     spread = rate * (1.0 - rate)

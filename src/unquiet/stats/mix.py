@@ -1,4 +1,4 @@
-"""How much of a change of an overall rate is behaviour and how much is another mix of traffic (Kitagawa 1955)."""
+"""How much of a change of a rate is behaviour and how much another mix of traffic (Kitagawa 1955)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class RateChange:
 
 
 def rate_and_mix(n0: FloatArray, x0: FloatArray, n1: FloatArray, x1: FloatArray) -> RateChange:
-    """Parts of the change from (n0, x0) to (n1, x1): sessions and events of each stratum before and after, shape (C,).
+    """Parts of the change of an overall rate: sessions n, events x of each stratum, before and after, (C,).
 
-    The rate part holds the mix at its mean, the mix part the rates. A stratum seen on one side only has no rate to
-    compare: all it changes is mix.
+    The rate part holds the mix at its mean, the mix part the rates. A stratum seen on one side only has no
+    rate to compare: all it changes is mix.
 
     Raises:
         ValueError: no sessions before or none after.

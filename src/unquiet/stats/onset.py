@@ -1,11 +1,12 @@
-"""When a rate began to change: the posterior of the change time, the size and the shape of the change unknown.
+"""When a rate began to change: the posterior of the change time, size and shape of the change unknown.
 
-Bins in order of time hold n sessions, x events and the rate expected without a change. From the moment tau on, the odds
-are rho^s times the expected ones, `s = clip((t - tau) / ramp, 0, 1)`: a step (ramp 0) or a rise over days.
-The likelihood against "no change" of a bin is `rho^(s x) / (1 + (rho^s - 1) e)^n`. It is averaged over rho (alike in
-log odds), over the ramps and over the error of the expected level; what remains is a posterior over tau, every moment
-of the window alike beforehand (the marginal form of Hinkley 1970; Carlin, Gelfand, Smith 1992). Conditioning on the
-data needs no correction for a window that was opened because of an alarm; the coverage is held by simulation.
+Bins in order of time hold n sessions, x events and the rate expected without a change. From the moment tau
+on, the odds are rho^s times the expected ones, `s = clip((t - tau) / ramp, 0, 1)`: a step (ramp 0) or a
+rise over days. The likelihood against "no change" of a bin is `rho^(s x) / (1 + (rho^s - 1) e)^n`. It is
+averaged over rho (alike in log odds), over the ramps and over the error of the expected level; what remains
+is a posterior over tau, every moment of the window alike beforehand (the marginal form of Hinkley 1970;
+Carlin, Gelfand, Smith 1992). Conditioning on the data needs no correction for a window that was opened
+because of an alarm; the coverage is held by simulation.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ LOG_RATIOS: FloatArray = np.geomspace(0.15, 6.0, 16)
 RAMPS_DAYS = (0.0, 1.0, 3.0, 7.0)
 RAMP_WEIGHTS = (0.7, 0.1, 0.1, 0.1)
 MASS = 0.95
-COARSE_BINS = 300
+COARSE_BINS = 200
 
 _NODES = (-1.7320508, 0.0, 1.7320508)
 _NODE_WEIGHTS = (1 / 6, 2 / 3, 1 / 6)
@@ -121,7 +122,7 @@ def _after_ramp(
 
 
 def _coarse(edges: FloatArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Groups of bins for the ramps: at most COARSE_BINS of about the same duration; group of each bin, first bins."""
+    """(group of each bin, first bin of each group): at most COARSE_BINS groups of about the same duration."""
     left = edges[:-1]
     span = max(float(edges[-1] - edges[0]), 1e-12)
     slot = np.minimum((left - edges[0]) / span * COARSE_BINS, COARSE_BINS - 1).astype(np.int64)

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import ibis
-import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
@@ -203,13 +201,13 @@ class DuckDBFolder:
             f"FROM read_parquet([{files}], union_by_name = {str(name == 'sessions').lower()})"
         )
 
-    def fetch(self, expression: ir.Table, relations: Mapping[str, pa.Table] | None = None) -> pa.Table:
-        """The result of a named read; `relations` are Arrow tables that it mentions beside bound files."""
+    def fetch(self, query: str, relations: Mapping[str, pa.Table] | None = None) -> pa.Table:
+        """The result of a query; `relations` are Arrow tables that it mentions beside bound files."""
         relations = relations or {}
         with explaining(self.folder, "reading"):
             for name, table in relations.items():
                 self._connection.register(name, table)
-            result = self._connection.sql(ibis.to_sql(expression, dialect="duckdb")).to_arrow_table()
+            result = self._connection.sql(query).to_arrow_table()
             for name in relations:
                 self._connection.unregister(name)
         return result

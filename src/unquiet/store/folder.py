@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 import pyarrow as pa
@@ -16,7 +17,6 @@ import pyarrow as pa
 from unquiet.model.errors import StoreError
 from unquiet.model.rejections import Rejection
 from unquiet.model.turns import TURNS
-from unquiet.store import reads
 from unquiet.store.duckdb_folder import DATABASE, DuckDBFolder
 from unquiet.store.failures import explaining
 from unquiet.store.lock import FolderLock
@@ -31,6 +31,9 @@ from unquiet.store.tables import (
     session_field,
 )
 from unquiet.store.writer import SegmentWriter
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -155,7 +158,7 @@ class Store:
     def turn_extent(self) -> TurnExtent:
         """How many turns, from when to when."""
         self._writer.flush("turns")
-        row = self._database.fetch(reads.turn_extent()).to_pylist()[0]
+        row = self._fetch(self._reads.turn_extent()).to_pylist()[0]
         if not row["row_count"]:
             return TurnExtent(0, None, None)
         return TurnExtent(int(row["row_count"]), _moment(row["first_us"]), _moment(row["last_us"]))
@@ -169,7 +172,7 @@ class Store:
         if not found:
             return schema.empty_table()
         self._database.bind_files("turns", found, TURNS.names)
-        return self._database.fetch(reads.turns_between(start, end, schema.names)).cast(schema)
+        return self._fetch(self._reads.turns_between(start, end, schema.names)).cast(schema)
 
     def turns_of_sessions(
         self,
@@ -190,8 +193,8 @@ class Store:
             return schema.empty_table()
         self._database.bind_files("turns", found, TURNS.names)
         wanted = pa.table({"session_id": pa.array(sorted(set(session_ids)), pa.string())})
-        expression = reads.turns_of_sessions(schema.names, limit)
-        return self._database.fetch(expression, {"wanted": wanted}).cast(schema)
+        expression = self._reads.turns_of_sessions(schema.names, limit)
+        return self._fetch(expression, {"wanted": wanted}).cast(schema)
 
     def append_sessions(self, sessions: pa.Table) -> None:
         """Add closed sessions: the columns of `tables.SESSIONS`, any `s:<signal>` and any `c:<category>`."""
@@ -222,8 +225,8 @@ class Store:
         needed = list(dict.fromkeys([*names, "visit_id", "facets", by]))
         bound = pa.schema([session_field(name) for name in needed])
         self._database.bind_files("sessions", found, needed)
-        expression = reads.sessions_between(bound, start, end, by, where or {})
-        return self._database.fetch(expression.select(*names)).cast(schema)
+        expression = self._reads.sessions_between(bound, start, end, by, where or {})
+        return self._fetch(expression.select(*names)).cast(schema)
 
     def session_columns(self) -> list[str]:
         """The fixed columns of sessions, then every measured one that was ever appended, by name."""
@@ -245,8 +248,8 @@ class Store:
         if not found:
             return COUNTS.empty_table()
         self._database.bind_files("counts", found, COUNTS.names)
-        read = reads.counts_summed if _overlapping(found) else reads.counts_between
-        return self._database.fetch(read(start, end, slice_name)).cast(COUNTS)
+        read = self._reads.counts_summed if _overlapping(found) else self._reads.counts_between
+        return self._fetch(read(start, end, slice_name)).cast(COUNTS)
 
     def save_state(self, name: str, value: bytes) -> None:
         """Keep bytes under a name, in place of the earlier ones."""
@@ -294,6 +297,17 @@ class Store:
         """The document of one incident."""
         rows = self._database.run("SELECT document FROM incidents WHERE incident_id = ?", [incident_id])
         return orjson.loads(rows[0][0]) if rows else None
+
+    @functools.cached_property
+    def _reads(self):
+        """The named reads, loaded at the first: Ibis takes two seconds, which many commands can do without."""
+        from unquiet.store import reads
+
+        return reads
+
+    def _fetch(self, expression: ir.Table, relations: Mapping[str, pa.Table] | None = None) -> pa.Table:
+        """The result of a named read."""
+        return self._database.fetch(self._reads.query(expression, "duckdb"), relations)
 
     def _segments(
         self, kind: str, start: datetime | None, end: datetime | None, *, closed: bool = False

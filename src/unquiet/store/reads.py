@@ -38,6 +38,11 @@ def unbound(name: str, schema: pa.Schema) -> ir.Table:
     return ibis.table(ibis.Schema.from_pyarrow(schema), name=name)
 
 
+def query(expression: ir.Table, dialect: str) -> str:
+    """The expression as SQL of an engine."""
+    return str(ibis.to_sql(expression, dialect=dialect))
+
+
 def _sum(column: Any) -> Any:
     """An exact sum; engines disagree on its width, so the caller casts the result."""
     return column.sum()
@@ -130,5 +135,7 @@ def counts_summed(start: datetime, end: datetime, slice_name: str | None) -> ir.
         ],
         how="left",
     )
-    out = joined.select(sizes.tick, sizes.slice, sizes.stratum, sizes.n, lists.events)
+    # A key whose lists are all empty has no elements to collect.
+    events = ibis.coalesce(lists.events, ibis.literal([], type="array<int64>"))
+    out = joined.select(sizes.tick, sizes.slice, sizes.stratum, sizes.n, events=events)
     return out.order_by([out.tick, out.slice, out.stratum.asc(nulls_first=True)])

@@ -1,0 +1,76 @@
+"""Span -> step: every dialect in turn, then what all spans have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from unquiet.conventions import frameworks, genai, langfuse, langsmith, openinference, traceloop
+from unquiet.conventions.messages import ToolUse, text_or_none
+from unquiet.conventions.steps import Step, pick, system_text
+from unquiet.model.spans import Span
+
+DIALECTS: tuple[Callable[[Step], None], ...] = (
+    genai.read,
+    openinference.read,
+    traceloop.read,
+    langsmith.read,
+    frameworks.read,
+    langfuse.read,
+)
+"""In this order; what an earlier one filled, a later one leaves, unless it knows better and says so."""
+
+_RESOURCE_FACETS = {
+    "service.name": "service.name",
+    "service.version": "service.version",
+    "service.namespace": "service.namespace",
+    "deployment.environment.name": "deployment.environment",
+    "deployment.environment": "deployment.environment",
+    "langfuse.environment": "deployment.environment",
+    "langfuse.release": "release",
+}
+_NOT_FACETS = (
+    "agno", "ai.", "all_messages", "aws.", "client.", "cloud.", "code.", "container.", "db.", "document.", "embedding.",
+    "enduser.", "error.", "events", "exception.", "faas.", "final_result", "gcp.", "gen_ai.", "graph.", "host.", "http.",
+    "input.", "k8s.", "langfuse.", "langsmith.", "lk.", "llm.", "logfire.", "message", "metadata", "mlflow.", "model_",
+    "net.", "network.", "openai.", "openinference.", "operation.name", "os.", "otel.", "output.", "peer.", "process.",
+    "pydantic_ai.", "reranker.", "resource.name", "retrieval.", "rpc.", "server.", "session.", "span_kind", "tag.",
+    "telemetry.", "thread.", "tool", "traceloop.", "url.", "user.", "user_agent.", "agent_name",
+)  # fmt: skip
+"""Attributes of instrumentations; anything else was put there by the application: a facet."""
+
+
+def step_of(span: Span) -> Step:
+    """What a span says about an agent; `kind` is None where no dialect knows the span."""
+    step = Step(span)
+    for dialect in DIALECTS:
+        dialect(step)
+    if step.kind == "tool":
+        step.tool = _with_error(step)
+    if span.error is not None:
+        step.fill(error=span.error or text_or_none(span.attributes.get("error.type")) or "error")
+    step.fill(error=text_or_none(span.attributes.get("error.type")))
+    step.fill(
+        session_id=text_or_none(pick(span.attributes, "session.id")),
+        user_id=text_or_none(pick(span.attributes, "user.id", "enduser.id")),
+    )
+    if "instructions.hash" not in step.facets and step.kind == "llm":
+        step.fingerprint("instructions.hash", system_text(step.received))
+    _common_facets(step)
+    return step
+
+
+def _with_error(step: Step) -> ToolUse:
+    error_type = text_or_none(step.span.attributes.get("error.type"))
+    if step.span.error is None and error_type is None:
+        return step.tool
+    return replace(step.tool, error=step.tool.error or step.span.error or error_type or "error")
+
+
+def _common_facets(step: Step) -> None:
+    for name, value in step.span.attributes.items():
+        if not name.startswith(_NOT_FACETS):
+            step.facet(name, value)
+    for name, facet in _RESOURCE_FACETS.items():
+        step.facet(facet, step.span.resource.get(name))
+        step.facet(facet, step.span.attributes.get(name))

@@ -1,0 +1,65 @@
+"""Langfuse: attributes of its OpenTelemetry SDKs; its exports are brought into the same attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unquiet.conventions.messages import ToolUse, as_dict, as_text, from_json, text_or_none
+from unquiet.conventions.payloads import messages_of
+from unquiet.conventions.steps import Step, StepKind, id_text, nested, pick, whole
+
+_KINDS: dict[str, StepKind] = {
+    "generation": "llm",
+    "agent": "agent",
+    "chain": "chain",
+    "tool": "tool",
+    "evaluator": "judge",
+    "guardrail": "judge",
+    "embedding": "other",
+    "retriever": "other",
+    "event": "other",
+}
+_FACETS = {
+    "langfuse.release": "release",
+    "langfuse.version": "version",
+    "langfuse.environment": "deployment.environment",
+    "langfuse.observation.prompt.name": "prompt.name",
+    "langfuse.observation.prompt.version": "prompt.version",
+    "langfuse.trace.name": "trace.name",
+}
+
+
+def read(step: Step) -> None:
+    """Fill in what the span says in this dialect."""
+    attributes = step.span.attributes
+    kind = pick(attributes, "langfuse.observation.type")
+    known = _KINDS.get(str(kind).lower()) if kind is not None else None
+    if known is not None:
+        step.fill(kind=known)
+    request = from_json(attributes.get("langfuse.observation.input"))
+    answer = from_json(attributes.get("langfuse.observation.output"))
+    usage = as_dict(attributes.get("langfuse.observation.usage_details")) or {}
+    step.fill(
+        session_id=id_text(pick(attributes, "langfuse.session.id", "session.id")),
+        user_id=id_text(pick(attributes, "langfuse.user.id", "user.id")),
+        model=text_or_none(attributes.get("langfuse.observation.model.name")),
+        input_tokens=whole(pick(usage, "input", "promptTokens", "prompt_tokens", "input_tokens")),
+        output_tokens=whole(pick(usage, "output", "completionTokens", "completion_tokens", "output_tokens")),
+    )
+    if known == "tool" and step.tool == ToolUse():
+        step.tool = ToolUse(name=step.span.name, arguments=as_text(request), result=as_text(answer))
+    elif known == "llm":
+        sent = messages_of(answer)
+        step.fill(received=messages_of(request), sent=sent, finish_reason=sent[-1].finish_reason if sent else None)
+    step.fill(request=request, answer=answer)
+    if attributes.get("langfuse.observation.level") == "ERROR":
+        step.fill(error=as_text(attributes.get("langfuse.observation.status_message")) or "error")
+    for name, facet in _FACETS.items():
+        step.facet(facet, attributes.get(name))
+    _metadata(step, attributes)
+
+
+def _metadata(step: Step, attributes: Any) -> None:
+    for prefix in ("langfuse.trace.metadata", "langfuse.observation.metadata"):
+        step.metadata(attributes.get(prefix))
+        step.metadata(nested(attributes, prefix))

@@ -1,0 +1,148 @@
+"""The spans of one trace as trees, and the groups of steps that make one turn each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from unquiet.conventions.dialects import step_of
+from unquiet.conventions.steps import Step
+from unquiet.model.spans import Span
+
+_WANTS_TOOLS = frozenset({"tool_calls", "tool_call", "tool_use", "function_call", "tool-calls"})
+
+
+@dataclass(slots=True)
+class Node:
+    """A step with its children, in order of their starts."""
+
+    step: Step
+    parent: Node | None = None
+    children: list[Node] = field(default_factory=list["Node"])
+
+    @property
+    def start_us(self) -> int:
+        """Start of the span, microseconds since 1970."""
+        return self.step.span.start_us
+
+    @property
+    def end_us(self) -> int:
+        """End of the span (its start, where it never ended), microseconds since 1970."""
+        end = self.step.span.end_us
+        return end if end is not None else self.start_us
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it, parents first; what judges and guardrails did is left out."""
+        if self.step.kind == "judge":
+            return
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def ancestors(self) -> Iterator[Node]:
+        """The parents, nearest first."""
+        node = self.parent
+        while node is not None:
+            yield node
+            node = node.parent
+
+
+@dataclass(slots=True)
+class Group:
+    """The steps of one turn: the invocation that owns them, or model calls that stand by themselves."""
+
+    nodes: list[Node]
+    owner: Node | None = None
+
+    def walk(self) -> Iterator[Node]:
+        """All nodes of the turn."""
+        for node in self.nodes:
+            yield from node.walk()
+
+
+def trees(spans: Iterable[Span]) -> list[Node]:
+    """The roots of a trace, in order of their starts; a span twice counts once (the one that ended, else the first)."""
+    unique: dict[str, Span] = {}
+    for span in spans:
+        known = unique.get(span.span_id)
+        if known is None or (known.end_us is None and span.end_us is not None):
+            unique[span.span_id] = span
+    ordered = sorted(unique.values(), key=lambda span: (span.start_us, span.span_id))
+    nodes = {span.span_id: Node(step_of(span)) for span in ordered}
+    roots: list[Node] = []
+    for node in nodes.values():
+        parent = nodes.get(node.step.span.parent_id or "")
+        if parent is None or parent is node or node in parent.ancestors():
+            roots.append(node)
+        else:
+            node.parent = parent
+            parent.children.append(node)
+    return roots
+
+
+def groups(roots: Sequence[Node]) -> list[Group]:
+    """The turns of a trace, as groups of its nodes, in order of their starts."""
+    found: list[Group] = []
+    loose: list[Node] = []
+    for root in roots:
+        _gather(root, found, loose)
+    found += _standalone(loose)
+    return sorted(found, key=lambda group: (group.nodes[0].start_us, group.nodes[0].step.span.span_id))
+
+
+def _gather(node: Node, found: list[Group], loose: list[Node]) -> None:
+    kind = node.step.kind
+    if kind == "judge":
+        return
+    if kind in ("agent", "chain") and _is_invocation(node):
+        found.append(Group([node], node))
+    elif kind in ("llm", "tool"):
+        loose.append(node)
+    else:
+        for child in node.children:
+            _gather(child, found, loose)
+
+
+def _is_invocation(node: Node) -> bool:
+    """Whether an agent or chain is one turn: it calls a model or answers, and serves one conversation only."""
+    sessions = {inner.step.session_id for inner in node.walk()} - {None}
+    if len(sessions) > 1:
+        return False
+    if any(inner.step.kind == "llm" for inner in node.walk()):
+        return True
+    step = node.step
+    answers = step.answer is not None or bool(step.sent)
+    return step.kind == "agent" and (answers or step.request is not None or bool(step.received))
+
+
+def _standalone(loose: list[Node]) -> list[Group]:
+    """Model calls without an agent span: calls that carry one growing history between two requests are one turn."""
+    made: list[Group] = []
+    for node in sorted(loose, key=lambda node: (node.start_us, node.step.span.span_id)):
+        if node.step.kind == "tool":
+            if made:
+                made[-1].nodes.append(node)
+            continue
+        home = next((group for group in reversed(made) if _continues(group, node)), None)
+        if home is None:
+            made.append(Group([node]))
+        else:
+            home.nodes.append(node)
+    return made
+
+
+def _continues(group: Group, node: Node) -> bool:
+    last = next(inner for inner in reversed(group.nodes) if inner.step.kind == "llm")
+    before, now = last.step, node.step
+    if None not in (before.session_id, now.session_id) and before.session_id != now.session_id:
+        return False
+    if not before.received and not now.received:
+        return before.finish_reason in _WANTS_TOOLS
+    if _requests(before) != _requests(now):
+        return False
+    grew = len(now.received) > len(before.received)
+    return grew or before.error is not None
+
+
+def _requests(step: Step) -> list[str | None]:
+    return [message.text for message in step.received if message.role == "user"]

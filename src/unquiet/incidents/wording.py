@@ -1,0 +1,35 @@
+"""The sentence that a tired person understands."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from unquiet.incidents.exposure import Exposure
+from unquiet.model.incidents import Onset
+from unquiet.model.slices import Slice
+
+
+def title(phrase: str, where: Slice, onset: Onset, exposed: Exposure) -> str:
+    """What changed, for whom, by how much, since when, how many: `refuses (intent=refund): 2 % -> 61 % since ...`."""
+    place = "in all traffic" if not where.conditions else "where " + _conditions(where)
+    rates = f"{percent(exposed.expected_rate)} -> {percent(exposed.after_rate)}"
+    count = round(abs(exposed.excess))
+    return f"{phrase} {place}: {rates} since {span(onset)}, about {count} sessions"
+
+
+def percent(rate: float) -> str:
+    """A rate as a person writes it."""
+    value = 100.0 * rate
+    return f"{value:.1f} %" if value < 10 and round(value, 1) != round(value) else f"{value:.0f} %"
+
+
+def span(onset: Onset) -> str:
+    """`Tue 24 Mar 14:10 (13:50-14:35 UTC)`, with days where the interval leaves the day."""
+    at, low, high = (datetime.fromtimestamp(us / 1e6, UTC) for us in (onset.at_us, onset.earliest_us, onset.latest_us))
+    if low.date() == at.date() == high.date():
+        return f"{at:%a %d %b %H:%M} ({low:%H:%M}-{high:%H:%M} UTC)"
+    return f"{at:%a %d %b %H:%M} ({low:%d %b %H:%M} - {high:%d %b %H:%M} UTC)"
+
+
+def _conditions(where: Slice) -> str:
+    return " and ".join(f"{facet} is {value}" for facet, value in where.conditions)
