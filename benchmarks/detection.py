@@ -1,4 +1,4 @@
-"""Detection delay against the limit: the e-detector beside the oracle CUSUM, river's ADWIN and a two-proportion z-test.
+"""Detection delay against the limit: e-detector, oracle CUSUM, river's ADWIN, two-proportion z-test.
 
 The oracle knows the rate before and after and is exactly minimax (Moustakides 1986); its threshold is set
 so that its false-alarm rate is the one that the e-detector showed in the same run. The e-detector's
@@ -46,7 +46,7 @@ class Streams:
     def start(
         cls, rate: float, delta: float, replicas: int, rng: np.random.Generator, history: int = 0
     ) -> Streams:
-        """Fresh replicas; with `history` the base rate is learned from that many sessions and from what follows."""
+        """Fresh replicas; with `history` the rate is learned from that many sessions and what follows."""
         hits = rng.binomial(history, rate, replicas).astype(float)
         return cls(
             rate, delta, np.zeros((BET_COUNT, replicas)), hits, np.full(replicas, float(history)), history > 0
@@ -64,7 +64,7 @@ class Streams:
     def run(
         self, truth: float, sessions: int, rng: np.random.Generator, *, stop: bool
     ) -> tuple[FloatArray, FloatArray]:
-        """(time of the first alarm of each replica, alarms in each tenth of the sessions); an alarm restarts."""
+        """(first alarm of each replica, alarms in each tenth of the sessions); an alarm restarts."""
         replicas = self.restarts.shape[1]
         first, tenths = np.full(replicas, np.inf), np.zeros(10)
         for t in range(sessions):
@@ -90,7 +90,7 @@ class Streams:
 
 
 def cusum_run_length(truth: float, steps: tuple[float, float], threshold: float) -> float:
-    """Mean run length of a CUSUM from zero, by the Markov chain of Brook and Evans (1972) on a fine lattice."""
+    """Mean run length of a CUSUM from zero, by the Markov chain of Brook and Evans (1972)."""
     size = min(1_200, int(np.ceil(threshold / abs(steps[0]) * 4)))
     unit = threshold / size
     at = np.arange(size) * unit
@@ -108,7 +108,7 @@ def cusum_run_length(truth: float, steps: tuple[float, float], threshold: float)
 def oracle_delay(
     p0: float, p1: float, rate_of_false: float, replicas: int, rng: np.random.Generator
 ) -> float:
-    """Mean delay of the CUSUM told p0 and p1, with `rate_of_false` false alarms a session, from its quiet state."""
+    """Mean delay of the CUSUM told p0 and p1, with `rate_of_false` false alarms a session."""
     steps = float(np.log((1 - p1) / (1 - p0))), float(np.log(p1 / p0))
     low, high = 0.2, 14.0
     for _ in range(18):
@@ -144,7 +144,7 @@ class Measured:
 def measure(
     p0: float, ratios: tuple[float, ...], delta: float, history: int, replicas: int, rng: np.random.Generator
 ) -> list[Measured]:
-    """False alarms of the e-detector in 100,000 quiet sessions, then its mean delay for each change, and the oracle's."""
+    """False alarms in 100,000 quiet sessions, then the mean delay for each change, and the oracle's."""
     quiet = Streams.start(p0, delta, replicas, rng, history)
     sessions = 100_000
     _, tenths = quiet.run(p0, sessions, rng, stop=False)
@@ -169,7 +169,7 @@ def measure(
 
 
 def adwin_delay(p0: float, p1: float, replicas: int, rng: np.random.Generator) -> tuple[float, float, float]:
-    """(false alarms per 100k quiet sessions, mean delay, share found within 50,000 sessions) of river's default ADWIN."""
+    """(false alarms per 100k sessions, mean delay, share found in 50,000) of river's ADWIN, as it comes."""
     false, delays = 0, []
     for _ in range(replicas):
         detector = ADWIN()
@@ -185,7 +185,7 @@ def adwin_delay(p0: float, p1: float, replicas: int, rng: np.random.Generator) -
 
 
 def z_test_delay(p0: float, p1: float, replicas: int, rng: np.random.Generator) -> tuple[float, float, float]:
-    """The same for a two-proportion z-test, |z| > 3, of every 1,000 sessions against 20,000 sessions of history."""
+    """The same for a z-test, |z| > 3, of every 1,000 sessions against 20,000 sessions of history."""
     base = rng.binomial(HISTORY, p0, (replicas, 1)) / HISTORY
 
     def alarms(rate: float, windows: int) -> npt.NDArray[np.bool_]:

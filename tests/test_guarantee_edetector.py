@@ -1,4 +1,4 @@
-"""The promise of the alarm budget, by seeded simulation: E[false alarms in T] <= budget x T, and it is really spent.
+"""The promise of the alarm budget, by seeded simulation: E[false alarms in T] <= budget x T, and spent.
 
 Every test counts the false alarms K of all replicas against the bound B = budget x T x replicas. If the
 promise holds, E[K] <= B. Its standard error is the larger of the Poisson one, sqrt(B), and the one between
@@ -122,10 +122,15 @@ def hazard(world: World, parts: int = 4) -> FloatArray:
     """Share of the budget spent in each part of the horizon, printed: age must not be a risk of its own."""
     per_day = np.array(world.by_day) / world.replicas / BUDGET_PER_DAY
     ages = np.array([part.mean() for part in np.array_split(per_day, parts)])
-    print(  # noqa: T201
+    say(
         f"rate {world.rate[:3]} traffic {world.traffic[:3]} delta {world.delta} hazard by age {ages.round(2)}"
     )
     return ages
+
+
+def say(line: str) -> None:
+    """What was measured: pytest shows it with -s, and where a test fails."""
+    print(line)  # noqa: T201
 
 
 def single(rate: float, traffic: float, **settings: float) -> World:
@@ -139,7 +144,7 @@ def test_known_rate_keeps_the_promise_and_spends_half_of_it(rate: float) -> None
     share, error = spent(count_alarms(world, 11), world.days)
     ages = hazard(world)
     assert share <= 1 + 3 * error
-    assert share >= 0.5 - 3 * 0.02
+    assert share >= 0.5
     assert ages.max() <= 1 + 3 * error * 2
 
 
@@ -148,7 +153,7 @@ def test_half_is_spent_over_all_rates_together() -> None:
     for rate in (0.005, 0.02, 0.1):
         world = single(rate, 300.0, days=90, replicas=400, ticks=288, delta=0.0)
         shares.append(spent(count_alarms(world, 12), world.days)[0])
-    print("spent on the edge of the null", np.round(shares, 2))  # noqa: T201
+    say(f"spent on the edge of the null {np.round(shares, 2)}")
     assert np.mean(shares) >= 0.5
 
 
@@ -165,14 +170,14 @@ def test_learned_rates_keep_the_promise(history: int, delta: float) -> None:
 
 @pytest.mark.parametrize(("delta", "history"), [(0.0, None), (0.0, 5_000), (0.10, None)])
 def test_five_hundred_streams_share_one_budget(delta: float, history: int | None) -> None:
-    """Rates 0.2 % to 30 %, traffic log-normal around 150 sessions a day; at least 15 % is spent on the edge."""
+    """Rates 0.2 % to 30 %, traffic around 150 sessions a day; at least 15 % is spent on the edge."""
     rng = np.random.default_rng(5)
     rate = np.exp(rng.uniform(np.log(0.002), np.log(0.3), 500))
     traffic = np.exp(rng.normal(np.log(150), 1.0, 500))
     world = World(rate, traffic, days=60, replicas=60, ticks=12, delta=delta, history=history)
     share, error = spent(count_alarms(world, 14), world.days)
     ages = hazard(world)
-    print(f"500 streams, delta {delta}, history {history}: spent {share:.2f} +- {error:.2f}")  # noqa: T201
+    say(f"500 streams, delta {delta}, history {history}: spent {share:.2f} +- {error:.2f}")
     assert share <= 1 + 3 * error
     assert ages.max() <= 1 + 3 * 2 * error
     if delta == 0.0:
@@ -181,7 +186,7 @@ def test_five_hundred_streams_share_one_budget(delta: float, history: int | None
 
 @pytest.mark.parametrize("deviation", [0.1, 0.2])
 def test_rates_that_wobble_from_day_to_day_keep_the_promise(deviation: float) -> None:
-    """Log-normal daily rates, two weeks of history; where traffic is thick only the guard keeps the promise."""
+    """Log-normal daily rates, two weeks of history; where traffic is thick this needs the guard."""
     for rate in (0.005, 0.02, 0.1, 0.3):
         for traffic in (100.0, 1_000.0, 10_000.0):
 
@@ -207,7 +212,7 @@ def test_without_the_guard_a_thick_stream_that_wobbles_breaks_the_promise() -> N
 def hot_users(
     rate: float, concentration: float, *, weighted: bool, days: int = 30, replicas: int = 200
 ) -> FloatArray:
-    """Alarms of worlds whose users have own rates, Beta(c rate, c (1 - rate)): correlation 1 / (1 + c) in a user.
+    """Alarms where users have own rates, Beta(c rate, c (1 - rate)): correlation 1 / (1 + c) in a user.
 
     A hundred users a day bring a Pareto(1.3) number of sessions each, up to 300, spread over the ticks of
     the day.
@@ -261,9 +266,9 @@ def _user_day(
 @pytest.mark.parametrize("concentration", [1.0, 3.0, 9.0])
 def test_hot_users_keep_the_promise(concentration: float) -> None:
     for rate in (0.005, 0.02, 0.1, 0.3):
-        share, error = spent(hot_users(rate, concentration, weighted=True), 30) print(f"hot users,
-        correlation {1 / (1 + concentration):.2f}, rate {rate}: spent {share:.2f}")  # noqa: T201 assert
-        share <= 1 + 3 * error, rate
+        share, error = spent(hot_users(rate, concentration, weighted=True), 30)
+        say(f"hot users, correlation {1 / (1 + concentration):.2f}, rate {rate}: spent {share:.2f}")
+        assert share <= 1 + 3 * error, rate
 
 
 def test_hot_users_counted_as_independent_break_the_promise() -> None:
@@ -273,7 +278,7 @@ def test_hot_users_counted_as_independent_break_the_promise() -> None:
 
 @pytest.mark.parametrize("stratified", [True, False])
 def test_a_topic_that_doubles_its_traffic_raises_nothing_within_strata(stratified: bool) -> None:
-    """Two topics refuse at 1 % and 20 %; the second grows from a tenth to a third of the traffic over 30 days."""
+    """Two topics refuse at 1 % and 20 %; the second grows from a tenth to a third of the traffic."""
     rng, replicas, days, ticks = np.random.default_rng(18), 200, 30, 24
     rate, per_tick = np.array([0.01, 0.2]), 600 / ticks
     seen = np.tile([4_500.0, 500.0], (replicas, 1))
@@ -300,7 +305,7 @@ def test_a_topic_that_doubles_its_traffic_raises_nothing_within_strata(stratifie
         seen += n
         hits += x
     share, error = spent(alarms, days)
-    print(f"mix shift, strata {stratified}: spent {share:.2f}")  # noqa: T201
+    say(f"mix shift, strata {stratified}: spent {share:.2f}")
     if stratified:
         assert share <= 1 + 3 * error
     else:

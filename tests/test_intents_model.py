@@ -47,7 +47,7 @@ def normalised_mutual_information(a: npt.NDArray[np.int64], b: npt.NDArray[np.in
 
 def test_kinds_are_found_and_named() -> None:
     texts, truth = requests(60)
-    model = IntentModel.fit(embed(texts), texts=texts, k_coarse=6)
+    model = IntentModel.fit(embed(texts), texts=texts, k_coarse=3)
     assert purity(model.assign(embed(texts)), truth) == 1.0
     cells = model.assign(embed(["refund order 5", "where is the parcel", "reset my password"]))
     assert [kind in model.label(cell) for kind, cell in zip(KINDS, cells, strict=True)] == [True] * 3
@@ -100,7 +100,7 @@ def test_growth_keeps_every_cell_that_was_given() -> None:
     new, _ = requests(60, kinds=("password",))
     assert np.mean(model.assign(embed(new)) == NOVEL) > 0.5
     both = [*old, *new]
-    grown = model.extend(embed(both), texts=both, k_new=3, seed=5)
+    grown = model.extend(embed(both), texts=both, k_new=1, seed=5)
     before, after = model.assign(embed(both)), grown.assign(embed(both))
     assert np.array_equal(after[before >= 0], before[before >= 0])
     assert np.mean(after == NOVEL) < 0.02

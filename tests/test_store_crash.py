@@ -53,17 +53,18 @@ while True:
 
 INTERRUPTED = """
 import sys, pathlib
-from store_samples import numbered
+from store_samples import FOREVER, numbered
 from unquiet.store import Store, writer
 writer.PENDING_BYTES_MAX = 2_000
 with Store.open(pathlib.Path(sys.argv[1])) as store:
     store.append_turns(numbered(0, 100))
+    store.turns_between(*FOREVER)
     try:
         with store.transaction():
             store.append_turns(numbered(100, 200))
             print("written", flush=True)
             while True:
-                store.turns_between(*__import__("store_samples").FOREVER)
+                store.turns_between(*FOREVER)
     except KeyboardInterrupt:
         print(store.turn_extent().count, store.append_turns(numbered(50, 150)), flush=True)
 """

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from unquiet.conventions import frameworks, genai, langfuse, langsmith, openinference, traceloop
 from unquiet.conventions.messages import ToolUse, text_or_none
+from unquiet.conventions.payloads import messages_of
 from unquiet.conventions.steps import Step, pick, system_text
 from unquiet.model.spans import Span
 
@@ -47,6 +48,12 @@ def step_of(span: Span) -> Step:
         dialect(step)
     if step.kind == "tool":
         step.tool = _with_error(step)
+    elif step.kind in ("agent", "chain"):
+        step.fill(received=messages_of(step.request), sent=messages_of(step.answer))
+    if step.sent:
+        step.fill(
+            finish_reason=next((m.finish_reason for m in reversed(step.sent) if m.role == "assistant"), None)
+        )
     if span.error is not None:
         step.fill(error=span.error or text_or_none(span.attributes.get("error.type")) or "error")
     step.fill(error=text_or_none(span.attributes.get("error.type")))
@@ -69,8 +76,8 @@ def _with_error(step: Step) -> ToolUse:
 
 def _common_facets(step: Step) -> None:
     for name, value in step.span.attributes.items():
-        if not name.startswith(_NOT_FACETS):
-            step.facet(name, value)
+        if not name.startswith(_NOT_FACETS) and name not in _RESOURCE_FACETS:
+            step.attach(name, value)
     for name, facet in _RESOURCE_FACETS.items():
         step.facet(facet, step.span.resource.get(name))
         step.facet(facet, step.span.attributes.get(name))

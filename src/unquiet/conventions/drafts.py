@@ -54,7 +54,12 @@ def _calls(calls: Sequence[ToolUse] | None) -> list[dict[str, str | None]] | Non
     if calls is None:
         return None
     return [
-        {"name": _clean(c.name), "arguments": _clean(c.arguments), "result": _clean(c.result), "error": _clean(c.error)}
+        {
+            "name": _clean(c.name),
+            "arguments": _clean(c.arguments),
+            "result": _clean(c.result),
+            "error": _clean(c.error),
+        }
         for c in calls
     ]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+import orjson
+
 from unquiet.conventions.messages import Json, as_dict, as_list, as_text, from_json, text_or_none
 from unquiet.conventions.steps import pick
 from unquiet.conventions.times import BadTimeError, to_us
@@ -59,7 +61,11 @@ def langfuse_spans(row: Json) -> Iterator[Span]:
 def _trace(row: Json, observations: list[Json]) -> Span:
     trace_id = _need(row, "id", "traceId")
     start = _time(row, "timestamp", "startTime", "start_time")
-    ends = [_time(item, "endTime", "end_time") for item in observations if pick(item, "endTime", "end_time") is not None]
+    ends = [
+        _time(item, "endTime", "end_time")
+        for item in observations
+        if pick(item, "endTime", "end_time") is not None
+    ]
     latency = _seconds(row.get("latency"))
     end = start + round(latency * 1_000_000) if latency is not None else None
     attributes = _renamed(row, _LANGFUSE_TRACE)
@@ -91,8 +97,18 @@ def _observation(row: Json, root: str | None) -> Span:
 
 
 def _renamed(row: Json, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    found = {attribute: pick(row, *columns) for attribute, columns in names.items()}
+    found = {attribute: _unquoted(pick(row, *columns)) for attribute, columns in names.items()}
     return {attribute: value for attribute, value in found.items() if value is not None}
+
+
+def _unquoted(value: Any) -> Any:
+    """The text in a JSON text: full trace exports encode inputs and outputs twice."""
+    if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == '"':
+        try:
+            return orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return value
+    return value
 
 
 def _metadata(row: Json, attributes: dict[str, Any], name: str) -> Json:
@@ -126,12 +142,18 @@ def langsmith_span(run: Json) -> Span:
         ValueError: no id or no time.
     """
     extra = as_dict(run.get("extra")) or {}
-    tokens = {"gen_ai.usage.input_tokens": run.get("prompt_tokens"), "gen_ai.usage.output_tokens": run.get("completion_tokens")}
+    tokens = {
+        "gen_ai.usage.input_tokens": run.get("prompt_tokens"),
+        "gen_ai.usage.output_tokens": run.get("completion_tokens"),
+    }
     attributes = {
         "langsmith.span.kind": run.get("run_type") or "chain",
         "langsmith.inputs": run.get("inputs"),
         "langsmith.outputs": run.get("outputs"),
-        "langsmith.metadata": {**(as_dict(extra.get("metadata")) or {}), **(as_dict(run.get("metadata")) or {})},
+        "langsmith.metadata": {
+            **(as_dict(extra.get("metadata")) or {}),
+            **(as_dict(run.get("metadata")) or {}),
+        },
         **{name: count for name, count in tokens.items() if count},
         **_invocation(extra),
     }
@@ -150,7 +172,10 @@ def langsmith_span(run: Json) -> Span:
 
 def _invocation(extra: Json) -> dict[str, Any]:
     parameters = as_dict(extra.get("invocation_params")) or {}
-    found = {"gen_ai.request.model": pick(parameters, "model", "model_name"), "gen_ai.tool.definitions": parameters.get("tools")}
+    found = {
+        "gen_ai.request.model": pick(parameters, "model", "model_name"),
+        "gen_ai.tool.definitions": parameters.get("tools"),
+    }
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -181,7 +206,7 @@ def row_span(row: Json) -> Span:
     return Span(
         trace_id=_hex(pick(row, "context.trace_id", "trace_id") or context.get("trace_id")),
         span_id=_hex(pick(row, "context.span_id", "span_id") or context.get("span_id")),
-        parent_id=_hex(parent) if parent is not None and parent == parent else None,  # noqa: PLR0124 (NaN)
+        parent_id=_hex(parent) if parent is not None and parent == parent else None,
         name=str(row.get("name") or ""),
         start_us=_time(row, "start_time"),
         end_us=_time(row, "end_time") if row.get("end_time") else None,
@@ -194,7 +219,11 @@ def row_span(row: Json) -> Span:
 
 def _row_event(event: Json) -> SpanEvent:
     at = pick(event, "timestamp", "time")
-    return SpanEvent(str(event.get("name") or ""), _time({"time": at}, "time") if at else 0, as_dict(event.get("attributes")) or {})
+    return SpanEvent(
+        str(event.get("name") or ""),
+        _time({"time": at}, "time") if at else 0,
+        as_dict(event.get("attributes")) or {},
+    )
 
 
 def _flat(values: Json, prefix: str) -> dict[str, Any]:

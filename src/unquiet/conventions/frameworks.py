@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from unquiet.conventions.messages import Message, ToolUse, as_dict, as_list, as_text, call_of, from_json, text_or_none
+from unquiet.conventions.messages import Message, as_dict, as_list, as_text, call_of, from_json, text_or_none
 from unquiet.conventions.payloads import messages_of
 from unquiet.conventions.steps import Step, StepKind, nested, pick, whole
 
 _VERCEL_OUTER = frozenset({"ai.generateText", "ai.streamText", "ai.generateObject", "ai.streamObject"})
-_MLFLOW: dict[str, StepKind] = {"CHAT_MODEL": "llm", "LLM": "llm", "AGENT": "agent", "CHAIN": "chain", "TOOL": "tool"}
+_MLFLOW: dict[str, StepKind] = {
+    "CHAT_MODEL": "llm",
+    "LLM": "llm",
+    "AGENT": "agent",
+    "CHAIN": "chain",
+    "TOOL": "tool",
+}
 
 
 def read(step: Step) -> None:
@@ -33,11 +39,11 @@ def _vercel(step: Step, attributes: Any) -> None:
         step.kind = "agent"
     elif operation == "ai.toolCall":
         step.kind = "tool"
-        step.tool = ToolUse(
-            text_or_none(attributes.get("ai.toolCall.id")),
-            text_or_none(attributes.get("ai.toolCall.name")),
-            as_text(pick(attributes, "ai.toolCall.args")) or step.tool.arguments,
-            as_text(pick(attributes, "ai.toolCall.result")) or step.tool.result,
+        step.fill_tool(
+            call_id=text_or_none(attributes.get("ai.toolCall.id")),
+            name=text_or_none(attributes.get("ai.toolCall.name")),
+            arguments=as_text(pick(attributes, "ai.toolCall.args", "ai.toolCall.input")),
+            result=as_text(pick(attributes, "ai.toolCall.result", "ai.toolCall.output")),
         )
     elif operation.startswith(tuple(_VERCEL_OUTER)):
         step.fill(kind="llm")
@@ -72,13 +78,12 @@ def _pydantic(step: Step, attributes: Any) -> None:
 def _google(step: Step, attributes: Any) -> None:
     tool_response = attributes.get("gcp.vertex.agent.tool_response")
     if tool_response is not None:
-        given = step.tool
         step.fill(kind="tool")
-        step.tool = ToolUse(
-            given.call_id or text_or_none(attributes.get("gcp.vertex.agent.tool_call_id")),
-            given.name or step.span.name.removeprefix("execute_tool "),
-            given.arguments or as_text(attributes.get("gcp.vertex.agent.tool_call_args")),
-            given.result or as_text(tool_response),
+        step.fill_tool(
+            call_id=text_or_none(attributes.get("gcp.vertex.agent.tool_call_id")),
+            name=step.span.name.removeprefix("execute_tool "),
+            arguments=as_text(attributes.get("gcp.vertex.agent.tool_call_args")),
+            result=as_text(tool_response),
         )
         return
     request = attributes.get("gcp.vertex.agent.llm_request")
@@ -93,9 +98,12 @@ def _google(step: Step, attributes: Any) -> None:
 
 def _mlflow(step: Step, attributes: Any) -> None:
     kind = _MLFLOW.get(str(from_json(attributes.get("mlflow.spanType"))).strip('"').upper())
-    request, answer = from_json(attributes.get("mlflow.spanInputs")), from_json(attributes.get("mlflow.spanOutputs"))
+    request, answer = (
+        from_json(attributes.get("mlflow.spanInputs")),
+        from_json(attributes.get("mlflow.spanOutputs")),
+    )
     step.fill(kind=kind, request=request, answer=answer)
-    if step.kind == "tool" and step.tool == ToolUse():
-        step.tool = ToolUse(None, step.span.name, as_text(request), as_text(answer))
+    if step.kind == "tool":
+        step.fill_tool(name=step.span.name, arguments=as_text(request), result=as_text(answer))
     elif step.kind == "llm":
         step.fill(received=messages_of(request), sent=messages_of(answer))

@@ -1,14 +1,15 @@
 """OpenTelemetry's GenAI conventions in the four dialects that are live at once.
 
-1.27 and before: `gen_ai.prompt` and `gen_ai.completion`. 1.28 to 1.36: one event a message. 1.37 to 1.41: messages as
-attributes. Since then the development version of semantic-conventions-genai, which renames some of them.
+1.27 and before: `gen_ai.prompt` and `gen_ai.completion`. 1.28 to 1.36: one event a message. 1.37 to 1.41:
+messages as attributes. Since then the development version of semantic-conventions-genai, which renames some
+of them.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from unquiet.conventions.messages import Message, ToolUse, as_dict, as_list, as_text, message_of, text_or_none
+from unquiet.conventions.messages import Message, as_dict, as_list, as_text, message_of, text_or_none
 from unquiet.conventions.payloads import messages_of
 from unquiet.conventions.steps import Step, StepKind, first_of, id_text, pick, whole
 from unquiet.model.spans import SpanEvent
@@ -89,9 +90,9 @@ def _attributes(step: Step, attributes: Any) -> None:
 
 
 def _tool(step: Step, attributes: Any) -> None:
-    if step.kind != "tool" or step.tool != ToolUse():
+    if step.kind != "tool":
         return
-    step.tool = ToolUse(
+    step.fill_tool(
         call_id=text_or_none(attributes.get("gen_ai.tool.call.id")),
         name=text_or_none(attributes.get("gen_ai.tool.name")),
         arguments=as_text(attributes.get("gen_ai.tool.call.arguments")),
@@ -101,7 +102,9 @@ def _tool(step: Step, attributes: Any) -> None:
 
 def _first_dialect(step: Step, prompt: Any, completion: Any) -> None:
     if prompt is not None:
-        step.fill(received=messages_of(prompt) or ([Message("user", prompt)] if isinstance(prompt, str) else None))
+        step.fill(
+            received=messages_of(prompt) or ([Message("user", prompt)] if isinstance(prompt, str) else None)
+        )
     if completion is not None:
         sent = messages_of(completion)
         step.fill(sent=sent or ([Message("assistant", completion)] if isinstance(completion, str) else None))

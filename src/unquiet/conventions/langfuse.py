@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unquiet.conventions.messages import ToolUse, as_dict, as_text, from_json, text_or_none
+from unquiet.conventions.messages import as_dict, as_text, from_json, text_or_none
 from unquiet.conventions.payloads import messages_of
 from unquiet.conventions.steps import Step, StepKind, id_text, nested, pick, whole
 
@@ -46,11 +46,10 @@ def read(step: Step) -> None:
         input_tokens=whole(pick(usage, "input", "promptTokens", "prompt_tokens", "input_tokens")),
         output_tokens=whole(pick(usage, "output", "completionTokens", "completion_tokens", "output_tokens")),
     )
-    if known == "tool" and step.tool == ToolUse():
-        step.tool = ToolUse(name=step.span.name, arguments=as_text(request), result=as_text(answer))
-    elif known == "llm":
-        sent = messages_of(answer)
-        step.fill(received=messages_of(request), sent=sent, finish_reason=sent[-1].finish_reason if sent else None)
+    if step.kind == "tool":
+        step.fill_tool(name=step.span.name, arguments=as_text(request), result=as_text(answer))
+    elif step.kind == "llm":
+        step.fill(received=messages_of(request), sent=messages_of(answer))
     step.fill(request=request, answer=answer)
     if attributes.get("langfuse.observation.level") == "ERROR":
         step.fill(error=as_text(attributes.get("langfuse.observation.status_message")) or "error")

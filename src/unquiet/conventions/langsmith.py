@@ -5,7 +5,7 @@ In a run, `session_id` is the tracing project; the conversation is a key of the 
 
 from __future__ import annotations
 
-from unquiet.conventions.messages import Message, ToolUse, as_dict, as_text, from_json, text_or_none
+from unquiet.conventions.messages import Message, as_dict, as_text, from_json, text_or_none
 from unquiet.conventions.payloads import messages_of
 from unquiet.conventions.steps import Step, StepKind, nested, pick, whole
 
@@ -20,7 +20,6 @@ _KINDS: dict[str, StepKind] = {
     "parser": "other",
     "prompt": "other",
 }
-_NOT_FACETS = ("ls_", "LANGSMITH_", "langgraph_", "checkpoint", "__", "lc_", "run_depth")
 
 
 def read(step: Step) -> None:
@@ -35,32 +34,20 @@ def read(step: Step) -> None:
     request = from_json(attributes.get("langsmith.inputs"))
     answer = from_json(attributes.get("langsmith.outputs"))
     if known == "tool":
-        given = step.tool
-        step.tool = ToolUse(
-            call_id=given.call_id,
-            name=given.name or step.span.name,
-            arguments=given.arguments if given.arguments is not None else as_text(_request(step, request)),
-            result=given.result if given.result is not None else as_text(_answer(step, answer)),
-        )
+        asked = as_text(request if request is not None else _said(step.received))
+        returned = as_text(answer if answer is not None else _said(step.sent))
+        step.fill_tool(name=step.span.name, arguments=asked, result=returned)
         return
-    sent = messages_of(answer)
-    step.fill(received=messages_of(request), sent=sent, request=request, answer=answer)
-    if sent:
-        step.fill(finish_reason=sent[-1].finish_reason)
+    step.fill(received=messages_of(request), sent=messages_of(answer), request=request, answer=answer)
     _llm(step)
-    metadata = {**(as_dict(attributes.get("langsmith.metadata")) or {}), **nested(attributes, "langsmith.metadata")}
+    metadata = {
+        **(as_dict(attributes.get("langsmith.metadata")) or {}),
+        **nested(attributes, "langsmith.metadata"),
+    }
     step.facet("provider", metadata.get("ls_provider"))
     step.fill(model=text_or_none(metadata.get("ls_model_name")) if known == "llm" else None)
     step.facet("revision", metadata.get("revision_id"))
-    step.metadata({key: v for key, v in metadata.items() if not key.startswith(_NOT_FACETS) and key != "revision_id"})
-
-
-def _request(step: Step, request: object) -> object:
-    return request if request is not None else _said(step.received)
-
-
-def _answer(step: Step, answer: object) -> object:
-    return answer if answer is not None else _said(step.sent)
+    step.metadata({key: value for key, value in metadata.items() if key != "revision_id"})
 
 
 def _said(messages: list[Message]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, cast
@@ -25,10 +26,14 @@ ROLES: dict[str, Role] = {
     "function": "tool",
 }
 _LANGCHAIN = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool", "function": "tool"}
-_CALL_PARTS = frozenset({"tool_call", "tool_use", "tool-call", "function_call", "server_tool_call", "server_tool_use"})
+_CALL_PARTS = frozenset(
+    {"tool_call", "tool_use", "tool-call", "function_call", "server_tool_call", "server_tool_use"}
+)
 _RESULT_PARTS = frozenset(
     {"tool_call_response", "tool_result", "tool-result", "function_call_output", "server_tool_call_response"}
 )
+_PYTHON = ("{'", "[{", "['")
+PYTHON_TEXT_LIMIT = 200_000
 _UNSPOKEN = frozenset({"reasoning", "thinking", "redacted_thinking", "thought"})
 
 
@@ -68,13 +73,21 @@ def as_text(value: Any) -> str | None:
 
 
 def from_json(value: Any) -> Any:
-    """The value inside a JSON text; other texts and values as they are."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+    """The value inside a JSON text (or the text of a Python object); other texts and values as they are."""
+    if isinstance(value, str) and (begin := value.lstrip()[:2])[:1] in ("{", "["):
         try:
             return orjson.loads(value)
         except orjson.JSONDecodeError:
-            return value
+            return _from_python(value) if begin in _PYTHON and len(value) <= PYTHON_TEXT_LIMIT else value
     return value
+
+
+def _from_python(text: str) -> Any:
+    """Some instrumentations write str(object); literals only are read, nothing runs."""
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
 
 
 def as_dict(value: Any) -> Json | None:
@@ -110,7 +123,10 @@ def message_of(raw: Any) -> Message | None:
         return None
     item = _unwrapped(item)
     kind = str(item.get("type") or "")
-    if kind in _CALL_PARTS and "role" not in item:
+    bare = "toolName" in item and "role" not in item
+    if bare and first(item, "result", "output") is not None:
+        return Message("tool", None, results=(result_of(item),))
+    if (bare or kind in _CALL_PARTS) and "role" not in item:
         return Message("assistant", None, calls=(call_of(item),))
     if kind in _RESULT_PARTS and "role" not in item:
         return Message("tool", None, results=(result_of(item),))
@@ -268,7 +284,13 @@ def _partner(kept: list[ToolUse], call: ToolUse) -> int | None:
 
 
 def _agree(call: ToolUse, other: ToolUse, *, exact: bool) -> bool:
-    return exact or from_json(call.arguments) == from_json(other.arguments)
+    return exact or _bare(call.arguments) == _bare(other.arguments)
+
+
+def _bare(arguments: str | None) -> Any:
+    """Arguments to compare: parsed, and out of the wrapper that some frameworks put around them."""
+    value = from_json(arguments)
+    return value["input"] if isinstance(value, dict) and set(value) == {"input"} else value
 
 
 def _filled(one: ToolUse, two: ToolUse) -> ToolUse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unquiet.conventions.messages import Message, ToolUse, as_dict, as_text, from_json, message_of, text_or_none
+from unquiet.conventions.messages import Message, as_dict, as_text, from_json, message_of, text_or_none
 from unquiet.conventions.payloads import messages_of
 from unquiet.conventions.steps import Step, StepKind, id_text, indexed, pick, whole
 
@@ -36,8 +36,10 @@ def read(step: Step) -> None:
         return
     step.fill(kind=_KINDS.get(str(kind).upper(), "llm" if kind is None else "other"))
     step.fill(
-        received=_messages(attributes, "llm.input_messages") or _old(attributes, "llm.prompts", "prompt", "user"),
-        sent=_messages(attributes, "llm.output_messages") or _old(attributes, "llm.choices", "completion", "assistant"),
+        received=_messages(attributes, "llm.input_messages")
+        or _old(attributes, "llm.prompts", "prompt", "user"),
+        sent=_messages(attributes, "llm.output_messages")
+        or _old(attributes, "llm.choices", "completion", "assistant"),
         request=from_json(attributes.get("input.value")),
         answer=from_json(attributes.get("output.value")),
         model=text_or_none(pick(attributes, "llm.request.model_name", "llm.model_name")),
@@ -74,7 +76,9 @@ def _unprefixed(fields: Any) -> dict[str, Any]:
 
 
 def _old(attributes: Any, prefix: str, inner: str, role: str) -> list[Message]:
-    texts = [(as_dict((as_dict(item) or {}).get(inner)) or {}).get("text") for item in indexed(attributes, prefix)]
+    texts = [
+        (as_dict((as_dict(item) or {}).get(inner)) or {}).get("text") for item in indexed(attributes, prefix)
+    ]
     built = [message_of({"role": role, "content": text}) for text in texts if isinstance(text, str)]
     return [message for message in built if message is not None]
 
@@ -86,21 +90,23 @@ def _whole_payload(step: Step) -> None:
     raw = as_dict(step.answer)
     answer = messages_of(step.answer) if not isinstance(step.answer, str) else []
     step.fill(received=messages_of(step.request) if not isinstance(step.request, str) else None, sent=answer)
-    if answer:
-        step.fill(finish_reason=answer[-1].finish_reason)
     if raw is not None:
         step.fill(served_model=text_or_none(raw.get("model")))
         step.facet("system_fingerprint", raw.get("system_fingerprint"))
 
 
 def _tool(step: Step) -> None:
-    if step.kind != "tool" or step.tool != ToolUse():
+    if step.kind != "tool":
         return
     attributes = step.span.attributes
     arguments = attributes.get("input.value")
-    step.tool = ToolUse(
+    step.fill_tool(
         call_id=text_or_none(pick(attributes, "tool_call.id", "tool.id")),
         name=text_or_none(attributes.get("tool.name")) or step.span.name,
-        arguments=as_text(arguments if arguments is not None else pick(attributes, "tool_call.function.arguments", "tool.parameters")),
+        arguments=as_text(
+            arguments
+            if arguments is not None
+            else pick(attributes, "tool_call.function.arguments", "tool.parameters")
+        ),
         result=as_text(attributes.get("output.value")),
     )

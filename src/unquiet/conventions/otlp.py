@@ -18,8 +18,8 @@ _ERROR_STATUS = (2, "STATUS_CODE_ERROR", "2")
 @dataclass(slots=True)
 class Telemetry:
     """What a payload held. `events` are log records with a span that bears their ids and resource; `rejected` are
-    (place, reason) of spans that cannot be used; `metric_count` counts metrics, `log_count` log records that name no
-    span.
+    (place, reason) of spans that cannot be used; `metric_count` counts metrics, `log_count` log records that
+    name no span.
     """
 
     spans: list[Span] = field(default_factory=list[Span])
@@ -56,7 +56,9 @@ def read_json(payload: Json) -> Telemetry:
             for raw in _objects(scoped, "logRecords"):
                 _keep_log(found, raw, resource, scope)
     for part in _objects(payload, "resourceMetrics"):
-        found.metric_count += sum(len(_objects(scoped, "metrics")) for scoped in _objects(part, "scopeMetrics"))
+        found.metric_count += sum(
+            len(_objects(scoped, "metrics")) for scoped in _objects(part, "scopeMetrics")
+        )
     return found
 
 
@@ -112,7 +114,9 @@ def _json_span(raw: Json, resource: Json, scope: str) -> Span:
 
 
 def _json_event(raw: Json) -> SpanEvent:
-    return SpanEvent(str(raw.get("name") or ""), _micros(raw.get("timeUnixNano")), _json_attributes(raw.get("attributes")))
+    return SpanEvent(
+        str(raw.get("name") or ""), _micros(raw.get("timeUnixNano")), _json_attributes(raw.get("attributes"))
+    )
 
 
 def _json_log(raw: Json, resource: Json, scope: str) -> tuple[SpanEvent, Span]:
@@ -124,7 +128,9 @@ def _json_log(raw: Json, resource: Json, scope: str) -> tuple[SpanEvent, Span]:
 
 
 def _bearer(trace_id: str, span_id: str, event: SpanEvent, resource: Json, scope: str) -> Span:
-    return Span(trace_id, span_id, None, event.name, event.time_us, event.time_us, resource=resource, scope=scope)
+    return Span(
+        trace_id, span_id, None, event.name, event.time_us, event.time_us, resource=resource, scope=scope
+    )
 
 
 def _json_id(value: Any) -> str:
@@ -151,7 +157,9 @@ def _micros(nanos: Any) -> int:
 
 def _json_attributes(raw: Any) -> dict[str, Any]:
     items = raw if isinstance(raw, list) else []
-    return {str(item.get("key")): _json_value(item.get("value")) for item in items if isinstance(item, Mapping)}
+    return {
+        str(item.get("key")): _json_value(item.get("value")) for item in items if isinstance(item, Mapping)
+    }
 
 
 def _json_value(raw: Any) -> Any:
@@ -209,7 +217,8 @@ def _proto_span(raw: Any, resource: Json, scope: str) -> Span:
         error=raw.status.message if raw.status.code in _ERROR_STATUS else None,
         attributes=_proto_attributes(raw.attributes),
         events=tuple(
-            SpanEvent(event.name, event.time_unix_nano // 1000, _proto_attributes(event.attributes)) for event in raw.events
+            SpanEvent(event.name, event.time_unix_nano // 1000, _proto_attributes(event.attributes))
+            for event in raw.events
         ),
         resource=resource,
         scope=scope,

@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from unquiet.conventions.messages import Json, Message, as_dict, as_list, as_text, first, from_json, message_of
+from unquiet.conventions.messages import (
+    Json,
+    Message,
+    as_dict,
+    as_list,
+    as_text,
+    first,
+    from_json,
+    message_of,
+)
 
 _MESSAGE_LISTS = ("messages", "chat_history", "contents", "new_messages", "message_history", "msg_history")
 _SPOKEN = (
     "text", "content", "output", "answer", "response", "result", "final_result", "final_output", "final_answer",
     "raw", "input", "question", "query", "prompt", "user_input", "message", "value",
 )  # fmt: skip
+
+
+_GEMINI_FINISH = (
+    "FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT",
+    "SPII", "MALFORMED_FUNCTION_CALL",
+)  # fmt: skip
+"""Candidate.FinishReason of Google's generative language API, by number."""
 
 
 def messages_of(value: Any) -> list[Message]:
@@ -67,7 +83,10 @@ def _gemini(value: Json) -> list[Message]:
         if candidate is None:
             continue
         content = as_dict(candidate.get("content")) or {}
-        message = message_of({"role": "model", **content, "finish_reason": first(candidate, "finishReason", "finish_reason")})
+        finish = first(candidate, "finishReason", "finish_reason")
+        if isinstance(finish, int) and 0 <= finish < len(_GEMINI_FINISH):
+            finish = _GEMINI_FINISH[finish]
+        message = message_of({"role": "model", **content, "finish_reason": finish})
         if message is not None:
             found.append(message)
     return found
@@ -85,7 +104,9 @@ def _responses(value: Json) -> list[Message]:
 
 def _joined(items: list[Message]) -> Message:
     texts = [item.text for item in items if item.text]
-    return Message("assistant", "\n".join(texts) if texts else None, tuple(call for item in items for call in item.calls))
+    return Message(
+        "assistant", "\n".join(texts) if texts else None, tuple(call for item in items for call in item.calls)
+    )
 
 
 def _langchain(value: Json) -> list[Message]:
@@ -123,10 +144,16 @@ def _messages_in(value: Any) -> list[Message]:
 
 def _system(value: Json) -> list[Message]:
     config = as_dict(value.get("config")) or {}
-    raw = first(value, "system", "instructions", "system_instruction", "systemInstruction") or config.get("system_instruction")
+    raw = first(value, "system", "instructions", "system_instruction", "systemInstruction") or config.get(
+        "system_instruction"
+    )
     if raw is None:
         return []
-    message = message_of({"role": "system", "content": raw} if isinstance(raw, str | list) else {"role": "system", **(as_dict(raw) or {})})
+    message = message_of(
+        {"role": "system", "content": raw}
+        if isinstance(raw, str | list)
+        else {"role": "system", **(as_dict(raw) or {})}
+    )
     return [message] if message is not None else []
 
 

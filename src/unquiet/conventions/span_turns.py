@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 from unquiet.conventions.drafts import TurnDraft
 from unquiet.conventions.messages import ToolUse, merged
 from unquiet.conventions.payloads import answer_text, last_answer, last_user, request_text
-from unquiet.conventions.steps import FACETS_PER_STEP, Step
+from unquiet.conventions.steps import Step
 from unquiet.conventions.trees import Group, Node, groups, trees
 from unquiet.model.spans import Span
 
@@ -17,10 +16,10 @@ from unquiet.model.spans import Span
 def turns_of(spans: Iterable[Span]) -> list[TurnDraft]:
     """The turns of one trace, in order of their starts.
 
-    An invocation of an agent (or a chain around a model) is one turn: first request, last answer, every tool call
-    with its result, tokens of the innermost model calls, latency of the outermost span. Model calls without an
-    agent around them are grouped by their growing history. The session is the conversation where one is named,
-    else the trace.
+    An invocation of an agent (or a chain around a model) is one turn: first request, last answer, every tool
+    call with its result, tokens of the innermost model calls, latency of the outermost span. Model calls
+    without an agent around them are grouped by their growing history. The session is the conversation where
+    one is named, else the trace.
     """
     return [_draft(group) for group in groups(trees(spans))]
 
@@ -64,7 +63,7 @@ def _draft(group: Group) -> TurnDraft:
         output_tokens=_total(count for _, count in tokens),
         model=_first(step.model for step in (final, head.step) if step is not None),
         served_model=_first(step.served_model for step in (final, head.step) if step is not None),
-        facets=_facets(chain([head], head.ancestors(), (node for node in group.walk() if node is not head))),
+        facets=_facets(group),
         place=f"span {span.span_id}",
     )
 
@@ -74,7 +73,8 @@ def _model_calls(group: Group) -> list[Node]:
     return [
         node
         for node in group.walk()
-        if node.step.kind == "llm" and not any(inner.step.kind == "llm" for child in node.children for inner in child.walk())
+        if node.step.kind == "llm"
+        and not any(inner.step.kind == "llm" for child in node.children for inner in child.walk())
     ]
 
 
@@ -141,13 +141,18 @@ def _tool_calls(group: Group, parts: _Parts) -> Sequence[ToolUse] | None:
     """Every tool call with its result; None where nothing tells whether tools were called."""
     timed: list[tuple[int, int, ToolUse]] = []
     for node in parts.calls:
-        timed += [(node.end_us, order, use) for message in node.step.sent for order, use in enumerate(message.calls)]
+        timed += [
+            (node.end_us, order, use) for message in node.step.sent for order, use in enumerate(message.calls)
+        ]
     timed += [(node.start_us, -1, node.step.tool) for node in _tool_nodes(group)]
     calls = merged(use for _, _, use in sorted(timed, key=lambda item: item[:2]))
     if not calls:
         calls = merged(_said_calls(group.nodes[0].step))
     known = {call.call_id for call in calls} - {None}
-    results = [r for node in parts.calls for m in node.step.received for r in m.results if r.call_id in known]
+    told = [group.nodes[0].step.sent, *(node.step.received for node in parts.calls)]
+    results = [
+        result for messages in told for m in messages for result in m.results if result.call_id in known
+    ]
     calls = merged([*calls, *results]) if results else calls
     heard = any(node.step.sent for node in parts.calls) or bool(group.nodes[0].step.sent)
     return calls if calls or heard else None
@@ -167,10 +172,13 @@ def _tool_nodes(group: Group) -> Iterator[Node]:
             yield node
 
 
-def _facets(nodes: Iterable[Node]) -> dict[str, str]:
+def _facets(group: Group) -> dict[str, str]:
+    """What instrumentations said anywhere in the turn, and what the application attached to it or around it."""
+    head = group.nodes[0]
+    outer = [head, *head.ancestors()]
     kept: dict[str, str] = {}
-    for node in nodes:
-        for name, value in node.step.facets.items():
-            if len(kept) < FACETS_PER_STEP:
-                kept.setdefault(name, value)
+    for node in (*outer, *group.walk()):
+        kept = {**node.step.facets, **kept}
+    for node in outer:
+        kept = {**node.step.attached, **kept}
     return kept

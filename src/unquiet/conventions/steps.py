@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Literal, TypeAlias
 
@@ -22,8 +22,9 @@ FACETS_PER_STEP = 40
 class Step:
     """A span as far as the dialects could read it; what an earlier dialect filled, a later one leaves.
 
-    `request` and `answer` hold an input or output that is not made of messages. Token counts are those that the
-    span itself reports.
+    `request` and `answer` hold an input or output that is not made of messages. Token counts are those that
+    the span itself reports. `facets` hold what instrumentations say under any dialect, `attached` what the
+    application added.
     """
 
     span: Span
@@ -42,6 +43,7 @@ class Step:
     user_id: str | None = None
     error: str | None = None
     facets: dict[str, str] = field(default_factory=dict[str, str])
+    attached: dict[str, str] = field(default_factory=dict[str, str])
 
     def fill(self, **values: Any) -> None:
         """Set fields that are still empty; None and empty texts set nothing."""
@@ -49,11 +51,26 @@ class Step:
             if value not in (None, "") and getattr(self, name) in (None, [], ""):
                 setattr(self, name, value)
 
+    def fill_tool(self, **values: str | None) -> None:
+        """Set parts of the tool call that are still empty."""
+        empty = {
+            name: value
+            for name, value in values.items()
+            if value is not None and getattr(self.tool, name) is None
+        }
+        self.tool = replace(self.tool, **empty)
+
     def facet(self, name: str, value: Any) -> None:
-        """Keep a short scalar as a facet unless it is there."""
+        """Keep a short scalar that an instrumentation wrote as a facet, unless it is there."""
         text = facet_text(value)
-        if text is not None and name not in self.facets and len(self.facets) < FACETS_PER_STEP:
-            self.facets[name] = text
+        if text is not None and not text.startswith("unknown_service"):
+            self.facets.setdefault(name, text)
+
+    def attach(self, name: str, value: Any) -> None:
+        """Keep a short scalar that the application put there as a facet, unless it is there."""
+        text = facet_text(value)
+        if text is not None and len(self.attached) < FACETS_PER_STEP:
+            self.attached.setdefault(name, text)
 
     def fingerprint(self, name: str, value: Any) -> None:
         """Keep a short hash of something too long for a facet (a prompt, tool definitions)."""
@@ -69,9 +86,12 @@ class Step:
                 self.fill(session_id=id_text(value))
             elif plain in USER_NAMES:
                 self.fill(user_id=id_text(value))
-            else:
-                self.facet(name, value)
+            elif not name.startswith(_INTERNAL):
+                self.attach(name, value)
 
+
+_INTERNAL = ("ls_", "LANGSMITH_", "langgraph_", "langfuse_", "checkpoint", "__", "lc_", "run_depth")
+"""What frameworks put into the metadata for themselves."""
 
 SESSION_NAMES = frozenset({"sessionid", "threadid", "conversationid", "chatid", "langfusesessionid"})
 USER_NAMES = frozenset({"userid", "enduserid", "langfuseuserid", "customerid"})

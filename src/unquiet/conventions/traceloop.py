@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unquiet.conventions.messages import Message, ToolUse, as_dict, as_text, from_json, message_of, text_or_none
+from unquiet.conventions.messages import Message, as_dict, as_text, from_json, message_of, text_or_none
 from unquiet.conventions.steps import Step, StepKind, first_of, indexed, nested, pick, whole
 
 _KINDS: dict[str, StepKind] = {"workflow": "agent", "agent": "agent", "task": "chain", "tool": "tool"}
@@ -19,8 +19,9 @@ _FINISH = (
 def read(step: Step) -> None:
     """Fill in what the span says in this dialect."""
     attributes = step.span.attributes
-    sent = _flattened(attributes, "gen_ai.completion")
-    step.fill(received=_flattened(attributes, "gen_ai.prompt"), sent=sent)
+    step.fill(
+        received=_flattened(attributes, "gen_ai.prompt"), sent=_flattened(attributes, "gen_ai.completion")
+    )
     if pick(attributes, "llm.request.type") in ("chat", "completion"):
         step.fill(kind="llm")
     kind = pick(attributes, "traceloop.span.kind")
@@ -28,21 +29,27 @@ def read(step: Step) -> None:
         step.fill(kind=_KINDS.get(str(kind), "other"))
         _entity(step)
     step.fill(
-        finish_reason=first_of(pick(attributes, *_FINISH)) or (sent[-1].finish_reason if sent else None),
+        finish_reason=first_of(pick(attributes, *_FINISH)),
         input_tokens=whole(attributes.get("llm.usage.prompt_tokens")),
         output_tokens=whole(attributes.get("llm.usage.completion_tokens")),
     )
     step.metadata(nested(attributes, "traceloop.association.properties"))
     step.facet("workflow.name", attributes.get("traceloop.workflow.name"))
     step.facet("prompt.name", attributes.get("traceloop.prompt.key"))
-    step.facet("prompt.version", pick(attributes, "traceloop.prompt.version", "traceloop.prompt.version_name"))
+    step.facet(
+        "prompt.version", pick(attributes, "traceloop.prompt.version", "traceloop.prompt.version_name")
+    )
     step.facet("prompt.hash", attributes.get("traceloop.prompt.version_hash"))
     functions = indexed(attributes, "llm.request.functions")
     step.fingerprint("tools.hash", functions or None)
 
 
 def _flattened(attributes: Any, prefix: str) -> list[Message]:
-    found = [message_of({"role": "assistant", **item}) for item in map(as_dict, indexed(attributes, prefix)) if item]
+    found = [
+        message_of({"role": "assistant", **item})
+        for item in map(as_dict, indexed(attributes, prefix))
+        if item
+    ]
     return [message for message in found if message is not None]
 
 
@@ -50,8 +57,8 @@ def _entity(step: Step) -> None:
     attributes = step.span.attributes
     received = from_json(attributes.get("traceloop.entity.input"))
     returned = from_json(attributes.get("traceloop.entity.output"))
-    if step.kind == "tool" and step.tool == ToolUse():
-        step.tool = ToolUse(
+    if step.kind == "tool":
+        step.fill_tool(
             name=text_or_none(attributes.get("traceloop.entity.name")) or step.span.name,
             arguments=as_text(_inputs(received)),
             result=as_text(returned),

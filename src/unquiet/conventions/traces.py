@@ -24,10 +24,10 @@ class _OpenTrace:
 class Traces:
     """Collects spans and log events by trace and gives back the turns of traces that are complete.
 
-    `at` is any clock that does not run backwards: seconds of arrival in a live receiver, the number of spans seen so
-    far in a file. A trace is complete when nothing of it has come for a while (`quiet`); what comes later for it is
-    counted in `late_count`, duplicates within it are dropped. `span_count` counts all spans, `agent_count` those of
-    traces that held an agent.
+    `at` is any clock that does not run backwards: seconds of arrival in a live receiver, the number of spans
+    seen so far in a file. A trace is complete when nothing of it has come for a while (`quiet`); what comes
+    later for it is counted in `late_count`, duplicates within it are dropped. `span_count` counts all spans,
+    `agent_count` those of traces that held an agent.
     """
 
     span_count: int = 0
@@ -96,7 +96,8 @@ def _with_events(spans: list[Span], events: Iterable[tuple[str, SpanEvent, Span]
         bearers.setdefault(span_id, bearer)
     known = {span.span_id for span in spans}
     joined = [
-        replace(span, events=(*span.events, *by_span[span.span_id])) if span.span_id in by_span else span for span in spans
+        replace(span, events=(*span.events, *by_span[span.span_id])) if span.span_id in by_span else span
+        for span in spans
     ]
     for span_id, found in by_span.items():
         if span_id not in known:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from unquiet.incidents.contrast import contrast
 from unquiet.incidents.localise import Part, best_part, choice_cost
-from unquiet.incidents.timing import onset_of
+from unquiet.incidents.timing import onset_of, quick_onset
 from unquiet.model.history import Recorded
 from unquiet.model.incidents import Incident, Onset, Sibling
 from unquiet.model.slices import Slice
@@ -62,8 +62,12 @@ def handle(
     event that show the change best.
     """
     known = list(incidents)
+    if all(_known(known, streams, crossing) for crossing in crossings):
+        return tuple(known)
+    sessions = recorded()
     for crossing in crossings:
-        sessions = recorded()
+        if _known(known, streams, crossing):
+            continue
         onset = crossing_onset(sessions, crossing)
         sibling = Sibling(
             streams.slices[crossing.slice],
@@ -81,7 +85,8 @@ def handle(
 
 def crossing_onset(recorded: Recorded, crossing: Crossing) -> Onset:
     """When the stream that crossed began to change, as far as can be told at its tick."""
-    return _timed(recorded, crossing.slice, crossing.event, crossing.direction, crossing.tick_us)
+    rows = slice_rows(recorded, crossing.slice)
+    return quick_onset(recorded, rows, crossing.event, crossing.direction, crossing.tick_us)
 
 
 def open_incident(recorded: Recorded, crossing: Crossing, onset: Onset, streams: Streams) -> Incident:
@@ -106,14 +111,22 @@ def slice_rows(recorded: Recorded, index: int) -> IntArray:
 
 
 def _timed(recorded: Recorded, where: int, event: int, direction: int, tick_us: int) -> Onset:
-    """The onset in one stream, its base rates taken from before it (two rounds: the first guess is the last quarter)."""
+    """The onset in one stream, its base rates taken from before a first idea of it."""
     rows = slice_rows(recorded, where)
-    first, last = int(recorded.started_us[rows].min()), tick_us
-    before = last - (last - first) // 4
-    onset = onset_of(recorded, rows, event, direction, before, last)
-    for _ in range(2):
-        onset = onset_of(recorded, rows, event, direction, onset.at_us, last)
-    return onset
+    first = quick_onset(recorded, rows, event, direction, tick_us)
+    return onset_of(recorded, rows, event, direction, first.earliest_us, tick_us)
+
+
+def _known(incidents: Sequence[Incident], streams: Streams, crossing: Crossing) -> bool:
+    """Whether an open incident already holds this stream in this direction: then it says nothing new."""
+    where, event = streams.slices[crossing.slice], streams.events[crossing.event]
+    key = (where, event, "up" if crossing.direction > 0 else "down")
+    return any(
+        incident.status != "resolved"
+        and crossing.tick_us - incident.tick_us <= RECENT_US
+        and any((s.slice, s.event, s.direction) == key for s in incident.siblings)
+        for incident in incidents
+    )
 
 
 def _home(incidents: Sequence[Incident], onset: Onset, sibling: Sibling) -> int | None:

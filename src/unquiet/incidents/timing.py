@@ -41,3 +41,26 @@ def onset_of(recorded: Recorded, rows: IntArray, event: int, direction: int, bef
     learned = float(hit[at < before_us].sum())
     found = change_time((edges - first) / DAY_US, np.ones(len(at)), hit, rate, direction, (learned + 1.0) ** -0.5)
     return Onset(*(first + round(days * DAY_US) for days in (found.at, found.earliest, found.latest)))
+
+
+RATIOS = np.exp(np.concatenate([-np.geomspace(0.2, 4.5, 8)[::-1], np.geomspace(0.2, 5.5, 10)]))
+
+
+def quick_onset(recorded: Recorded, rows: IntArray, event: int, direction: int, until_us: int) -> Onset:
+    """A first idea of the onset, cheap enough for every stream that crosses: a step, its interval too narrow for a ramp."""
+    rows = rows[np.argsort(recorded.started_us[rows], kind="stable")]
+    rows = rows[recorded.y[rows, event] >= 0]
+    at, hit = recorded.started_us[rows], recorded.y[rows, event] == 1
+    ratios = RATIOS[RATIOS > 1] if direction > 0 else RATIOS[RATIOS < 1]
+    edges = np.append(at, max(until_us, int(at[-1]) + 1)).astype(np.float64)
+    before_us = until_us - (until_us - int(at[0])) // 4
+    mass = np.ones(len(at))
+    for _ in range(2):
+        rate = expected_rates(recorded, rows, event, before_us)
+        gain = hit[:, None] * np.log(ratios) - np.log1p((ratios - 1.0) * rate[:, None])
+        total = np.cumsum(gain[::-1], axis=0)[::-1]
+        mass = np.exp(total - total.max()).mean(axis=1) * np.maximum(np.diff(edges), 1.0)
+        before_us = int(at[int(np.searchsorted(np.cumsum(mass), mass.sum() / 2.0))])
+    below = np.concatenate([[0.0], np.cumsum(mass / mass.sum())])
+    low, middle, high = (round(float(v)) for v in np.interp([0.01, 0.5, 0.99], below, edges))
+    return Onset(middle, low, high)

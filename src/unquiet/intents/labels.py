@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 _WORDS = 3
 _MIN_REQUESTS = 3
 _STEM_LETTERS = 5
+_SHORT_LETTERS = 4
 _NOT_LETTERS = r"[^\p{L}]+"
 
 
@@ -20,8 +21,8 @@ def label_cells(texts: Sequence[str | None] | pa.Array, cells: npt.NDArray[np.in
 
     A word's weight in a cell is `p log(p / q)`: `p` is the share of the cell's requests that contain the
     word, `q` the share of all requests (its part of the Kullback-Leibler divergence). Words that every
-    request has weigh nothing, so that no list of stop words of any language is needed. `texts` and `cells`
-    are parallel; rows with a cell outside 0 .. k-1 only count for `q`.
+    request has weigh nothing, words below four letters half: no list of stop words of any language is needed.
+    `texts` and `cells` are parallel; rows with a cell outside 0 .. k-1 only count for `q`.
     """
     words, present = _presence(texts)
     inside = (cells[present[0]] >= 0) & (cells[present[0]] < k)
@@ -33,6 +34,7 @@ def label_cells(texts: Sequence[str | None] | pa.Array, cells: npt.NDArray[np.in
     usable = counts >= np.minimum(_MIN_REQUESTS, np.maximum(sizes, 1))[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         weight = np.where(usable & (share > overall), share * np.log(share / overall), 0.0)
+    weight[:, np.array([len(word) < _SHORT_LETTERS for word in words], bool)] *= 0.5
     return _distinct([_label(row, words, cell) for cell, row in enumerate(weight)])
 
 

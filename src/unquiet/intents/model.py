@@ -89,9 +89,10 @@ class IntentModel:
         new = vectors[rows]
         k = max(1, min(k_new, len(rows) // _MEMBERS_PER_CELL, len({row.tobytes() for row in new})))
         centroids, cell, distance = _largest_first(new, spherical_kmeans(new, k, rng))
-        named = None if texts is None else pa.array(texts, pa.large_string()).take(pa.array(rows))
         first = len(self.centroids)
-        labels = [f"cell {first + i}" for i in range(k)] if named is None else label_cells(named, cell, k)
+        labels = [f"cell {first + i}" for i in range(k)]
+        if texts is not None:
+            labels = _names(pa.array(texts, pa.large_string()), rows, cell, k, rng)
         return dataclasses.replace(
             self,
             centroids=np.concatenate([self.centroids, centroids]),
@@ -187,6 +188,21 @@ def _largest_first(
     distance = distance[:, order]
     cell = distance.argmin(axis=1).astype(np.int32)
     return centroids[order], cell, distance[np.arange(len(cell)), cell]
+
+
+def _names(
+    texts: pa.Array,
+    rows: npt.NDArray[np.int64],
+    cell: npt.NDArray[np.int32],
+    k: int,
+    rng: np.random.Generator,
+) -> list[str]:
+    """Labels of the cells of `rows`, in contrast to the other requests too (a sample of them, if many)."""
+    others = np.setdiff1d(np.arange(len(texts)), rows, assume_unique=True)
+    if len(others) > _FIT_ROWS:
+        others = np.sort(rng.choice(others, _FIT_ROWS, replace=False))
+    cells = np.concatenate([cell, np.full(len(others), NOVEL, np.int32)])
+    return label_cells(texts.take(pa.array(np.concatenate([rows, others]))), cells, k)
 
 
 def _reach(cell: npt.NDArray[np.int32], distance: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""A change that somebody made, or that the traffic shows was made."""
+"""A change that somebody announced: a deploy, a new prompt, a model swapped."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: `kind` says of what (model, prompt, app_version ...), `before` and `after` its values, as text.
-
-    `source` says how it is known: a file and line, or "first seen in traffic".
+    """One announced change. `at` is aware (UTC); `before` and `after` are versions or None where not told; `source`
+    names the place it was read from (file and line).
     """
 
     at: datetime
     kind: str
-    before: str
-    after: str
+    before: str | None
+    after: str | None
     source: str

@@ -24,9 +24,9 @@ class SpanEvent:
 class Span:
     """One span. Times are microseconds since 1970; `end_us` is None where the span never ended.
 
-    Ids are lower-case texts, `parent_id` None for a root. `error` is None unless the status says error, then its
-    message (maybe empty). Attribute values are texts, numbers, booleans, lists or objects. `scope` names the
-    instrumentation.
+    Ids are lower-case texts, `parent_id` None for a root. `error` is None unless the status says error, then
+    its message (maybe empty). Attribute values are texts, numbers, booleans, lists or objects. `scope` names
+    the instrumentation.
     """
 
     trace_id: str

@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from unquiet import intents, signals
 from unquiet.model.signals import SessionBatch, SignalInfo, TurnBatch
-from unquiet.sessions import ClosedSessions, visit_table
+from unquiet.sessions import Assembler, ClosedSessions, visit_table
+
+FOREVER_US = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +46,20 @@ def measure(closed: ClosedSessions) -> Measured:
     visits = visit_table(closed, kept, values, labels, {})
     first = closed.turns.column("input").take(pa.array(closed.starts[:-1])).combine_chunks()
     return Measured(visits, first, intents.embed(first), failures)
+
+
+def measure_turn_table(turns: pa.Table) -> pa.Table:
+    """The signals of every turn: session_id, turn_index and one column a signal, in the order of the turns."""
+    readings, labels, _ = signals.measure_turns(TurnBatch(turns.combine_chunks()))
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {
+        "session_id": turns.column("session_id"),
+        "turn_index": turns.column("turn_index"),
+    }
+    columns |= {name: pa.array(values, from_pandas=True) for name, values in readings.items()}
+    return pa.table(columns | dict(labels))
+
+
+def measure_visits(turns: pa.Table) -> pa.Table:
+    """The signals of every session: all turns are taken as known, open sessions as closed."""
+    closed = Assembler().push(turns, FOREVER_US)
+    return measure(closed).visits

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from unquiet.sources.agent_logs import AtifTrajectory, InspectLog, OpenClawTelemetry
 from unquiet.sources.csv_turns import CsvTurns
 from unquiet.sources.finding import find_files
 from unquiet.sources.jsonl_turns import JsonTurns
@@ -30,6 +31,9 @@ BUILT_IN: tuple[Source, ...] = (
     Langfuse(),
     LangSmith(),
     SpanRows(),
+    InspectLog(),
+    AtifTrajectory(),
+    OpenClawTelemetry(),
 )
 """The file formats; where two are equally sure, the first reads the file."""
 
@@ -44,10 +48,10 @@ def read_files(
 ) -> Iterator[FileRead]:
     """Every file of the paths as `(path, turn tables, report)`.
 
-    `paths` are files, folders and patterns. `mapping` names, for a column of the turn table, the column of the file
-    that holds it ({"input": "question"}). `now` (default: the wall clock) is the present: turns more than a day later
-    are rejected. The tables follow the schema TURNS, hold at most about `batch_rows` rows and keep the order of the
-    file; a report is complete when its tables have been iterated.
+    `paths` are files, folders and patterns. `mapping` names, for a column of the turn table, the column of
+    the file that holds it ({"input": "question"}). `now` (default: the wall clock) is the present: turns
+    more than a day later are rejected. The tables follow the schema TURNS, hold at most about `batch_rows`
+    rows and keep the order of the file; a report is complete when its tables have been iterated.
 
     Raises:
         UnreadableSource: a path leads nowhere, or the only file cannot be read (raised while iterating).

@@ -23,10 +23,10 @@ Shape = Literal["json", "text", "parquet", "zip", "binary", "empty"]
 class Glimpse:
     """The beginning of a file.
 
-    `head` holds its first decompressed bytes. `shape` is the outer form: `json` is one JSON value or one a line,
-    `text` any other text (CSV). `keys` are the key paths of the first records as far as they can be seen
-    (`resourceSpans`, `trace.id`, `observations.type`; lists add nothing to a path) or the columns of a table.
-    `listed` is True where the file is one JSON list.
+    `head` holds its first decompressed bytes. `shape` is the outer form: `json` is one JSON value or one a
+    line, `text` any other text (CSV). `keys` are the key paths of the first records as far as they can be
+    seen (`resourceSpans`, `trace.id`, `observations.type`; lists add nothing to a path) or the columns of a
+    table. `listed` is True where the file is one JSON list.
     """
 
     path: Path

@@ -38,7 +38,9 @@ class OtlpJson:
         """Turns of the traces, each when the trace is complete."""
         return span_tables(path, self._payloads(path, options, report), options, report)
 
-    def _payloads(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[tuple[str | int, Telemetry]]:
+    def _payloads(
+        self, path: Path, options: ReadOptions, report: ReadReport
+    ) -> Iterator[tuple[str | int, Telemetry]]:
         for batch in JsonRecords(path, options, report):
             for record, place in zip(batch.records, batch.places, strict=True):
                 yield place, read_json(record)
@@ -62,7 +64,9 @@ class OtlpProto:
         """Turns of the traces, each when the trace is complete."""
         return span_tables(path, self._payloads(path, options, report), options, report)
 
-    def _payloads(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[tuple[str | int, Telemetry]]:
+    def _payloads(
+        self, path: Path, options: ReadOptions, report: ReadReport
+    ) -> Iterator[tuple[str | int, Telemetry]]:
         framed = not _is_message(read_head(path, 4096))
         messages = _frames(path, options, report) if framed else iter([_whole(path)])
         for number, message in enumerate(messages, 1):
@@ -70,7 +74,9 @@ class OtlpProto:
                 yield f"message {number}", _decoded(message)
             except DecodeError as error:
                 report.rows += 1
-                report.reject(f"{path}:message {number}", f"the message is no OTLP protobuf ({error})", "not OTLP")
+                report.reject(
+                    f"{path}:message {number}", f"the message is no OTLP protobuf ({error})", "not OTLP"
+                )
 
 
 def _decoded(message: bytes) -> Telemetry:
@@ -83,7 +89,12 @@ def _decoded(message: bytes) -> Telemetry:
 
 
 def _has_spans(request: ExportTraceServiceRequest) -> bool:
-    return any(len(span.span_id) == 8 for part in request.resource_spans for scoped in part.scope_spans for span in scoped.spans)
+    return any(
+        len(span.span_id) == 8
+        for part in request.resource_spans
+        for scoped in part.scope_spans
+        for span in scoped.spans
+    )
 
 
 def _is_message(head: bytes) -> bool:
@@ -131,5 +142,7 @@ def _frames(path: Path, options: ReadOptions, report: ReadReport) -> Iterator[by
                 reason = f"the file is cut off here, or a message is longer than {options.line_limit_bytes:,} bytes"
             except DAMAGE as error:
                 reason = f"the file is damaged here ({error})"
-            report.reject(f"{path}:message {number}", f"{reason}; what came before it was kept", "damaged file")
+            report.reject(
+                f"{path}:message {number}", f"{reason}; what came before it was kept", "damaged file"
+            )
             return

@@ -22,9 +22,10 @@ FUTURE_ALLOWANCE_US = 24 * 3600 * 1_000_000
 class ReadOptions:
     """How files are read.
 
-    `mapping` names, for a column of the turn table, the column of the file that holds it. `now_us` is the present
-    (microseconds since 1970): turns more than a day later are rejected. A batch holds at most `batch_rows` rows and
-    about `batch_bytes` of input; lines longer than `line_limit_bytes` are skipped and counted.
+    `mapping` names, for a column of the turn table, the column of the file that holds it. `now_us` is the
+    present (microseconds since 1970): turns more than a day later are rejected. A batch holds at most
+    `batch_rows` rows and about `batch_bytes` of input; lines longer than `line_limit_bytes` are skipped and
+    counted.
     """
 
     now_us: int

@@ -49,8 +49,8 @@ def read_with(
 ) -> Iterator[FileRead]:
     """Every file of the paths with the source that knows it.
 
-    A file that cannot be read at all is an error where it is the only one; among others it is a rejection in its
-    report.
+    A file that cannot be read at all is an error where it is the only one; among others it is a rejection in
+    its report.
 
     Raises:
         UnreadableSource: see `find`; or the only file cannot be read.

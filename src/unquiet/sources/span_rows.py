@@ -34,8 +34,19 @@ class Langfuse:
             return 0.95
         if glimpse.has("startTime", "traceId") or glimpse.has("parent_observation_id", "trace_id"):
             return 0.9
-        columns = ("sessionId", "userId", "observations", "release", "bookmarked", "totalCost", "htmlPath", "tags")
-        is_trace = glimpse.has("id", "timestamp", "name") and sum(name in glimpse.keys for name in columns) >= 3
+        columns = (
+            "sessionId",
+            "userId",
+            "observations",
+            "release",
+            "bookmarked",
+            "totalCost",
+            "htmlPath",
+            "tags",
+        )
+        is_trace = (
+            glimpse.has("id", "timestamp", "name") and sum(name in glimpse.keys for name in columns) >= 3
+        )
         return 0.85 if is_trace else 0.0
 
     def read(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
@@ -66,7 +77,9 @@ class SpanRows:
     def sniff(self, glimpse: Glimpse) -> float:
         """Sure with the ids of a span's context and its start."""
         flat = glimpse.has("context.span_id", "context.trace_id")
-        plain = glimpse.has("span_id", "trace_id") and any(key.startswith("attributes") for key in glimpse.keys)
+        plain = glimpse.has("span_id", "trace_id") and any(
+            key.startswith("attributes") for key in glimpse.keys
+        )
         return 0.9 if (flat or plain) and glimpse.has("start_time") else 0.0
 
     def read(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
@@ -110,7 +123,9 @@ def _is_json(path: Path) -> bool:
     return read_head(path, 1024).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
 
 
-def _parquet_records(path: Path, options: ReadOptions, report: ReadReport) -> Iterator[tuple[dict[str, Any], str]]:
+def _parquet_records(
+    path: Path, options: ReadOptions, report: ReadReport
+) -> Iterator[tuple[dict[str, Any], str]]:
     number = 0
     with open_parquet(path) as file:
         for batch in parquet_batches(path, file, options, report):

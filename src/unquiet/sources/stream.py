@@ -74,8 +74,8 @@ def read_head(path: Path, size: int) -> bytes:
 class Lines:
     """The lines of one file with their numbers.
 
-    Iterating gives blocks `(number of the first line, lines without their newline)`. Over-long lines are skipped
-    without being held, damage ends the iteration; both are counted in `report`.
+    Iterating gives blocks `(number of the first line, lines without their newline)`. Over-long lines are
+    skipped without being held, damage ends the iteration; both are counted in `report`.
     """
 
     path: Path

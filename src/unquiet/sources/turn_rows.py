@@ -72,8 +72,8 @@ class TurnRows:
     def build(self, columns: Mapping[str, Column], places: Sequence[str | int]) -> pa.Table:
         """The turns of a batch.
 
-        `columns` holds the file's columns under the file's names, all of one length; `places` the line (or the
-        place) of every row. Rows that cannot become turns are rejected.
+        `columns` holds the file's columns under the file's names, all of one length; `places` the line (or
+        the place) of every row. Rows that cannot become turns are rejected.
         """
         count = len(places)
         own, others = self._renamed(columns)

@@ -79,7 +79,7 @@ class BetTables:
     def build(
         cls,
         weights: tuple[float, ...] = DEFAULT_WEIGHT_LEVELS,
-        levels: int = 4096,
+        levels: int = 8192,
         lowest_rate: float = 1e-5,
     ) -> BetTables:
         """Tables for the information weights given, over rates from `lowest_rate` to `1 - lowest_rate`."""

@@ -16,6 +16,8 @@ def summed(counts: pa.Table) -> pa.Table:
 
     Lists of a key that differ in length are filled with zeros to the longest of them.
     """
+    if not counts.num_rows:
+        return counts
     known = counts.append_column("known", counts.column("stratum").is_valid())
     order = ["tick", "slice", "known", "stratum"]
     rows = known.sort_by([(name, "ascending") for name in order]).drop_columns("known").combine_chunks()

@@ -17,6 +17,7 @@ import pyarrow as pa
 from unquiet.model.errors import StoreError
 from unquiet.model.rejections import Rejection
 from unquiet.model.turns import TURNS
+from unquiet.store.additive import summed
 from unquiet.store.duckdb_folder import DATABASE, DuckDBFolder
 from unquiet.store.failures import explaining
 from unquiet.store.lock import FolderLock
@@ -248,8 +249,8 @@ class Store:
         if not found:
             return COUNTS.empty_table()
         self._database.bind_files("counts", found, COUNTS.names)
-        read = self._reads.counts_summed if _overlapping(found) else self._reads.counts_between
-        return self._fetch(read(start, end, slice_name)).cast(COUNTS)
+        rows = self._fetch(self._reads.counts_between(start, end, slice_name)).cast(COUNTS)
+        return summed(rows) if _overlapping(found) else rows
 
     def save_state(self, name: str, value: bytes) -> None:
         """Keep bytes under a name, in place of the earlier ones."""
@@ -300,7 +301,7 @@ class Store:
 
     @functools.cached_property
     def _reads(self):
-        """The named reads, loaded at the first: Ibis takes two seconds, which many commands can do without."""
+        """The named reads, loaded at the first: Ibis takes two seconds that many commands can save."""
         from unquiet.store import reads
 
         return reads

@@ -1,0 +1,186 @@
+"""Incidents as documents: everything that the contract promises and a person needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from unquiet import intents
+from unquiet.counts import Event
+from unquiet.incidents import (
+    Exposure,
+    Part,
+    contrast,
+    exposure,
+    further_parts,
+    members,
+    new_behaviour,
+    rank_suspects,
+    recovered_at,
+    title,
+)
+from unquiet.model.changes import Change
+from unquiet.model.history import Recorded
+from unquiet.model.incidents import Incident
+from unquiet.model.signals import SignalInfo
+from unquiet.pipeline.judging import Judge
+from unquiet.store import Store
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+
+MOST_PAIRS = 10
+MOVED_EVENTS = 12
+MOVED_SCORE = 8.0
+POOL = 2000
+AFFECTED = 0.5
+
+
+def describe(judge: Judge, store: Store, announced: Sequence[Change]) -> list[dict[str, object]]:
+    """All incidents of a judgement, in the order in which they were raised."""
+    if not judge.incidents:
+        return []
+    recorded = judge.history.upto(2**62)
+    changes = [*announced, *judge.ledger.changes()]
+    return [_document(judge, store, recorded, incident, changes) for incident in judge.incidents]
+
+
+def _document(
+    judge: Judge, store: Store, recorded: Recorded, incident: Incident, changes: Sequence[Change]
+) -> dict[str, object]:
+    plan, streams = judge.plan, judge.streams
+    if plan is None or streams is None:
+        raise ValueError("an incident without a plan")
+    event_index = streams.events.index(incident.event)
+    part = Part(streams.slices.index(incident.slice), event_index, 1 if incident.direction == "up" else -1, 0.0)
+    parts = further_parts(recorded, incident.onset.at_us, streams.slices, part, streams.signal_of)
+    inside = members(recorded, parts)
+    own = members(recorded, parts[:1])
+    over_us = recovered_at(recorded, np.flatnonzero(own), event_index, incident.onset.at_us, incident.onset.latest_us)
+    exposed = exposure(recorded, own, event_index, incident.onset.at_us, over_us)
+    moved = _moved(recorded, incident, part, len(streams.slices))
+    chance = new_behaviour(recorded, inside, incident.onset.at_us, moved)
+    claimed = np.flatnonzero((chance >= AFFECTED) & (recorded.started_us < (over_us or 2**62)))
+    event = plan.events[event_index]
+    info = next(info for info in judge.infos if info.name == event.signal)
+    phrase = event_phrase(info, event, incident.direction)
+    pairs = _pairs(store, recorded, np.flatnonzero(own), claimed, chance, incident)
+    suspects = rank_suspects(changes, incident.onset)
+    return {
+        "id": incident.id,
+        "title": title(phrase, incident.slice, incident.onset, exposed),
+        "status": "resolved" if over_us else incident.status,
+        "signal": event.signal,
+        "event": event.name,
+        "direction": incident.direction,
+        "slice": incident.slice.as_dict(),
+        "also_in": [streams.slices[p.slice].as_dict() for p in parts[1:]],
+        "onset": {
+            "at": iso(incident.onset.at_us),
+            "earliest": iso(incident.onset.earliest_us),
+            "latest": iso(incident.onset.latest_us),
+        },
+        "raised_at": iso(incident.raised_us),
+        "resolved_at": iso(over_us) if over_us else None,
+        **_numbers(exposed),
+        "moved": [streams.events[e] for e in moved],
+        "suspects": [
+            {"kind": c.kind, "from": c.before, "to": c.after, "at": iso(round(c.at.timestamp() * 1e6)), "source": c.source}
+            for c in suspects
+        ],
+        "evidence": {"before": [b for b, _ in pairs], "after": [a for _, a in pairs]},
+        "session_ids": list(dict.fromkeys(recorded.session_id[claimed].tolist())),
+        "also_moved": sorted({f"{s.event} {s.direction} ({s.slice.name})" for s in incident.siblings})[:30],
+    }
+
+
+def _numbers(exposed: Exposure) -> dict[str, object]:
+    low, high = sorted((abs(exposed.low), abs(exposed.high)))
+    if exposed.low < 0 < exposed.high:
+        low = 0.0
+    return {
+        "before": {"rate": exposed.before_rate, "n": exposed.before_n, "rate_mix_adjusted": exposed.expected_rate},
+        "after": {"rate": exposed.after_rate, "n": exposed.after_n},
+        "excess_sessions": {"estimate": abs(exposed.excess), "low": low, "high": high},
+        "users_reached": round(exposed.users),
+    }
+
+
+def _moved(recorded: Recorded, incident: Incident, part: Part, slice_count: int) -> npt.NDArray[np.int64]:
+    """The events that moved in the incident's slice, the clearest first, the incident's own always."""
+    found = contrast(recorded, incident.onset.at_us, slice_count)
+    score = found.score[part.slice]
+    order = [int(e) for e in np.argsort(-score) if score[e] >= MOVED_SCORE][:MOVED_EVENTS]
+    return np.array(list(dict.fromkeys([part.event, *order])), np.int64)
+
+
+def _pairs(
+    store: Store,
+    recorded: Recorded,
+    rows: npt.NDArray[np.int64],
+    claimed: npt.NDArray[np.int64],
+    chance: FloatArray,
+    incident: Incident,
+) -> list[tuple[str, str]]:
+    """Up to ten sessions after the onset with the session before it whose request is nearest, the surest first."""
+    before = rows[recorded.started_us[rows] < incident.onset.earliest_us][-POOL:]
+    after = claimed[np.argsort(-chance[claimed], kind="stable")][: 4 * MOST_PAIRS]
+    if not len(before) or not len(after):
+        return []
+    pool_ids, after_ids = recorded.session_id[before].tolist(), recorded.session_id[after].tolist()
+    texts = _first_inputs(store, [*pool_ids, *after_ids])
+    pool = intents.embed([texts.get(i, "") for i in pool_ids])
+    index, similarity = intents.nearest(intents.embed([texts.get(i, "") for i in after_ids]), pool)
+    chosen: list[tuple[str, str]] = []
+    used: set[str] = set()
+    for k in np.argsort(-similarity, kind="stable"):
+        pair = (pool_ids[index[k]], after_ids[k])
+        if pair[0] not in used and pair[1] not in used:
+            used.update(pair)
+            chosen.append(pair)
+    return chosen[:MOST_PAIRS]
+
+
+def _first_inputs(store: Store, session_ids: list[str]) -> dict[str, str]:
+    table = store.turns_of_sessions(session_ids, columns=["session_id", "time", "input"])
+    first: dict[str, str] = {}
+    for session_id, text in zip(table.column("session_id").to_pylist(), table.column("input").to_pylist(), strict=True):
+        first.setdefault(session_id, text or "")
+    return first
+
+
+def event_phrase(info: SignalInfo, event: Event, direction: str) -> str:
+    """What the agent does now, in words: the signal's phrase for the direction that the event means."""
+    rising = (direction == "up") != (event.test == "below")
+    phrase = info.phrase_up if rising else info.phrase_down
+    if event.test == "label":
+        phrase = phrase.replace("{label}", event.label) if "{label}" in phrase else f"{phrase} ({event.label})"
+    return phrase
+
+
+def coverage(judge: Judge, store: Store) -> dict[str, object]:
+    """What was not looked at, and why."""
+    notes: dict[str, object] = {
+        "learning_days": judge.settings.learn / timedelta(days=1),
+        "open_sessions": judge.assembler.open_count,
+        "measurement_failures": dict(judge.failures),
+        "rejected_rows": {source.path: dict(source.rejected) for source in store.sources() if source.rejected},
+    }
+    if judge.plan is None:
+        notes["not_judged"] = (
+            f"nothing was judged: {judge.session_count} sessions closed, all within the learning period of "
+            f"{judge.settings.learn / timedelta(days=1):g} days (and {judge.settings.least_sessions} sessions)"
+        )
+        return notes
+    notes["strata"] = list(judge.plan.strata.facets)
+    notes["facets"] = {role.facet: f"{role.role}: {role.reason}" for role in judge.plan.roles}
+    return notes
+
+
+def iso(us: int) -> str:
+    """A moment as ISO 8601 in UTC, with microseconds where there are any."""
+    text = datetime.fromtimestamp(us / 1e6, UTC).isoformat()
+    return text.replace("+00:00", "Z")

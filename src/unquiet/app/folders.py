@@ -1,0 +1,44 @@
+"""Which folder a command works on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from unquiet.model.errors import StoreError
+from unquiet.model.settings import Settings
+
+HOME = Path(".unquiet")
+LAST = HOME / "last"
+
+
+def scan_folder(paths: Sequence[str], mapping: Mapping[str, str], settings: Settings) -> Path:
+    """The folder of a scan without `--db`: its own, named after what is read and how, below ./.unquiet/scans."""
+    parts = [str(Path(path).resolve()) for path in paths]
+    parts += [f"{key}={value}" for key, value in sorted(mapping.items())]
+    parts.append(repr(settings))
+    mark = hashlib.blake2b("\n".join(parts).encode(), digest_size=6).hexdigest()
+    return HOME / "scans" / mark
+
+
+def remember(folder: Path) -> None:
+    """Make `folder` the one that `incidents`, `incident` and `status` show when no `--db` is given."""
+    try:
+        LAST.parent.mkdir(parents=True, exist_ok=True)
+        LAST.write_text(str(folder.resolve()) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"cannot write {LAST}: {error.strerror}. Run in a folder you may write to, or use --db.") from error
+
+
+def known_folder(db: Path | None) -> Path:
+    """The folder to look into: `--db`, or that of the last scan.
+
+    Raises:
+        StoreError: there is none.
+    """
+    if db is not None:
+        return db
+    if LAST.is_file():
+        return Path(LAST.read_text(encoding="utf-8").strip())
+    raise StoreError("nothing has been scanned here yet. Run `unquiet scan PATH` first, or name a folder with --db.")

@@ -1,0 +1,155 @@
+"""Scan: files into the folder, then the folder's turns through the chain in order of time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from unquiet.app.describing import coverage, describe
+from unquiet.model.changes import Change
+from unquiet.model.errors import UnreadableSource
+from unquiet.model.rejections import ReadReport
+from unquiet.model.settings import Settings
+from unquiet.pipeline.judging import Judge
+from unquiet.sources import FileRead, find_files, read_files
+from unquiet.sources.changes import read_changes
+from unquiet.store import SourceRow, Store
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and how far it is, 0 to 1."""
+
+SCHEMA = "unquiet.scan/1"
+STEP = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class ScanResult:
+    """The answer of a scan: the document of schema `unquiet.scan/1`, and the reports of the files read now."""
+
+    document: dict[str, object]
+    reports: list[tuple[str, ReadReport]] = field(default_factory=list[tuple[str, ReadReport]])
+
+
+def scan(
+    paths: Sequence[str],
+    folder: Path,
+    settings: Settings,
+    *,
+    mapping: Mapping[str, str],
+    changes: Sequence[Path],
+    progress: Progress,
+) -> ScanResult:
+    """Read the files into the folder (those with known content are skipped) and judge all of its turns.
+
+    Raises:
+        UnreadableSource, StoreError: nothing could be looked at.
+    """
+    announced, change_report = _changes(changes)
+    with Store.open(folder) as store:
+        result = ScanResult({})
+        if change_report.rejected_count:
+            result.reports.append((", ".join(map(str, changes)), change_report))
+        ingest(store, paths, mapping, result, progress)
+        judge = replay(store, settings, progress)
+        documents = describe(judge, store, announced)
+        with store.transaction():
+            for document in documents:
+                raised = datetime.fromisoformat(str(document["raised_at"]))
+                store.upsert_incident(str(document["id"]), document, raised_at=raised, status=str(document["status"]))
+            notes = coverage(judge, store)
+            store.put_setting("coverage", notes)
+        result.document = scan_document(judge, documents, notes)
+    return result
+
+
+def scan_document(judge: Judge, documents: list[dict[str, object]], notes: dict[str, object]) -> dict[str, object]:
+    """The answer of schema `unquiet.scan/1`."""
+    watched = judge.watch.restarts.shape[:2] if judge.watch is not None else (0, 0)
+    shown = [{key: value for key, value in d.items() if key != "session_ids"} for d in documents]
+    return {
+        "schema": SCHEMA,
+        "sessions": judge.session_count + judge.assembler.open_count,
+        "turns": judge.turn_count + judge.assembler.open_turns.num_rows,
+        "streams": watched[0] * watched[1],
+        "budget_per_30_days": judge.settings.budget,
+        "incidents": shown,
+        "coverage": notes,
+    }
+
+
+def ingest(
+    store: Store, paths: Sequence[str], mapping: Mapping[str, str], result: ScanResult, progress: Progress
+) -> None:
+    """Read every file whose content is not in the folder yet, each in one transaction."""
+    total = max(len(find_files(paths)), 1)
+    for index, read in enumerate(read_files(paths, mapping)):
+        progress(f"reading {read.path.name}", index / total)
+        fingerprint = _fingerprint(read.path, mapping)
+        if store.knows_source(fingerprint):
+            continue
+        _ingest_file(store, read, fingerprint)
+        result.reports.append((str(read.path), read.report))
+    progress("reading", 1.0)
+    if not store.turn_extent().count:
+        rejected = sum(report.rejected_count for _, report in result.reports)
+        examples = [f"{e.where}: {e.reason}" for _, report in result.reports for e in report.examples][:3]
+        notes = [note for _, report in result.reports for note in report.notes][:3]
+        raise UnreadableSource(
+            f"no turn could be read from {', '.join(map(str, paths))} ({rejected} rows rejected). "
+            + " ".join([*examples, *notes])
+        )
+
+
+def _ingest_file(store: Store, read: FileRead, fingerprint: str) -> None:
+    with store.transaction():
+        for table in read.tables:
+            added = store.append_turns(table)
+            if added.duplicates:
+                seen = read.report.rejected.get("duplicate turn", 0)
+                read.report.rejected["duplicate turn"] = seen + added.duplicates
+        report = read.report
+        store.add_source(
+            SourceRow(
+                fingerprint=fingerprint,
+                path=str(read.path),
+                rows=report.rows,
+                turns=report.turns,
+                rejected=report.rejected,
+                examples=tuple(report.examples),
+                notes=tuple(report.notes),
+            )
+        )
+
+
+def replay(store: Store, settings: Settings, progress: Progress) -> Judge:
+    """Judge all turns of the folder, day after day, in order of time, without looking ahead."""
+    judge = Judge(settings)
+    extent = store.turn_extent()
+    if extent.first is None or extent.last is None:
+        return judge
+    start = extent.first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = (extent.last - start) // STEP + 1
+    for day in range(days):
+        progress(f"judging {start + day * STEP:%d %b %Y}", day / days)
+        turns = store.turns_between(start + day * STEP, start + (day + 1) * STEP)
+        if turns.num_rows:
+            judge.push(turns, round(max(turns.column("time").to_pylist()[-1:]).timestamp() * 1e6))
+    progress("judging", 1.0)
+    return judge
+
+
+def _changes(paths: Sequence[Path]) -> tuple[list[Change], ReadReport]:
+    report = ReadReport()
+    return [change for path in paths for change in read_changes(path, report)], report
+
+
+def _fingerprint(path: Path, mapping: Mapping[str, str]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    digest.update(repr(sorted(mapping.items())).encode())
+    return digest.hexdigest()

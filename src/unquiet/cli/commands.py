@@ -1,0 +1,190 @@
+"""Every command, its options and its exit code: 0 nothing open, 1 open incidents, 2 could not look."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import orjson
+from rich.console import Console
+
+from unquiet import __version__
+from unquiet.app.folders import known_folder, remember, scan_folder
+from unquiet.app.measuring import measure_files
+from unquiet.app.scanning import ScanResult, scan
+from unquiet.cli.showing import Bar, show_incident, show_incidents, show_scan, show_status
+from unquiet.model.errors import ConfigError, UnquietError
+from unquiet.model.settings import Settings
+from unquiet.store import Store
+
+OPEN = ("open", "reopened")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="unquiet")
+def unquiet() -> None:
+    """Hear when an AI agent quietly starts to behave differently, inside a stated false-alarm budget."""
+
+
+@unquiet.command("scan")
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, schema unquiet.scan/1.")
+@click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder to keep and continue.")
+@click.option("--budget", type=float, default=1.0, show_default=True, help="False incidents accepted per 30 days.")
+@click.option("--map", "maps", multiple=True, metavar="NAME=COLUMN", help="Which column holds NAME: input=question.")
+@click.option("--changes", multiple=True, type=click.Path(path_type=Path), help="Deploy markers: time, kind, from, to.")
+@click.option("--learn-days", type=float, default=7.0, show_default=True, help="Length of the learning period.")
+def scan_command(
+    paths: tuple[str, ...],
+    as_json: bool,
+    db: Path | None,
+    budget: float,
+    maps: tuple[str, ...],
+    changes: tuple[Path, ...],
+    learn_days: float,
+) -> None:
+    """Read recorded traffic and find the incidents in it.
+
+    \b
+    unquiet scan traffic.jsonl.gz
+    unquiet scan exports/ --changes deploys.jsonl --json
+    unquiet scan chat.csv --map input=question --map output=answer
+    """
+    settings = _settings(budget, learn_days)
+    mapping = _mapping(maps)
+    folder = db or scan_folder(paths, mapping, settings)
+    console = Console(stderr=True)
+    with Bar(console) as bar:
+        result = scan(paths, folder, settings, mapping=mapping, changes=changes, progress=bar.update)
+    if db is None:
+        remember(folder)
+    _print_scan(result, folder, as_json)
+    sys.exit(_code([str(i["status"]) for i in _incidents(result)]))
+
+
+@unquiet.command("incidents")
+@click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def incidents_command(db: Path | None, as_json: bool) -> None:
+    """List the incidents of a folder.
+
+    \b
+    unquiet incidents
+    unquiet incidents --db history --json
+    """
+    with Store.open(known_folder(db), create=False) as store:
+        documents = store.incidents()
+    if as_json:
+        shown = [{k: v for k, v in d.items() if k != "session_ids"} for d in documents]
+        click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+    else:
+        show_incidents(Console(), documents)
+    sys.exit(_code([str(d["status"]) for d in documents]))
+
+
+@unquiet.command("incident")
+@click.argument("incident_id")
+@click.option("--sessions", is_flag=True, help="Print only the ids of the sessions it claims were affected.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
+def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path | None) -> None:
+    """Show one incident.
+
+    \b
+    unquiet incident 20260318-a50e8c
+    unquiet incident 20260318-a50e8c --sessions > affected.txt
+    """
+    with Store.open(known_folder(db), create=False) as store:
+        document = store.incident(incident_id)
+        if document is None:
+            known = ", ".join(str(d["id"]) for d in store.incidents()) or "none"
+            raise UnquietError(f"no incident {incident_id}; known: {known}.")
+        if sessions:
+            click.echo("\n".join(document["session_ids"]))
+        elif as_json:
+            click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+        else:
+            show_incident(Console(), document, store)
+    sys.exit(_code([str(document["status"])]))
+
+
+@unquiet.command("measure")
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Parquet, or JSONL by its ending.")
+@click.option("--sessions", is_flag=True, help="One row a session, with the session signals.")
+@click.option("--map", "maps", multiple=True, metavar="NAME=COLUMN", help="Which column holds NAME: input=question.")
+def measure_command(paths: tuple[str, ...], out: Path, sessions: bool, maps: tuple[str, ...]) -> None:
+    """Write the behaviour signals of every turn (or session) to a file.
+
+    \b
+    unquiet measure traffic.jsonl.gz --out signals.parquet
+    unquiet measure traffic.jsonl.gz --out sessions.jsonl --sessions
+    """
+    rows, rejected = measure_files(paths, _mapping(maps), out, per_session=sessions)
+    click.echo(f"{rows} {'sessions' if sessions else 'turns'} measured, {rejected} rows rejected -> {out}", err=True)
+
+
+@unquiet.command("status")
+@click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def status_command(db: Path | None, as_json: bool) -> None:
+    """Say what was read, what was judged and what cannot be seen.
+
+    \b
+    unquiet status
+    """
+    folder = known_folder(db)
+    with Store.open(folder, create=False) as store:
+        show_status(Console(), store, folder, as_json)
+
+
+def _settings(budget: float, learn_days: float) -> Settings:
+    from datetime import timedelta
+
+    wrong: list[str] = []
+    if not 0 < budget <= 1000:
+        wrong.append(f"--budget {budget:g}: false incidents per 30 days, more than 0 and at most 1000")
+    if not 0.5 <= learn_days <= 60:
+        wrong.append(f"--learn-days {learn_days:g}: days, from 0.5 to 60")
+    if wrong:
+        raise ConfigError("; ".join(wrong))
+    return Settings(budget=budget, learn=timedelta(days=learn_days))
+
+
+def _mapping(maps: tuple[str, ...]) -> dict[str, str]:
+    wrong = [text for text in maps if "=" not in text]
+    if wrong:
+        raise ConfigError(f"--map {', '.join(wrong)}: expected NAME=COLUMN, for example --map input=question")
+    return dict(text.split("=", 1) for text in maps)
+
+
+def _incidents(result: ScanResult) -> list[dict[str, object]]:
+    found = result.document["incidents"]
+    return found if isinstance(found, list) else []
+
+
+def _print_scan(result: ScanResult, folder: Path, as_json: bool) -> None:
+    if as_json:
+        click.echo(orjson.dumps(result.document, option=orjson.OPT_INDENT_2).decode())
+    else:
+        show_scan(Console(), result, folder)
+
+
+def _code(statuses: list[str]) -> int:
+    return 1 if any(status in OPEN for status in statuses) else 0
+
+
+def main() -> None:
+    """Run the command line; errors that a user can act on end in one sentence and exit code 2."""
+    try:
+        unquiet.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted; what was read completely is kept, run the same command again to go on", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except UnquietError as error:
+        click.echo(f"unquiet: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,163 @@
+"""What the commands print for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from unquiet.app.scanning import ScanResult
+from unquiet.store import Store
+
+SHOWN_CHARACTERS = 300
+
+
+class Bar:
+    """A progress bar on standard error; silent where that is not a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Bar:
+        """Start."""
+        self._progress.start()
+        self._task = self._progress.add_task("starting", total=1.0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self._progress.stop()
+
+    def update(self, what: str, share: float) -> None:
+        """Show what is being done and how far it is, 0 to 1."""
+        if self._task is not None:
+            self._progress.update(self._task, description=what, completed=share)
+
+
+def show_scan(console: Console, result: ScanResult, folder: Path) -> None:
+    """The answer of a scan."""
+    document = result.document
+    for path, report in result.reports:
+        if report.rejected_count:
+            console.print(f"[yellow]{escape(path)}: {report.rejected_count} rows not used[/yellow]")
+            for kind, count in sorted(report.rejected.items()):
+                console.print(f"  {count} x {escape(kind)}")
+            for example in report.examples[:5]:
+                console.print(f"  {escape(example.where)}: {escape(example.reason)}", soft_wrap=True)
+        for note in report.notes:
+            console.print(f"note: {escape(note)}", soft_wrap=True)
+    console.print(
+        f"{document['sessions']} sessions, {document['turns']} turns, {document['streams']} streams watched; "
+        f"budget {document['budget_per_30_days']:g} false incidents per 30 days"
+    )
+    coverage = document["coverage"]
+    if isinstance(coverage, dict) and "not_judged" in coverage:
+        console.print(f"[yellow]{escape(str(coverage['not_judged']))}[/yellow]", soft_wrap=True)
+    incidents = document["incidents"]
+    show_incidents(console, incidents if isinstance(incidents, list) else [])
+    console.print(f"kept in {escape(str(folder))}", style="dim")
+
+
+def show_incidents(console: Console, documents: Sequence[Mapping[str, Any]]) -> None:
+    """A table of incidents, or a sentence that there is none."""
+    if not documents:
+        console.print("no incident: nothing that was judged changed beyond the budget")
+        return
+    table = Table("id", "what changed", "raised", "status", title=None)
+    for document in documents:
+        table.add_row(
+            str(document["id"]), escape(str(document["title"])), str(document["raised_at"])[:16], str(document["status"])
+        )
+    console.print(table)
+
+
+def show_incident(console: Console, document: Mapping[str, Any], store: Store) -> None:
+    """One incident: the sentence, the numbers, suspects and the same request before and after."""
+    console.print(f"[bold]{escape(str(document['title']))}[/bold]", soft_wrap=True)
+    before, after, excess = document["before"], document["after"], document["excess_sessions"]
+    onset = document["onset"]
+    rows = {
+        "status": document["status"],
+        "raised at": document["raised_at"],
+        "onset": f"{onset['at']} (between {onset['earliest']} and {onset['latest']})",
+        "signal": f"{document['event']} {document['direction']}",
+        "before": f"{before['rate']:.1%} of {before['n']} sessions ({before['rate_mix_adjusted']:.1%} for today's mix)",
+        "after": f"{after['rate']:.1%} of {after['n']} sessions",
+        "beyond expected": f"{excess['estimate']:.0f} sessions ({excess['low']:.0f} to {excess['high']:.0f}), "
+        f"about {document['users_reached']} users",
+        "moved with it": ", ".join(document["moved"]),
+        "affected": f"{len(document['session_ids'])} sessions (unquiet incident {document['id']} --sessions)",
+    }
+    if document["also_in"]:
+        rows["also in"] = "; ".join(", ".join(f"{k}={v}" for k, v in s.items()) for s in document["also_in"])
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in rows.items():
+        table.add_row(name, escape(str(value)))
+    console.print(table)
+    _show_suspects(console, document)
+    _show_pair(console, document, store)
+
+
+def _show_suspects(console: Console, document: Mapping[str, Any]) -> None:
+    if not document["suspects"]:
+        console.print("no change is known near the onset (announce changes with --changes)")
+        return
+    console.print("changes consistent with the onset (not proof of a cause):")
+    for rank, suspect in enumerate(document["suspects"], start=1):
+        text = f"{suspect['kind']} {suspect['from']} -> {suspect['to']} at {suspect['at']} ({suspect['source']})"
+        console.print(f"  {rank}. {escape(text)}", soft_wrap=True)
+
+
+def _show_pair(console: Console, document: Mapping[str, Any], store: Store) -> None:
+    evidence = document["evidence"]
+    for before, after in list(zip(evidence["before"], evidence["after"], strict=False))[:2]:
+        turns = store.turns_of_sessions([before, after], columns=["session_id", "time", "input", "output"])
+        by_id: dict[str, dict[str, Any]] = {}
+        for turn in turns.to_pylist():
+            by_id.setdefault(turn["session_id"], turn)
+        for name, session_id in (("before", before), ("after", after)):
+            turn = by_id.get(session_id, {})
+            console.print(f"\n[bold]{name}[/bold] {escape(session_id)}")
+            console.print(f"  asked:    {escape(_short(turn.get('input')))}", soft_wrap=True)
+            console.print(f"  answered: {escape(_short(turn.get('output')))}", soft_wrap=True)
+
+
+def _short(text: str | None) -> str:
+    if text is None:
+        return "(content was not captured)"
+    flat = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    return flat[:SHOWN_CHARACTERS] + ("..." if len(flat) > SHOWN_CHARACTERS else "")
+
+
+def show_status(console: Console, store: Store, folder: Path, as_json: bool) -> None:
+    """What was read, what was judged, what cannot be seen."""
+    extent = store.turn_extent()
+    status = {
+        "folder": str(folder),
+        "turns": extent.count,
+        "first": extent.first.isoformat() if extent.first else None,
+        "last": extent.last.isoformat() if extent.last else None,
+        "files": [
+            {"path": s.path, "rows": s.rows, "turns": s.turns, "rejected": dict(s.rejected)} for s in store.sources()
+        ],
+        "open_incidents": [str(d["id"]) for d in store.incidents() if d["status"] in ("open", "reopened")],
+        "coverage": store.get_setting("coverage") or "unknown: no scan has come to its end in this folder",
+    }
+    if as_json:
+        click.echo(orjson.dumps(status, option=orjson.OPT_INDENT_2).decode())
+        return
+    for name, value in status.items():
+        text = value if isinstance(value, str | int) or value is None else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        console.print(f"[bold]{name}[/bold] {escape(str(text))}", soft_wrap=True)

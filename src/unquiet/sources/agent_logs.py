@@ -1,0 +1,156 @@
+"""Logs of whole runs: Inspect evaluation logs (.json, .eval), ATIF trajectories, OpenClaw telemetry."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from unquiet.conventions.openclaw import OpenClaw
+from unquiet.conventions.otlp import Telemetry
+from unquiet.conventions.trajectories import atif_spans, inspect_spans
+from unquiet.model.errors import UnreadableSource
+from unquiet.model.rejections import ReadReport
+from unquiet.model.spans import Span
+from unquiet.sources.glimpse import Glimpse
+from unquiet.sources.json_records import BadJsonError, JsonRecords, Record, parse
+from unquiet.sources.protocol import ReadOptions
+from unquiet.sources.span_file import span_tables
+
+Payloads = Iterator[tuple[str | int, Telemetry]]
+
+
+class InspectLog:
+    """Inspect's evaluation logs: every sample is a session."""
+
+    name = "Inspect log"
+
+    def sniff(self, glimpse: Glimpse) -> float:
+        """Sure with a log's own keys, or a zip archive that holds samples."""
+        if glimpse.shape == "zip":
+            return 0.9 if _is_eval(glimpse.path) else 0.0
+        return 0.95 if glimpse.has("eval.task", "status") else 0.0
+
+    def read(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
+        """Turns of the samples."""
+        zipped = zipfile.is_zipfile(path)
+        payloads = _zipped_samples(path, report) if zipped else _json_samples(path, options, report)
+        return span_tables(path, payloads, options, report)
+
+
+class AtifTrajectory:
+    """ATIF trajectories: one run of an agent a document."""
+
+    name = "ATIF trajectory"
+
+    def sniff(self, glimpse: Glimpse) -> float:
+        """Sure with steps that have a source."""
+        return 0.95 if glimpse.has("session_id", "agent.name", "steps") else 0.0
+
+    def read(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
+        """One turn a message of the user."""
+        return span_tables(path, self._payloads(path, options, report), options, report)
+
+    def _payloads(self, path: Path, options: ReadOptions, report: ReadReport) -> Payloads:
+        written_us = path.stat().st_mtime_ns // 1000
+        for batch in JsonRecords(path, options, report):
+            for record, place in zip(batch.records, batch.places, strict=True):
+                if not any(
+                    isinstance(step, dict) and step.get("timestamp") for step in record.get("steps") or []
+                ):
+                    report.notes.append(
+                        f"{path}: the steps bear no times; the time at which the file was written stands for them"
+                    )
+                yield place, _collected(atif_spans(record, written_us), str(place))
+
+
+class OpenClawTelemetry:
+    """OpenClaw's telemetry in JSON lines."""
+
+    name = "OpenClaw telemetry"
+
+    def sniff(self, glimpse: Glimpse) -> float:
+        """Sure with the types of its events."""
+        mine = any(mark in glimpse.head for mark in (b'"agent.start"', b'"message.in"', b'"tool.start"'))
+        return 0.9 if glimpse.shape == "json" and glimpse.has("type") and mine else 0.0
+
+    def read(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
+        """One turn a run of an agent."""
+        return span_tables(path, self._payloads(path, options, report), options, report)
+
+    def _payloads(self, path: Path, options: ReadOptions, report: ReadReport) -> Payloads:
+        reader = OpenClaw()
+        for batch in JsonRecords(path, options, report):
+            for record, place in zip(batch.records, batch.places, strict=True):
+                yield place, _collected(reader.take(record), str(record.get("type") or "event"))
+        yield "end", _collected(reader.rest(), "end")
+
+
+def _collected(spans: Iterable[Span], what: str) -> Telemetry:
+    payload = Telemetry()
+    try:
+        payload.spans.extend(spans)
+    except (ValueError, TypeError) as error:
+        payload.rejected.append((what, str(error)))
+    return payload
+
+
+def _is_eval(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return path.suffix == ".eval"
+    return "header.json" in names or "_journal/start.json" in names
+
+
+def _json_samples(path: Path, options: ReadOptions, report: ReadReport) -> Payloads:
+    for batch in JsonRecords(path, options, report):
+        for record in batch.records:
+            samples = record.get("samples")
+            for number, sample in enumerate(samples if isinstance(samples, list) else [], 1):
+                if isinstance(sample, dict):
+                    yield f"sample {number}", _collected(inspect_spans(sample, record), f"sample {number}")
+
+
+def _zipped_samples(path: Path, report: ReadReport) -> Payloads:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise UnreadableSource(
+            f"{path}: the archive is damaged or cut off ({error}). Copy the log again."
+        ) from error
+    with archive:
+        names = archive.namelist()
+        header = (
+            _member(path, archive, "header.json" if "header.json" in names else "_journal/start.json", report)
+            or {}
+        )
+        for name in sorted(name for name in names if name.startswith("samples/") and name.endswith(".json")):
+            sample = _member(path, archive, name, report)
+            if sample is not None:
+                yield name, _collected(inspect_spans(sample, header), name)
+
+
+def _member(path: Path, archive: zipfile.ZipFile, name: str, report: ReadReport) -> Record | None:
+    try:
+        value = parse(archive.read(name))
+    except (
+        BadJsonError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        KeyError,
+        EOFError,
+        OSError,
+    ) as error:
+        report.reject(
+            f"{path}:{name}",
+            f"the member cannot be read ({error}); write the log again in .json",
+            "damaged file",
+        )
+        return None
+    return value if isinstance(value, dict) else None
