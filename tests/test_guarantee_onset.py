@@ -1,7 +1,7 @@
 """The onset interval covers the onset: steps and ramps, in a window that an alarm opened.
 
-Nominal coverage is 95 %; of about 100 alarms its standard error is 2.2 %, so that 88 % of one case, and 91 % of
-all of them, are three of them below.
+Nominal coverage is 95 %; over 50 alarms its standard error is 3.1 %, over all 200 it is 1.5 %: 86 % of one case
+and 90 % of all are three of them below.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from unquiet.stats.onset import ChangeTime, change_time
 TABLES = BetTables.build()
 PER_DAY = 48
 HISTORY_DAYS = 7
-CASES = [(0.02, 100.0, 6.0, 0.0), (0.02, 1000.0, 2.0, 0.0), (0.1, 300.0, 4.0, 0.0), (0.05, 300.0, 4.0, 3.0)]
+CASES = ((0.02, 100.0, 6.0, 0.0), (0.02, 1e3, 2.0, 0.0), (0.1, 300.0, 4.0, 0.0), (0.05, 300.0, 4.0, 3.0))
+"""Base rate, sessions a day, odds ratio, days of the ramp."""
 
 
 def alarm_and_onset(
@@ -44,9 +45,7 @@ def alarm_and_onset(
 
 def first_alarm(n: np.ndarray, x: np.ndarray, base: float, first: int) -> int | None:
     low, high = null_range(np.full(len(n), base))
-    log_l = TABLES.log_evidence(
-        TABLES.up_level(high), TABLES.down_level(low), np.zeros(len(n), np.int64), n, x
-    )
+    log_l = TABLES.log_evidence(TABLES.up_level(high), TABLES.down_level(low), np.zeros(len(n), np.int64), n, x)
     restarts = np.zeros((1, BET_COUNT))
     for at in range(first, len(n)):
         restarts = advance(restarts, np.array([1 / 30 / 50 / PER_DAY]), log_l[at : at + 1])
@@ -60,14 +59,14 @@ def test_the_interval_covers_the_onset() -> None:
     rng = np.random.default_rng(21)
     shares, widths = [], []
     for case in CASES:
-        found = [r for r in (alarm_and_onset(rng, *case) for _ in range(100)) if r]
-        assert len(found) > 60
+        found = [r for r in (alarm_and_onset(rng, *case) for _ in range(50)) if r]
+        assert len(found) > 35
         inside = [estimate.earliest <= onset <= estimate.latest for onset, estimate in found]
         shares.append(np.mean(inside))
         widths.append(np.median([estimate.latest - estimate.earliest for _, estimate in found]))
     print(f"coverage {np.round(shares, 3)}, median width in days {np.round(widths, 2)}")  # noqa: T201
-    assert min(shares) >= 0.88
-    assert np.mean(shares) >= 0.91
+    assert min(shares) >= 0.86
+    assert np.mean(shares) >= 0.90
 
 
 def test_a_fall_is_the_mirror_of_a_rise() -> None:

@@ -24,9 +24,7 @@ KINDS = {
 }
 
 
-def requests(
-    per_kind: int, *, kinds: tuple[str, ...] = tuple(KINDS)
-) -> tuple[list[str], npt.NDArray[np.int64]]:
+def requests(per_kind: int, *, kinds: tuple[str, ...] = tuple(KINDS)) -> tuple[list[str], npt.NDArray[np.int64]]:
     texts = [KINDS[kind][i % 3].format(1000 + i) for kind in kinds for i in range(per_kind)]
     return texts, np.repeat(np.arange(len(kinds)), per_kind)
 
@@ -86,9 +84,7 @@ def test_foreign_requests_are_novel_and_known_ones_are_not() -> None:
     texts, _ = requests(60)
     model = IntentModel.fit(embed(texts[::2]), k_coarse=3)
     assert np.mean(model.assign(embed(texts[1::2])) == NOVEL) <= 0.02
-    foreign = embed(
-        ["write a sonnet about the sea", "def quicksort(xs): return xs", "gibt es heute Regen in Köln?"]
-    )
+    foreign = embed(["write a sonnet about the sea", "def quicksort(xs): return xs", "gibt es heute Regen in Köln?"])
     cells, distance = model.locate(foreign)
     assert cells.tolist() == [NOVEL] * 3
     assert distance.min() > model.reach.max()
@@ -150,9 +146,7 @@ def test_labels_leave_out_what_everybody_says() -> None:
 
 
 def test_two_cells_never_share_a_label() -> None:
-    labels = label_cells(
-        ["refund"] * 10 + ["parcel"] * 10, np.array([0] * 5 + [1] * 5 + [2] * 10, np.int32), 3
-    )
+    labels = label_cells(["refund"] * 10 + ["parcel"] * 10, np.array([0] * 5 + [1] * 5 + [2] * 10, np.int32), 3)
     assert len(set(labels)) == 3
 
 

@@ -23,9 +23,7 @@ def test_wilson_equals_the_published_values() -> None:
 
 def test_newcombe_equals_the_published_values() -> None:
     """Newcombe 1998 (Stat. Med. 17:873), table II, method 10: 56/70 - 48/80 and 10/10 - 0/20."""
-    low, high = newcombe(
-        np.array([48.0, 0.0]), np.array([80.0, 20.0]), np.array([56.0, 10.0]), np.array([70.0, 10.0])
-    )
+    low, high = newcombe(np.array([48.0, 0.0]), np.array([80.0, 20.0]), np.array([56.0, 10.0]), np.array([70.0, 10.0]))
     assert np.allclose(low, [0.0524, 0.6791], atol=1e-4)
     assert np.allclose(high, [0.3339, 1.0], atol=1e-4)
 
@@ -93,9 +91,7 @@ def test_the_smallest_detectable_change_is_found_about_every_second_time(
     rate: float, per_day: float, days: int
 ) -> None:
     share, ticks, replicas = 1 / 30 / 50, 48, 200
-    p1 = smallest_detectable(np.array([1e6]), np.array([rate]), np.array([per_day]), days, np.array([share]))[
-        0
-    ]
+    p1 = smallest_detectable(np.array([1e6]), np.array([rate]), np.array([per_day]), days, np.array([share]))[0]
     rng, tables = np.random.default_rng(6), BetTables.build()
     low, high = null_range(np.full(replicas, rate))
     levels = tables.up_level(high), tables.down_level(low), np.zeros(replicas, np.int64)

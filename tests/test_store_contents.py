@@ -106,9 +106,7 @@ def test_large_and_many_batches_in_one_transaction(tmp_path: Path, monkeypatch: 
 
 
 def test_sources(tmp_path: Path) -> None:
-    source = SourceRow(
-        "print", "a.jsonl", 5, 3, {"no time": 2}, [Rejection("a.jsonl:4", "no time")], ["clock ahead"]
-    )
+    source = SourceRow("print", "a.jsonl", 5, 3, {"no time": 2}, [Rejection("a.jsonl:4", "no time")], ["clock ahead"])
     with Store.open(tmp_path) as store:
         assert not store.knows_source("print")
         store.add_source(source)

@@ -159,9 +159,7 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     locked.chmod(0o555)
-    said = subprocess.run(
-        [sys.executable, "-c", try_it, str(locked)], capture_output=True, text=True, check=True
-    )
+    said = subprocess.run([sys.executable, "-c", try_it, str(locked)], capture_output=True, text=True, check=True)
     assert "Permission denied" in said.stdout
     assert "change its permissions or choose another folder with --db" in said.stdout
 

@@ -88,7 +88,13 @@ def _document(
         **_numbers(exposed),
         "moved": [streams.events[e] for e in moved],
         "suspects": [
-            {"kind": c.kind, "from": c.before, "to": c.after, "at": iso(round(c.at.timestamp() * 1e6)), "source": c.source}
+            {
+                "kind": c.kind,
+                "from": c.before,
+                "to": c.after,
+                "at": iso(round(c.at.timestamp() * 1e6)),
+                "source": c.source,
+            }
             for c in suspects
         ],
         "evidence": {"before": [b for b, _ in pairs], "after": [a for _, a in pairs]},

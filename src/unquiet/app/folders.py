@@ -28,7 +28,9 @@ def remember(folder: Path) -> None:
         LAST.parent.mkdir(parents=True, exist_ok=True)
         LAST.write_text(str(folder.resolve()) + "\n", encoding="utf-8")
     except OSError as error:
-        raise StoreError(f"cannot write {LAST}: {error.strerror}. Run in a folder you may write to, or use --db.") from error
+        raise StoreError(
+            f"cannot write {LAST}: {error.strerror}. Run in a folder you may write to, or use --db."
+        ) from error
 
 
 def known_folder(db: Path | None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -44,7 +45,7 @@ def scan_command(
     changes: tuple[Path, ...],
     learn_days: float,
 ) -> None:
-    """Read recorded traffic and find the incidents in it.
+    r"""Read recorded traffic and find the incidents in it.
 
     \b
     unquiet scan traffic.jsonl.gz
@@ -67,7 +68,7 @@ def scan_command(
 @click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def incidents_command(db: Path | None, as_json: bool) -> None:
-    """List the incidents of a folder.
+    r"""List the incidents of a folder.
 
     \b
     unquiet incidents
@@ -89,7 +90,7 @@ def incidents_command(db: Path | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
 def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path | None) -> None:
-    """Show one incident.
+    r"""Show one incident.
 
     \b
     unquiet incident 20260318-a50e8c
@@ -115,7 +116,7 @@ def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path |
 @click.option("--sessions", is_flag=True, help="One row a session, with the session signals.")
 @click.option("--map", "maps", multiple=True, metavar="NAME=COLUMN", help="Which column holds NAME: input=question.")
 def measure_command(paths: tuple[str, ...], out: Path, sessions: bool, maps: tuple[str, ...]) -> None:
-    """Write the behaviour signals of every turn (or session) to a file.
+    r"""Write the behaviour signals of every turn (or session) to a file.
 
     \b
     unquiet measure traffic.jsonl.gz --out signals.parquet
@@ -129,7 +130,7 @@ def measure_command(paths: tuple[str, ...], out: Path, sessions: bool, maps: tup
 @click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def status_command(db: Path | None, as_json: bool) -> None:
-    """Say what was read, what was judged and what cannot be seen.
+    r"""Say what was read, what was judged and what cannot be seen.
 
     \b
     unquiet status
@@ -140,8 +141,6 @@ def status_command(db: Path | None, as_json: bool) -> None:
 
 
 def _settings(budget: float, learn_days: float) -> Settings:
-    from datetime import timedelta
-
     wrong: list[str] = []
     if not 0 < budget <= 1000:
         wrong.append(f"--budget {budget:g}: false incidents per 30 days, more than 0 and at most 1000")

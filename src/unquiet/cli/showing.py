@@ -78,7 +78,10 @@ def show_incidents(console: Console, documents: Sequence[Mapping[str, Any]]) -> 
     table = Table("id", "what changed", "raised", "status", title=None)
     for document in documents:
         table.add_row(
-            str(document["id"]), escape(str(document["title"])), str(document["raised_at"])[:16], str(document["status"])
+            str(document["id"]),
+            escape(str(document["title"])),
+            str(document["raised_at"])[:16],
+            str(document["status"]),
         )
     console.print(table)
 
@@ -159,5 +162,9 @@ def show_status(console: Console, store: Store, folder: Path, as_json: bool) -> 
         click.echo(orjson.dumps(status, option=orjson.OPT_INDENT_2).decode())
         return
     for name, value in status.items():
-        text = value if isinstance(value, str | int) or value is None else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        text = (
+            value
+            if isinstance(value, str | int) or value is None
+            else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        )
         console.print(f"[bold]{name}[/bold] {escape(str(text))}", soft_wrap=True)

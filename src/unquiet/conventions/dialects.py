@@ -31,11 +31,12 @@ _RESOURCE_FACETS = {
     "langfuse.release": "release",
 }
 _NOT_FACETS = (
-    "agno", "ai.", "all_messages", "aws.", "client.", "cloud.", "code.", "container.", "db.", "document.", "embedding.",
-    "enduser.", "error.", "events", "exception.", "faas.", "final_result", "gcp.", "gen_ai.", "graph.", "host.", "http.",
-    "input.", "k8s.", "langfuse.", "langsmith.", "lk.", "llm.", "logfire.", "message", "metadata", "mlflow.", "model_",
-    "net.", "network.", "openai.", "openinference.", "operation.name", "os.", "otel.", "output.", "peer.", "process.",
-    "pydantic_ai.", "reranker.", "resource.name", "retrieval.", "rpc.", "server.", "session.", "span_kind", "tag.",
+    "agno", "ai.", "all_messages", "aws.", "client.", "cloud.", "code.", "container.", "db.",
+    "document.", "embedding.", "enduser.", "error.", "events", "exception.", "faas.", "final_result",
+    "gcp.", "gen_ai.", "graph.", "host.", "http.", "input.", "k8s.", "langfuse.", "langsmith.", "lk.",
+    "llm.", "logfire.", "message", "metadata", "mlflow.", "model_", "net.", "network.", "openai.",
+    "openinference.", "operation.name", "os.", "otel.", "output.", "peer.", "process.", "pydantic_ai.",
+    "reranker.", "resource.name", "retrieval.", "rpc.", "server.", "session.", "span_kind", "tag.",
     "telemetry.", "thread.", "tool", "traceloop.", "url.", "user.", "user_agent.", "agent_name",
 )  # fmt: skip
 """Attributes of instrumentations; anything else was put there by the application: a facet."""
@@ -51,9 +52,7 @@ def step_of(span: Span) -> Step:
     elif step.kind in ("agent", "chain"):
         step.fill(received=messages_of(step.request), sent=messages_of(step.answer))
     if step.sent:
-        step.fill(
-            finish_reason=next((m.finish_reason for m in reversed(step.sent) if m.role == "assistant"), None)
-        )
+        step.fill(finish_reason=next((m.finish_reason for m in reversed(step.sent) if m.role == "assistant"), None))
     if span.error is not None:
         step.fill(error=span.error or text_or_none(span.attributes.get("error.type")) or "error")
     step.fill(error=text_or_none(span.attributes.get("error.type")))

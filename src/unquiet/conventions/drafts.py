@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from unquiet.conventions.messages import ToolUse
-from unquiet.model.turns import TURNS
+from unquiet.model.turns import TOOL_CALL, TURNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class TurnDraft:
 
 
 _PLAIN = (
-    "turn_id", "session_id", "turn_index", "user_id", "input", "output", "finish_reason", "error", "latency_ms",
-    "input_tokens", "output_tokens", "model", "served_model",
+    "turn_id", "session_id", "turn_index", "user_id", "input", "output", "finish_reason", "error",
+    "latency_ms", "input_tokens", "output_tokens", "model", "served_model",
 )  # fmt: skip
 
 
@@ -50,18 +50,10 @@ def table_of(drafts: Sequence[TurnDraft]) -> pa.Table:
     return pa.table(arrays, schema=TURNS)
 
 
-def _calls(calls: Sequence[ToolUse] | None) -> list[dict[str, str | None]] | None:
+def _calls(calls: Sequence[ToolUse] | None) -> list[dict[str, object]] | None:
     if calls is None:
         return None
-    return [
-        {
-            "name": _clean(c.name),
-            "arguments": _clean(c.arguments),
-            "result": _clean(c.result),
-            "error": _clean(c.error),
-        }
-        for c in calls
-    ]
+    return [{part.name: _clean(getattr(call, part.name)) for part in TOOL_CALL} for call in calls]
 
 
 def _clean(value: object) -> object:

@@ -1,13 +1,11 @@
-"""Rows of exports that keep one span a row -> spans: Langfuse, LangSmith, Phoenix data frames, the SDK's own JSON."""
+"""Exports that keep one span a row -> spans: Langfuse, LangSmith, Phoenix data frames, the SDK's own JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-import orjson
-
-from unquiet.conventions.messages import Json, as_dict, as_list, as_text, from_json, text_or_none
+from unquiet.conventions.messages import Json, as_dict, as_list, as_text, from_json, text_or_none, unquoted
 from unquiet.conventions.steps import pick
 from unquiet.conventions.times import BadTimeError, to_us
 from unquiet.model.spans import Span, SpanEvent
@@ -62,9 +60,7 @@ def _trace(row: Json, observations: list[Json]) -> Span:
     trace_id = _need(row, "id", "traceId")
     start = _time(row, "timestamp", "startTime", "start_time")
     ends = [
-        _time(item, "endTime", "end_time")
-        for item in observations
-        if pick(item, "endTime", "end_time") is not None
+        _time(item, "endTime", "end_time") for item in observations if pick(item, "endTime", "end_time") is not None
     ]
     latency = _seconds(row.get("latency"))
     end = start + round(latency * 1_000_000) if latency is not None else None
@@ -73,10 +69,9 @@ def _trace(row: Json, observations: list[Json]) -> Span:
     if pick(row, "input", "output") is not None:
         attributes["langfuse.observation.type"] = "agent"
     own = _metadata(row, attributes, "langfuse.trace.metadata")
-    return Span(
-        trace_id, f"trace:{trace_id}", None, str(row.get("name") or ""), start, max([*ends, end or start]) if ends or end else None,
-        attributes=attributes, resource=own,
-    )  # fmt: skip
+    last = max([*ends, end or start]) if ends or end else None
+    name = str(row.get("name") or "")
+    return Span(trace_id, f"trace:{trace_id}", None, name, start, last, attributes=attributes, resource=own)
 
 
 def _observation(row: Json, root: str | None) -> Span:
@@ -97,22 +92,12 @@ def _observation(row: Json, root: str | None) -> Span:
 
 
 def _renamed(row: Json, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    found = {attribute: _unquoted(pick(row, *columns)) for attribute, columns in names.items()}
+    found = {attribute: unquoted(pick(row, *columns)) for attribute, columns in names.items()}
     return {attribute: value for attribute, value in found.items() if value is not None}
 
 
-def _unquoted(value: Any) -> Any:
-    """The text in a JSON text: full trace exports encode inputs and outputs twice."""
-    if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == '"':
-        try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return value
-    return value
-
-
 def _metadata(row: Json, attributes: dict[str, Any], name: str) -> Json:
-    """Take the original attributes out of the metadata; what else is there was attached by the application."""
+    """Take the original attributes out of the metadata; the rest of it was attached by the application."""
     metadata = dict(as_dict(row.get("metadata")) or {})
     for key, value in (as_dict(metadata.pop("attributes", None)) or {}).items():
         attributes.setdefault(key, value)
@@ -186,7 +171,7 @@ def _first_of_order(run: Json) -> str | None:
 
 
 def row_span(row: Json) -> Span:
-    """The span of a row with `context.trace_id`, `attributes.*` columns (Phoenix) or nested objects (the SDK).
+    """The span of a row with `context.trace_id`, `attributes.*` (Phoenix) or nested objects (the SDK).
 
     Raises:
         ValueError: no ids or no time.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unquiet.conventions.messages import Message, as_dict, as_list, as_text, message_of, text_or_none
+from unquiet.conventions.messages import Message, as_dict, as_list, as_text, from_json, message_of, text_or_none
 from unquiet.conventions.payloads import messages_of
 from unquiet.conventions.steps import Step, StepKind, first_of, id_text, pick, whole
 from unquiet.model.spans import SpanEvent
@@ -101,13 +101,14 @@ def _tool(step: Step, attributes: Any) -> None:
 
 
 def _first_dialect(step: Step, prompt: Any, completion: Any) -> None:
-    if prompt is not None:
-        step.fill(
-            received=messages_of(prompt) or ([Message("user", prompt)] if isinstance(prompt, str) else None)
-        )
-    if completion is not None:
-        sent = messages_of(completion)
-        step.fill(sent=sent or ([Message("assistant", completion)] if isinstance(completion, str) else None))
+    request, answer = from_json(prompt), from_json(completion)
+    received, sent = messages_of(request), messages_of(answer)
+    if not received and isinstance(request, str) and step.kind == "llm":
+        received = [Message("user", request)]
+    if not sent and isinstance(answer, str) and step.kind == "llm":
+        sent = [Message("assistant", answer)]
+    step.fill(received=received, sent=sent)
+    step.fill(request=None if received else request, answer=None if sent else answer)
 
 
 def _events(step: Step) -> None:

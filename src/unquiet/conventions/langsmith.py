@@ -5,6 +5,8 @@ In a run, `session_id` is the tracing project; the conversation is a key of the 
 
 from __future__ import annotations
 
+from typing import Any
+
 from unquiet.conventions.messages import Message, as_dict, as_text, from_json, text_or_none
 from unquiet.conventions.payloads import messages_of
 from unquiet.conventions.steps import Step, StepKind, nested, pick, whole
@@ -33,12 +35,12 @@ def read(step: Step) -> None:
     step.kind = known
     request = from_json(attributes.get("langsmith.inputs"))
     answer = from_json(attributes.get("langsmith.outputs"))
+    step.fill(request=request, answer=answer)
     if known == "tool":
-        asked = as_text(request if request is not None else _said(step.received))
-        returned = as_text(answer if answer is not None else _said(step.sent))
-        step.fill_tool(name=step.span.name, arguments=asked, result=returned)
+        returned = as_text(_bare_output(step.answer)) or _said(step.sent)
+        step.fill_tool(name=step.span.name, arguments=as_text(step.request), result=returned)
         return
-    step.fill(received=messages_of(request), sent=messages_of(answer), request=request, answer=answer)
+    step.fill(received=messages_of(request), sent=messages_of(answer))
     _llm(step)
     metadata = {
         **(as_dict(attributes.get("langsmith.metadata")) or {}),
@@ -48,6 +50,12 @@ def read(step: Step) -> None:
     step.fill(model=text_or_none(metadata.get("ls_model_name")) if known == "llm" else None)
     step.facet("revision", metadata.get("revision_id"))
     step.metadata({key: value for key, value in metadata.items() if key != "revision_id"})
+
+
+def _bare_output(value: Any) -> Any:
+    """What a function returned: the SDK wraps it as {"output": ...} unless it is an object."""
+    fields = as_dict(value)
+    return fields["output"] if fields is not None and set(fields) == {"output"} else value
 
 
 def _said(messages: list[Message]) -> str | None:

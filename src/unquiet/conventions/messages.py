@@ -26,9 +26,7 @@ ROLES: dict[str, Role] = {
     "function": "tool",
 }
 _LANGCHAIN = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool", "function": "tool"}
-_CALL_PARTS = frozenset(
-    {"tool_call", "tool_use", "tool-call", "function_call", "server_tool_call", "server_tool_use"}
-)
+_CALL_PARTS = frozenset({"tool_call", "tool_use", "tool-call", "function_call", "server_tool_call", "server_tool_use"})
 _RESULT_PARTS = frozenset(
     {"tool_call_response", "tool_result", "tool-result", "function_call_output", "server_tool_call_response"}
 )
@@ -88,6 +86,16 @@ def _from_python(text: str) -> Any:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
+
+
+def unquoted(value: Any) -> Any:
+    """The text in a JSON text, for exporters that encode texts too; anything else as it is."""
+    if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == '"':
+        try:
+            return orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return value
+    return value
 
 
 def as_dict(value: Any) -> Json | None:

@@ -26,7 +26,7 @@ class _Run:
 
 @dataclass(slots=True)
 class OpenClaw:
-    """OpenClaw's telemetry, event by event: a run of an agent begins with `agent.start` and gathers its tools.
+    """OpenClaw's telemetry, event by event: a run begins with `agent.start` and gathers its tools.
 
     Only some events bear a time; the others take the last one seen. Answers are messages that go out after a
     run of the main session began.
@@ -89,9 +89,7 @@ class OpenClaw:
         for tool in run.tools:
             if tool["name"] == name and "done" not in tool:
                 tool["done"] = True
-                tool["error"] = (
-                    None if event.get("success") is not False else as_text(event.get("error")) or "failed"
-                )
+                tool["error"] = None if event.get("success") is not False else as_text(event.get("error")) or "failed"
                 tool["result"] = as_text(first(event, "result", "output"))
                 break
 
@@ -100,9 +98,7 @@ def _claw_span(run: _Run) -> Span:
     parts: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     for number, tool in enumerate(run.tools):
-        parts.append(
-            {"type": "tool_call", "id": str(number), "name": tool["name"], "arguments": tool["arguments"]}
-        )
+        parts.append({"type": "tool_call", "id": str(number), "name": tool["name"], "arguments": tool["arguments"]})
         shown = tool.get("error") or tool.get("result")
         if shown is not None:
             results.append(

@@ -1,4 +1,4 @@
-"""OpenInference (Arize Phoenix): `openinference.span.kind`, flattened messages, `input.value` and `output.value`."""
+"""OpenInference (Arize Phoenix): a span kind, flattened messages, `input.value` and `output.value`."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def read(step: Step) -> None:
     if kind is None and pick(attributes, "llm.model_name") is None:
         return
     step.fill(kind=_KINDS.get(str(kind).upper(), "llm" if kind is None else "other"))
+    invocation = as_dict(attributes.get("llm.invocation_parameters")) or {}
+    requested = text_or_none(pick(attributes, "llm.request.model_name") or invocation.get("model"))
     step.fill(
-        received=_messages(attributes, "llm.input_messages")
-        or _old(attributes, "llm.prompts", "prompt", "user"),
-        sent=_messages(attributes, "llm.output_messages")
-        or _old(attributes, "llm.choices", "completion", "assistant"),
+        received=_messages(attributes, "llm.input_messages") or _old(attributes, "llm.prompts", "prompt", "user"),
+        sent=_messages(attributes, "llm.output_messages") or _old(attributes, "llm.choices", "completion", "assistant"),
         request=from_json(attributes.get("input.value")),
         answer=from_json(attributes.get("output.value")),
-        model=text_or_none(pick(attributes, "llm.request.model_name", "llm.model_name")),
-        served_model=text_or_none(attributes.get("llm.response.model_name")),
+        model=requested or text_or_none(attributes.get("llm.model_name")),
+        served_model=text_or_none(pick(attributes, "llm.response.model_name", "llm.model_name" if requested else "")),
         finish_reason=text_or_none(attributes.get("llm.finish_reason")),
         input_tokens=whole(attributes.get("llm.token_count.prompt")),
         output_tokens=whole(attributes.get("llm.token_count.completion")),
@@ -76,9 +76,7 @@ def _unprefixed(fields: Any) -> dict[str, Any]:
 
 
 def _old(attributes: Any, prefix: str, inner: str, role: str) -> list[Message]:
-    texts = [
-        (as_dict((as_dict(item) or {}).get(inner)) or {}).get("text") for item in indexed(attributes, prefix)
-    ]
+    texts = [(as_dict((as_dict(item) or {}).get(inner)) or {}).get("text") for item in indexed(attributes, prefix)]
     built = [message_of({"role": role, "content": text}) for text in texts if isinstance(text, str)]
     return [message for message in built if message is not None]
 
@@ -104,9 +102,7 @@ def _tool(step: Step) -> None:
         call_id=text_or_none(pick(attributes, "tool_call.id", "tool.id")),
         name=text_or_none(attributes.get("tool.name")) or step.span.name,
         arguments=as_text(
-            arguments
-            if arguments is not None
-            else pick(attributes, "tool_call.function.arguments", "tool.parameters")
+            arguments if arguments is not None else pick(attributes, "tool_call.function.arguments", "tool.parameters")
         ),
         result=as_text(attributes.get("output.value")),
     )

@@ -1,4 +1,4 @@
-"""OTLP payloads, as JSON or protobuf messages -> spans and log events (opentelemetry-proto, specification 1.11)."""
+"""OTLP payloads, JSON or protobuf -> spans and log events (opentelemetry-proto, specification 1.11)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _ERROR_STATUS = (2, "STATUS_CODE_ERROR", "2")
 
 @dataclass(slots=True)
 class Telemetry:
-    """What a payload held. `events` are log records with a span that bears their ids and resource; `rejected` are
-    (place, reason) of spans that cannot be used; `metric_count` counts metrics, `log_count` log records that
-    name no span.
+    """What a payload held.
+
+    `events` are log records, each with a span that bears its ids and resource; `rejected` are (place, reason)
+    of spans that cannot be used; `metric_count` counts metrics, `log_count` log records that name no span.
     """
 
     spans: list[Span] = field(default_factory=list[Span])
@@ -56,9 +57,7 @@ def read_json(payload: Json) -> Telemetry:
             for raw in _objects(scoped, "logRecords"):
                 _keep_log(found, raw, resource, scope)
     for part in _objects(payload, "resourceMetrics"):
-        found.metric_count += sum(
-            len(_objects(scoped, "metrics")) for scoped in _objects(part, "scopeMetrics")
-        )
+        found.metric_count += sum(len(_objects(scoped, "metrics")) for scoped in _objects(part, "scopeMetrics"))
     return found
 
 
@@ -128,9 +127,7 @@ def _json_log(raw: Json, resource: Json, scope: str) -> tuple[SpanEvent, Span]:
 
 
 def _bearer(trace_id: str, span_id: str, event: SpanEvent, resource: Json, scope: str) -> Span:
-    return Span(
-        trace_id, span_id, None, event.name, event.time_us, event.time_us, resource=resource, scope=scope
-    )
+    return Span(trace_id, span_id, None, event.name, event.time_us, event.time_us, resource=resource, scope=scope)
 
 
 def _json_id(value: Any) -> str:
@@ -157,9 +154,7 @@ def _micros(nanos: Any) -> int:
 
 def _json_attributes(raw: Any) -> dict[str, Any]:
     items = raw if isinstance(raw, list) else []
-    return {
-        str(item.get("key")): _json_value(item.get("value")) for item in items if isinstance(item, Mapping)
-    }
+    return {str(item.get("key")): _json_value(item.get("value")) for item in items if isinstance(item, Mapping)}
 
 
 def _json_value(raw: Any) -> Any:

@@ -141,18 +141,14 @@ def _tool_calls(group: Group, parts: _Parts) -> Sequence[ToolUse] | None:
     """Every tool call with its result; None where nothing tells whether tools were called."""
     timed: list[tuple[int, int, ToolUse]] = []
     for node in parts.calls:
-        timed += [
-            (node.end_us, order, use) for message in node.step.sent for order, use in enumerate(message.calls)
-        ]
+        timed += [(node.end_us, order, use) for message in node.step.sent for order, use in enumerate(message.calls)]
     timed += [(node.start_us, -1, node.step.tool) for node in _tool_nodes(group)]
     calls = merged(use for _, _, use in sorted(timed, key=lambda item: item[:2]))
     if not calls:
         calls = merged(_said_calls(group.nodes[0].step))
     known = {call.call_id for call in calls} - {None}
     told = [group.nodes[0].step.sent, *(node.step.received for node in parts.calls)]
-    results = [
-        result for messages in told for m in messages for result in m.results if result.call_id in known
-    ]
+    results = [result for messages in told for m in messages for result in m.results if result.call_id in known]
     calls = merged([*calls, *results]) if results else calls
     heard = any(node.step.sent for node in parts.calls) or bool(group.nodes[0].step.sent)
     return calls if calls or heard else None
@@ -173,7 +169,7 @@ def _tool_nodes(group: Group) -> Iterator[Node]:
 
 
 def _facets(group: Group) -> dict[str, str]:
-    """What instrumentations said anywhere in the turn, and what the application attached to it or around it."""
+    """What instrumentations said anywhere in the turn, and what the application attached to or around it."""
     head = group.nodes[0]
     outer = [head, *head.ancestors()]
     kept: dict[str, str] = {}

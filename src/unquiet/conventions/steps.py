@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Literal, TypeAlias
 
-from unquiet.conventions.messages import Message, ToolUse, as_dict, as_text, from_json
+from unquiet.conventions.messages import Message, ToolUse, as_dict, as_text, from_json, unquoted
 from unquiet.model.spans import Span
 
 StepKind: TypeAlias = Literal["llm", "agent", "chain", "tool", "judge", "other"]
-"""llm: one call of a model. agent: an invocation. chain: a framework's wrapper around either. judge: an evaluator or
-guardrail, whose model calls answer nobody. other: named by a dialect but none of these."""
+"""llm: one call of a model. agent: an invocation. chain: a framework's wrapper around either.
+
+judge: an evaluator or guardrail, whose model calls answer nobody. other: named by a dialect, none of these.
+"""
 
 FACET_LENGTH = 120
 FACETS_PER_STEP = 40
@@ -54,9 +56,7 @@ class Step:
     def fill_tool(self, **values: str | None) -> None:
         """Set parts of the tool call that are still empty."""
         empty = {
-            name: value
-            for name, value in values.items()
-            if value is not None and getattr(self.tool, name) is None
+            name: value for name, value in values.items() if value is not None and getattr(self.tool, name) is None
         }
         self.tool = replace(self.tool, **empty)
 
@@ -80,7 +80,8 @@ class Step:
 
     def metadata(self, values: Any) -> None:
         """What an application attached: session and user where named so, other scalars as facets."""
-        for name, value in (as_dict(values) or {}).items():
+        for name, raw in (as_dict(values) or {}).items():
+            value = unquoted(raw)
             plain = name.lower().replace("_", "").replace("-", "").replace(".", "")
             if plain in SESSION_NAMES:
                 self.fill(session_id=id_text(value))

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 
 _UNITS = ((1e11, 1_000_000.0), (1e14, 1_000.0), (1e17, 1.0))
-"""Numbers below the bound count seconds, milliseconds, microseconds; above, nanoseconds (bounds: the year 5138)."""
+"""Numbers below a bound count s, ms, us; above the last, ns. Each bound is the year 5138 in its unit."""
 
 MAX_US = 253_402_300_799_000_000
 
@@ -35,7 +35,7 @@ def number_to_us(value: float) -> int:
 
 
 def text_to_us(text: str) -> tuple[int, bool]:
-    """Microseconds since 1970 of an ISO 8601 text (or of a number in a text), and whether it named a time zone.
+    """Microseconds since 1970 of an ISO 8601 text (or a number in a text), and whether it named a time zone.
 
     A text without a zone is taken as UTC.
 
@@ -93,5 +93,7 @@ def to_us(value: object) -> tuple[int, bool]:
 
 
 def to_iso(micros: int) -> str:
-    """The moment as ISO 8601 in UTC."""
+    """The moment as ISO 8601 in UTC (the bare number where no calendar reaches)."""
+    if not 0 <= micros <= MAX_US:
+        return f"{micros} us since 1970"
     return datetime.fromtimestamp(micros / 1_000_000, UTC).isoformat()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unquiet.conventions.messages import Message, as_dict, as_text, from_json, message_of, text_or_none
+from unquiet.conventions.messages import Message, as_dict, as_text, from_json, message_of, text_or_none, unquoted
 from unquiet.conventions.steps import Step, StepKind, first_of, indexed, nested, pick, whole
 
 _KINDS: dict[str, StepKind] = {"workflow": "agent", "agent": "agent", "task": "chain", "tool": "tool"}
@@ -19,9 +19,7 @@ _FINISH = (
 def read(step: Step) -> None:
     """Fill in what the span says in this dialect."""
     attributes = step.span.attributes
-    step.fill(
-        received=_flattened(attributes, "gen_ai.prompt"), sent=_flattened(attributes, "gen_ai.completion")
-    )
+    step.fill(received=_flattened(attributes, "gen_ai.prompt"), sent=_flattened(attributes, "gen_ai.completion"))
     if pick(attributes, "llm.request.type") in ("chat", "completion"):
         step.fill(kind="llm")
     kind = pick(attributes, "traceloop.span.kind")
@@ -36,27 +34,21 @@ def read(step: Step) -> None:
     step.metadata(nested(attributes, "traceloop.association.properties"))
     step.facet("workflow.name", attributes.get("traceloop.workflow.name"))
     step.facet("prompt.name", attributes.get("traceloop.prompt.key"))
-    step.facet(
-        "prompt.version", pick(attributes, "traceloop.prompt.version", "traceloop.prompt.version_name")
-    )
+    step.facet("prompt.version", pick(attributes, "traceloop.prompt.version", "traceloop.prompt.version_name"))
     step.facet("prompt.hash", attributes.get("traceloop.prompt.version_hash"))
     functions = indexed(attributes, "llm.request.functions")
     step.fingerprint("tools.hash", functions or None)
 
 
 def _flattened(attributes: Any, prefix: str) -> list[Message]:
-    found = [
-        message_of({"role": "assistant", **item})
-        for item in map(as_dict, indexed(attributes, prefix))
-        if item
-    ]
+    found = [message_of({"role": "assistant", **item}) for item in map(as_dict, indexed(attributes, prefix)) if item]
     return [message for message in found if message is not None]
 
 
 def _entity(step: Step) -> None:
     attributes = step.span.attributes
-    received = from_json(attributes.get("traceloop.entity.input"))
-    returned = from_json(attributes.get("traceloop.entity.output"))
+    received = from_json(unquoted(attributes.get("traceloop.entity.input")))
+    returned = from_json(unquoted(attributes.get("traceloop.entity.output")))
     if step.kind == "tool":
         step.fill_tool(
             name=text_or_none(attributes.get("traceloop.entity.name")) or step.span.name,

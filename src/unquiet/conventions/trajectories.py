@@ -148,11 +148,7 @@ def _resolved(span: Span, attachments: Json) -> Span:
 
 def _filled(value: Any, attachments: Json) -> Any:
     if isinstance(value, str):
-        return (
-            attachments.get(value.removeprefix(_ATTACHMENT), value)
-            if value.startswith(_ATTACHMENT)
-            else value
-        )
+        return attachments.get(value.removeprefix(_ATTACHMENT), value) if value.startswith(_ATTACHMENT) else value
     if isinstance(value, list):
         return [_filled(item, attachments) for item in value]
     if isinstance(value, dict):
@@ -203,15 +199,12 @@ def _atif_run(session: str, shared: dict[str, Any], run: list[tuple[int, Json]])
     models = [step.get("model_name") for _, step in run if step.get("model_name")]
     attributes = {
         **shared,
-        "gen_ai.input.messages": [
-            _atif_message(step) for _, step in run if step.get("source") in ("user", "system")
-        ],
+        "gen_ai.input.messages": [_atif_message(step) for _, step in run if step.get("source") in ("user", "system")],
         "gen_ai.output.messages": [
             part for _, step in run if step.get("source") == "agent" for part in _atif_answer(step)
         ],
         "gen_ai.usage.input_tokens": sum(int(metric.get("prompt_tokens") or 0) for metric in metrics) or None,
-        "gen_ai.usage.output_tokens": sum(int(metric.get("completion_tokens") or 0) for metric in metrics)
-        or None,
+        "gen_ai.usage.output_tokens": sum(int(metric.get("completion_tokens") or 0) for metric in metrics) or None,
     }
     if models:
         attributes["gen_ai.response.model"] = models[-1]

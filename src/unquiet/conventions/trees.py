@@ -61,7 +61,7 @@ class Group:
 
 
 def trees(spans: Iterable[Span]) -> list[Node]:
-    """The roots of a trace, in order of their starts; a span twice counts once (the one that ended, else the first)."""
+    """The roots of a trace, in order of their starts; of a span sent twice the one that ended counts."""
     unique: dict[str, Span] = {}
     for span in spans:
         known = unique.get(span.span_id)
@@ -104,7 +104,7 @@ def _gather(node: Node, found: list[Group], loose: list[Node]) -> None:
 
 
 def _is_invocation(node: Node) -> bool:
-    """Whether an agent or chain is one turn: it calls a model or answers, and serves one conversation only."""
+    """Whether an agent or chain is one turn: it calls a model or answers, and serves one conversation."""
     sessions = {inner.step.session_id for inner in node.walk()} - {None}
     if len(sessions) > 1:
         return False
@@ -116,7 +116,7 @@ def _is_invocation(node: Node) -> bool:
 
 
 def _standalone(loose: list[Node]) -> list[Group]:
-    """Model calls without an agent span: calls that carry one growing history between two requests are one turn."""
+    """Model calls without an agent span: those with one growing history between two requests are one turn."""
     made: list[Group] = []
     for node in sorted(loose, key=lambda node: (node.start_us, node.step.span.span_id)):
         if node.step.kind == "tool":

@@ -56,7 +56,9 @@ class Event:
         return f"{self.signal}{'<' if self.test == 'below' else '>'}q{self.level:g}"
 
 
-def plan_events(infos: Sequence[SignalInfo], visits: pa.Table, strata: Sequence[str] | None = None) -> tuple[Event, ...]:
+def plan_events(
+    infos: Sequence[SignalInfo], visits: pa.Table, strata: Sequence[str] | None = None
+) -> tuple[Event, ...]:
     """Decide the events from the baseline's visits; with `strata` (one name a visit) quantiles are taken within them."""
     events: list[Event] = []
     names = np.array(strata if strata is not None else [], dtype=object)
@@ -79,7 +81,7 @@ def _label_events(signal: str, visits: pa.Table) -> list[Event]:
     if column not in visits.column_names:
         return []
     counts = pc.value_counts(pc.list_flatten(visits.column(column).combine_chunks())).to_pylist()
-    ranked = sorted(((-row["counts"], row["values"]) for row in counts if row["counts"] >= LABEL_SUPPORT))
+    ranked = sorted((-row["counts"], row["values"]) for row in counts if row["counts"] >= LABEL_SUPPORT)
     return [Event(signal, "label", label=label) for _, label in ranked[:MOST_LABELS]]
 
 

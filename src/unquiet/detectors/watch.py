@@ -61,12 +61,18 @@ class Watch:
 
     def learn(self, counts: TickCounts) -> None:
         """Add a tick to the base rates without judging it."""
-        rows = self._rows(counts.slice, counts.stratum)
-        np.add.at(self.events, rows, counts.x)
-        np.add.at(self.sessions, rows, counts.n)
-        np.add.at(self.slice_events, counts.slice, counts.x)
-        np.add.at(self.slice_sessions, counts.slice, counts.n)
-        self.seen_us[counts.slice] = counts.tick_us
+        self._rows(counts.slice, counts.stratum)
+        cell = np.concatenate([[True], (np.diff(counts.slice) != 0) | (np.diff(counts.stratum) != 0)])
+        starts = np.flatnonzero(cell)
+        x, n = np.add.reduceat(counts.x, starts, axis=0), np.add.reduceat(counts.n, starts, axis=0)
+        where = counts.slice[starts]
+        rows = self.row_of[where, counts.stratum[starts]]
+        self.events[rows] += x
+        self.sessions[rows] += n
+        firsts = np.flatnonzero(np.concatenate([[True], np.diff(where) != 0]))
+        self.slice_events[where[firsts]] += np.add.reduceat(x, firsts, axis=0)
+        self.slice_sessions[where[firsts]] += np.add.reduceat(n, firsts, axis=0)
+        self.seen_us[where[firsts]] = counts.tick_us
 
     def step(self, counts: TickCounts) -> list[Alarm]:
         """Judge a tick against what was known before it, then learn from it."""
@@ -78,9 +84,7 @@ class Watch:
         days = (counts.tick_us - self.seen_us[where]) / DAY_US
         mass = np.repeat((self.share[where] * days)[:, None], rate.shape[1], axis=1)
         shape = evidence.shape
-        moved = advance(
-            self.restarts[where].reshape(-1, BET_COUNT), mass.reshape(-1), evidence.reshape(-1, BET_COUNT)
-        )
+        moved = advance(self.restarts[where].reshape(-1, BET_COUNT), mass.reshape(-1), evidence.reshape(-1, BET_COUNT))
         crossed = (total(moved) >= 1.0).reshape(shape[:2])
         moved = moved.reshape(shape)
         alarms = [self._alarm(counts.tick_us, where, moved, i, e) for i, e in np.argwhere(crossed)]
@@ -130,11 +134,13 @@ class Watch:
             grown = np.full((len(self.share), wide), -1, np.int64)
             grown[:, : self.row_of.shape[1]] = self.row_of
             self.row_of = grown
-        cells = np.stack([np.concatenate([where, np.zeros_like(stratum)]), np.concatenate([stratum, stratum])], axis=1)
-        new = np.unique(cells[self.row_of[cells[:, 0], cells[:, 1]] < 0], axis=0)
-        if len(new):
+        flat = self.row_of.reshape(-1)
+        keys = np.concatenate([where * self.row_of.shape[1] + stratum, stratum])
+        missing = flat[keys] < 0
+        if missing.any():
+            new = np.unique(keys[missing])
             first = len(self.events)
-            self.row_of[new[:, 0], new[:, 1]] = np.arange(first, first + len(new))
+            flat[new] = np.arange(first, first + len(new))
             blank = np.zeros((len(new), self.events.shape[1]))
             self.events = np.concatenate([self.events, blank])
             self.sessions = np.concatenate([self.sessions, blank])

@@ -77,9 +77,12 @@ def handle(
         )
         home = _home(known, onset, sibling)
         if home is None:
-            known.append(open_incident(sessions, crossing, onset, streams).with_sibling(sibling))
-        else:
-            known[home] = _join(known[home], sibling)
+            opened = open_incident(sessions, crossing, onset, streams)
+            home = _same_change(known, opened)
+            if home is None:
+                home = len(known)
+                known.append(opened)
+        known[home] = _join(known[home], sibling)
     return tuple(known)
 
 
@@ -136,9 +139,21 @@ def _home(incidents: Sequence[Incident], onset: Onset, sibling: Sibling) -> int 
         if sibling.tick_us - incident.tick_us > RECENT_US:
             continue
         same_stream = any(
-            (s.slice, s.event, s.direction) == (sibling.slice, sibling.event, sibling.direction) for s in incident.siblings
+            (s.slice, s.event, s.direction) == (sibling.slice, sibling.event, sibling.direction)
+            for s in incident.siblings
         )
         if onset.overlaps(incident.onset, SLACK_US) or (same_stream and incident.status != "resolved"):
+            return index
+    return None
+
+
+def _same_change(incidents: Sequence[Incident], opened: Incident) -> int | None:
+    """The known incident that a newly localised one turns out to be: same slice and event, or an onset in common."""
+    for index in range(len(incidents) - 1, -1, -1):
+        incident = incidents[index]
+        same = (incident.slice, incident.event, incident.direction) == (opened.slice, opened.event, opened.direction)
+        recent = opened.tick_us - incident.tick_us <= RECENT_US
+        if recent and (opened.onset.overlaps(incident.onset, SLACK_US) or (same and incident.status != "resolved")):
             return index
     return None
 

@@ -45,7 +45,7 @@ def contrast(recorded: Recorded, onset_us: int, slice_count: int, leave_out: Boo
     if leave_out is not None:
         keep = ~leave_out[session]
         session, where = session[keep], where[keep]
-    cell, cell_slice, cell_stratum, order, starts = _cells(recorded, session, where)
+    cell_slice, cell_stratum, order, starts = _cells(recorded, session, where)
     rows = session[order]
     after = recorded.started_us[rows] >= onset_us
     y = recorded.y[rows]
@@ -73,16 +73,14 @@ def contrast(recorded: Recorded, onset_us: int, slice_count: int, leave_out: Boo
     return Contrast(by_slice(n0), by_slice(x0), by_slice(n1), observed, expected, score, direction)
 
 
-def _cells(
-    recorded: Recorded, session: IntArray, where: IntArray
-) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
+def _cells(recorded: Recorded, session: IntArray, where: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     wide = int(recorded.stratum.max(initial=0)) + 1
     cell = where * wide + recorded.stratum[session]
     order = np.argsort(cell, kind="stable")
     ordered = cell[order]
     starts = np.flatnonzero(np.concatenate([[True], np.diff(ordered) != 0])) if len(ordered) else np.zeros(0, np.int64)
     unique = ordered[starts]
-    return cell, unique // wide, unique % wide, order, starts
+    return unique // wide, unique % wide, order, starts
 
 
 def _sums(y: npt.NDArray[np.int8], use: BoolArray, starts: IntArray) -> tuple[FloatArray, FloatArray]:

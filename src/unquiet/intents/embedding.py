@@ -72,9 +72,7 @@ def _word_vectors(words: list[str]) -> Vectors:
     if not words:
         return np.zeros((0, DIMENSIONS), np.float32)
     tokenizer, table = _static_model()
-    ids = [
-        encoding.ids if word else [] for word, encoding in zip(words, _encode(tokenizer, words), strict=True)
-    ]
+    ids = [encoding.ids if word else [] for word, encoding in zip(words, _encode(tokenizer, words), strict=True)]
     lengths = np.fromiter(map(len, ids), np.int64, len(ids))
     flat = np.fromiter((token for run in ids for token in run), np.int64, int(lengths.sum()))
     return _sum_runs(table, flat, lengths)

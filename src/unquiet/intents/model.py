@@ -54,9 +54,7 @@ class IntentModel:
     labels: tuple[str, ...]
 
     @classmethod
-    def fit(
-        cls, vectors: Vectors, *, texts: Texts | None = None, k_coarse: int = 24, seed: int = 0
-    ) -> IntentModel:
+    def fit(cls, vectors: Vectors, *, texts: Texts | None = None, k_coarse: int = 24, seed: int = 0) -> IntentModel:
         """Cells of the vectors `[n, d]` (unit length; zero vectors are left out), largest cell first.
 
         There are `k_coarse` cells, or fewer: one for every 20 requests, at least one. Of more than 10,000
@@ -72,9 +70,7 @@ class IntentModel:
         )
         return nothing.extend(vectors, texts=texts, k_new=k_coarse, seed=seed)
 
-    def extend(
-        self, vectors: Vectors, *, texts: Texts | None = None, k_new: int = 8, seed: int = 0
-    ) -> IntentModel:
+    def extend(self, vectors: Vectors, *, texts: Texts | None = None, k_new: int = 8, seed: int = 0) -> IntentModel:
         """The same cells and up to `k_new` more, fitted on those of the vectors that are novel to this model.
 
         Whatever had a cell keeps it, exactly. Fewer novel vectors than 20 leave the model as it is, except
@@ -166,9 +162,7 @@ class IntentModel:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 found = {name: archive[name] for name in archive.files}
         except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise StoreError(
-                f"The kinds of request cannot be read ({error}). Scan again to fit them."
-            ) from error
+            raise StoreError(f"The kinds of request cannot be read ({error}). Scan again to fit them.") from error
         if int(found.get("format", np.array(0))) != _FORMAT:
             raise StoreError(
                 f"The kinds of request are stored in format {found.get('format')}; this version reads format "

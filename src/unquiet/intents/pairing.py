@@ -34,9 +34,7 @@ def nearest(query_vectors: Vectors, pool_vectors: Vectors) -> tuple[npt.NDArray[
     return index, best
 
 
-def similarity_blocks(
-    vectors: Vectors, against: Vectors, *, exact: bool = True
-) -> Iterator[tuple[slice, Vectors]]:
+def similarity_blocks(vectors: Vectors, against: Vectors, *, exact: bool = True) -> Iterator[tuple[slice, Vectors]]:
     """Row blocks of `vectors @ against.T`, float32.
 
     Exact: multiplied in double precision and rounded. A matrix library adds in another order for another

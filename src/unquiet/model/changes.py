@@ -8,8 +8,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One announced change. `at` is aware (UTC); `before` and `after` are versions or None where not told; `source`
-    names the place it was read from (file and line).
+    """One announced change.
+
+    `at` is aware (UTC); `before` and `after` are versions, None where not told; `source` names the place it
+    was read from (file and line).
     """
 
     at: datetime

@@ -59,15 +59,33 @@ class History:
         if n == len(whole):
             return whole
         inside = whole.member_session < n
-        columns = (whole.session_id, whole.visit_id, whole.user, whole.started_us, whole.tick_us, whole.stratum, whole.y)
-        return Recorded(*(c[:n] for c in columns), whole.member_session[inside], whole.member_slice[inside])
+        return Recorded(
+            whole.session_id[:n],
+            whole.visit_id[:n],
+            whole.user[:n],
+            whole.started_us[:n],
+            whole.tick_us[:n],
+            whole.stratum[:n],
+            whole.y[:n],
+            whole.member_session[inside],
+            whole.member_slice[inside],
+        )
 
     def _join(self) -> None:
         if len(self.chunks) < 2:
             return
-        offsets = np.cumsum([0, *(len(chunk) for chunk in self.chunks)])
-        names = ("session_id", "visit_id", "user", "started_us", "tick_us", "stratum", "y")
-        columns = [np.concatenate([getattr(chunk, name) for chunk in self.chunks]) for name in names]
-        sessions = [chunk.member_session + np.int32(at) for chunk, at in zip(self.chunks, offsets, strict=False)]
-        slices = np.concatenate([chunk.member_slice for chunk in self.chunks])
-        self.chunks = [Recorded(*columns, np.concatenate(sessions).astype(np.int32), slices)]
+        chunks = self.chunks
+        offsets = np.cumsum([0, *(len(chunk) for chunk in chunks)])
+        sessions = [chunk.member_session + np.int32(at) for chunk, at in zip(chunks, offsets, strict=False)]
+        joined = Recorded(
+            np.concatenate([chunk.session_id for chunk in chunks]),
+            np.concatenate([chunk.visit_id for chunk in chunks]),
+            np.concatenate([chunk.user for chunk in chunks]),
+            np.concatenate([chunk.started_us for chunk in chunks]),
+            np.concatenate([chunk.tick_us for chunk in chunks]),
+            np.concatenate([chunk.stratum for chunk in chunks]),
+            np.concatenate([chunk.y for chunk in chunks]),
+            np.concatenate(sessions).astype(np.int32),
+            np.concatenate([chunk.member_slice for chunk in chunks]),
+        )
+        self.chunks = [joined]

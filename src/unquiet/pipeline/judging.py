@@ -16,8 +16,8 @@ from unquiet.model.history import History, Recorded
 from unquiet.model.incidents import Incident
 from unquiet.model.settings import Settings
 from unquiet.model.signals import FloatArray
-from unquiet.pipeline.measuring import Measured, measure, signal_infos
 from unquiet.pipeline.ledger import Ledger
+from unquiet.pipeline.measuring import Measured, measure, signal_infos
 from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us, streams_of
 from unquiet.sessions import Assembler
 from unquiet.stats.edetector import DEFAULT_WEIGHT_LEVELS, BetTables, weight_level
@@ -94,7 +94,9 @@ class Judge:
             return None
         count = max(count, int(np.searchsorted(ticks, ticks[least - 1], side="right")))
         inputs = pa.chunked_array([m.inputs for m in self.waiting]).combine_chunks()
-        self.plan = make_plan(visits.slice(0, count), vectors[:count], inputs.slice(0, count), self.infos, self.settings)
+        self.plan = make_plan(
+            visits.slice(0, count), vectors[:count], inputs.slice(0, count), self.infos, self.settings
+        )
         share = budget_shares(self.plan.lattice, len(self.plan.events), self.settings)
         self.watch = Watch(share, len(self.plan.events), self.tables, self.settings.delta)
         self.streams = streams_of(self.plan, self.infos)
@@ -137,9 +139,7 @@ class Judge:
         tick_us = rung[0].tick_us
         later = int(np.searchsorted(self.moments, tick_us))
         raised_us = int(self.moments[later]) if later < len(self.moments) else tick_us
-        crossings = [
-            Crossing(a.slice, a.event, 1 if a.direction == "up" else -1, tick_us, raised_us) for a in rung
-        ]
+        crossings = [Crossing(a.slice, a.event, 1 if a.direction == "up" else -1, tick_us, raised_us) for a in rung]
         self.incidents = handle(self.incidents, crossings, lambda: self.history.upto(tick_us), self.streams)
 
     def _record(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,7 +47,7 @@ class Ledger:
             if len(first) >= MOST_VALUES:
                 continue
             order = sorted(first.items(), key=lambda item: item[1])
-            for (before, _), (after, at) in zip(order, order[1:], strict=False):
+            for (before, _), (after, at) in itertools.pairwise(order):
                 moment = datetime.fromtimestamp(at / 1e6, UTC)
                 found.append(Change(moment, facet, before, after, "first seen in traffic"))
         return sorted(found, key=lambda change: change.at)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from unquiet import intents, signals
-from unquiet.model.signals import SessionBatch, SignalInfo, TurnBatch
+from unquiet.model.signals import FloatArray, Reduce, SessionBatch, SignalInfo, TurnBatch
 from unquiet.sessions import Assembler, ClosedSessions, visit_table
 
 FOREVER_US = 2**62
@@ -17,8 +17,10 @@ FOREVER_US = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Visits with their readings; `inputs` are their first requests and `requests` (visits, d) the vectors of them;
-    `failures` counts measurements that failed, by signal.
+    """Visits with their readings.
+
+    `inputs` are their first requests and `requests` (visits, d) the vectors of them; `failures` counts measurements
+    that failed, by signal.
     """
 
     visits: pa.Table
@@ -41,8 +43,10 @@ def measure(closed: ClosedSessions) -> Measured:
     values, session_failures = signals.measure_sessions(sessions)
     for name, count in session_failures.items():
         failures[name] = failures.get(name, 0) + count
-    reduce = {signal.info.name: signal.info.reduce for signal in signals.TURN_SIGNALS}
-    kept = {name: (reduce[name], column) for name, column in readings.items() if reduce[name] != "none"}
+    reduce: dict[str, Reduce] = {signal.info.name: signal.info.reduce for signal in signals.TURN_SIGNALS}
+    kept: dict[str, tuple[Reduce, FloatArray]] = {
+        name: (reduce[name], column) for name, column in readings.items() if reduce[name] != "none"
+    }
     visits = visit_table(closed, kept, values, labels, {})
     first = closed.turns.column("input").take(pa.array(closed.starts[:-1])).combine_chunks()
     return Measured(visits, first, intents.embed(first), failures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ Vectors = npt.NDArray[np.float32]
 LABELS_THAT_ARE_BEHAVIOUR = ("tools", "finish_reason")
 
 REQUEST = "request"
+INTENT_NAME = re.compile(r"(^|[._-])intent($|[._-])", re.IGNORECASE)
 """The facet made of the text of the request, where the traffic itself has none that says what was asked."""
 
 
@@ -72,6 +74,8 @@ def make_plan(
     at = started_us(visits)
     roles = decide_roles(columns, at)
     sliced = [role.facet for role in roles if role.role == "slice"]
+    if any(INTENT_NAME.search(facet) for facet in sliced if facet != REQUEST):
+        sliced = [facet for facet in sliced if facet != REQUEST]
     rough = plan_events(infos, visits)
     y = event_matrix(rough, visits, ["all"] * visits.num_rows)
     strata = choose_strata(columns, sliced, at, y)

@@ -87,7 +87,9 @@ def _union(lists: pa.ListArray, starts: IntArray) -> pa.Array:
     known = np.bincount(session[has_list], minlength=len(starts) - 1) > 0
     owner = session[pc.list_parent_indices(lists).to_numpy()]
     pairs = pa.table({"session": owner, "label": pc.list_flatten(lists)})
-    pairs = pairs.group_by(["session", "label"]).aggregate([]).sort_by([("session", "ascending"), ("label", "ascending")])
+    pairs = (
+        pairs.group_by(["session", "label"]).aggregate([]).sort_by([("session", "ascending"), ("label", "ascending")])
+    )
     sizes = np.bincount(pairs.column("session").to_numpy(), minlength=len(starts) - 1)
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     return pa.ListArray.from_arrays(
@@ -106,7 +108,11 @@ def _facets(first: pa.Table, extra: Mapping[str, pa.Array]) -> pa.Array:
     parts = [own]
     for key, values in added.items():
         column = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-        table = {"session": np.arange(len(first)), "key": pa.array([key] * len(first), pa.string()), "value": column.cast(pa.string())}
+        table = {
+            "session": np.arange(len(first)),
+            "key": pa.array([key] * len(first), pa.string()),
+            "value": column.cast(pa.string()),
+        }
         parts.append(pa.table(table))
     every = pa.concat_tables(parts).filter(pc.is_valid(pc.field("value")))
     every = every.group_by(["session", "key"], use_threads=False).aggregate([("value", "last")])

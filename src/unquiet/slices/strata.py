@@ -62,7 +62,9 @@ def with_clock(columns: dict[str, FacetColumn], started_us: IntArray) -> dict[st
     }
 
 
-def choose_strata(columns: dict[str, FacetColumn], candidates: list[str], started_us: IntArray, y: FloatArray) -> Strata:
+def choose_strata(
+    columns: dict[str, FacetColumn], candidates: list[str], started_us: IntArray, y: FloatArray
+) -> Strata:
     """Grow the strata from baseline sessions; y (sessions, events) holds 0, 1 or NaN."""
     every = with_clock(columns, started_us)
     pool = [*candidates, WEEK_PART, DAY_PART]
@@ -116,4 +118,3 @@ def _deviance(cells: IntArray, y: FloatArray) -> FloatArray:
     x = onehot @ np.where(known, y, 0.0).astype(np.float32)
     rate = np.clip(x / np.maximum(n, 1), 1e-6, 1 - 1e-6)
     return -2.0 * (x * np.log(rate) + (n - x) * np.log1p(-rate)).sum(axis=0)
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,11 @@ from unquiet.sources.glimpse import Glimpse
 from unquiet.sources.json_records import BadJsonError, JsonRecords, Record, parse
 from unquiet.sources.protocol import ReadOptions
 from unquiet.sources.span_file import span_tables
+
+_ZSTD = 93
+"""The compression of zip members that the standard library cannot read (APPNOTE.TXT 4.4.5)."""
+
+_UNREADABLE = (BadJsonError, zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError)
 
 Payloads = Iterator[tuple[str | int, Telemetry]]
 
@@ -58,11 +64,9 @@ class AtifTrajectory:
         written_us = path.stat().st_mtime_ns // 1000
         for batch in JsonRecords(path, options, report):
             for record, place in zip(batch.records, batch.places, strict=True):
-                if not any(
-                    isinstance(step, dict) and step.get("timestamp") for step in record.get("steps") or []
-                ):
+                if not _is_timed(record):
                     report.notes.append(
-                        f"{path}: the steps bear no times; the time at which the file was written stands for them"
+                        f"{path}: the steps bear no times; the file's own time stands for them"
                     )
                 yield place, _collected(atif_spans(record, written_us), str(place))
 
@@ -87,6 +91,11 @@ class OpenClawTelemetry:
             for record, place in zip(batch.records, batch.places, strict=True):
                 yield place, _collected(reader.take(record), str(record.get("type") or "event"))
         yield "end", _collected(reader.rest(), "end")
+
+
+def _is_timed(trajectory: Record) -> bool:
+    steps = trajectory.get("steps")
+    return isinstance(steps, list) and any(isinstance(step, dict) and step.get("timestamp") for step in steps)
 
 
 def _collected(spans: Iterable[Span], what: str) -> Telemetry:
@@ -137,16 +146,8 @@ def _zipped_samples(path: Path, report: ReadReport) -> Payloads:
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str, report: ReadReport) -> Record | None:
     try:
-        value = parse(archive.read(name))
-    except (
-        BadJsonError,
-        zipfile.BadZipFile,
-        zlib.error,
-        NotImplementedError,
-        KeyError,
-        EOFError,
-        OSError,
-    ) as error:
+        value = parse(_content(archive, name))
+    except _UNREADABLE as error:
         report.reject(
             f"{path}:{name}",
             f"the member cannot be read ({error}); write the log again in .json",
@@ -154,3 +155,14 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str, report: ReadReport)
         )
         return None
     return value if isinstance(value, dict) else None
+
+
+def _content(archive: zipfile.ZipFile, name: str) -> bytes:
+    info = archive.getinfo(name)
+    if info.compress_type != _ZSTD or archive.fp is None:
+        return archive.read(name)
+    archive.fp.seek(info.header_offset + 26)
+    name_size, extra_size = struct.unpack("<HH", archive.fp.read(4))
+    archive.fp.seek(name_size + extra_size, 1)
+    raw = pa.BufferReader(archive.fp.read(info.compress_size))
+    return pa.CompressedInputStream(raw, "zstd").read()

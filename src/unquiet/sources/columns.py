@@ -72,7 +72,7 @@ def text_column(values: Column, to: pa.DataType, convert: Callable[[Any], str | 
 
 
 def scalar_text(value: Any) -> str | None:
-    """A scalar as text (numbers without needless digits, true and false); None where it is no scalar or not a number."""
+    """A scalar as text (numbers without needless digits, true, false); None for NaN and what is no scalar."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):

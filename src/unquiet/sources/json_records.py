@@ -98,7 +98,7 @@ class JsonRecords:
         try:
             orjson.loads(line)
         except orjson.JSONDecodeError:
-            return line.strip() == b"{" or not rest.lstrip()[:1] == b"{"
+            return line.strip() == b"{" or rest.lstrip()[:1] != b"{"
         return False
 
     def _of_document(self) -> Iterator[RecordBatch]:

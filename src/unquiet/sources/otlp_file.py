@@ -89,16 +89,12 @@ def _decoded(message: bytes) -> Telemetry:
 
 
 def _has_spans(request: ExportTraceServiceRequest) -> bool:
-    return any(
-        len(span.span_id) == 8
-        for part in request.resource_spans
-        for scoped in part.scope_spans
-        for span in scoped.spans
-    )
+    scopes = [scoped for part in request.resource_spans for scoped in part.scope_spans]
+    return any(len(span.span_id) == 8 for scoped in scopes for span in scoped.spans)
 
 
 def _is_message(head: bytes) -> bool:
-    """Whether bytes begin like a list of resource spans: field 1 with a length, and inside it field 1, 2 or 3."""
+    """Whether bytes begin like a list of resource spans: field 1 with a length, in it field 1, 2 or 3."""
     if head[:1] != b"\x0a":
         return False
     length, start = 0, 1
@@ -139,7 +135,8 @@ def _frames(path: Path, options: ReadOptions, report: ReadReport) -> Iterator[by
                         yield message
                         number += 1
                         continue
-                reason = f"the file is cut off here, or a message is longer than {options.line_limit_bytes:,} bytes"
+                limit = f"{options.line_limit_bytes:,} bytes"
+                reason = f"the file is cut off here, or a message is longer than {limit}"
             except DAMAGE as error:
                 reason = f"the file is damaged here ({error})"
             report.reject(

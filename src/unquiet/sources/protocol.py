@@ -9,6 +9,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from unquiet.conventions.times import to_iso
 from unquiet.model.rejections import ReadReport
 from unquiet.sources.glimpse import Glimpse
 
@@ -38,6 +39,11 @@ class ReadOptions:
     def latest_us(self) -> int:
         """The last time a turn may bear, microseconds since 1970."""
         return self.now_us + FUTURE_ALLOWANCE_US
+
+
+def future_reason(time_us: int) -> str:
+    """Why a turn from the future is rejected."""
+    return f"the time {to_iso(time_us)} lies more than a day after now; check its unit and the clock"
 
 
 class Source(Protocol):

@@ -10,11 +10,10 @@ import pyarrow as pa
 
 from unquiet.conventions.drafts import TurnDraft, table_of
 from unquiet.conventions.otlp import Telemetry
-from unquiet.conventions.times import to_iso
 from unquiet.conventions.traces import Traces
 from unquiet.model.rejections import ReadReport
 from unquiet.model.spans import Span
-from unquiet.sources.protocol import ReadOptions
+from unquiet.sources.protocol import ReadOptions, future_reason
 
 QUIET_SPANS = 20_000
 """A trace of which none of the next so many spans is a part is complete."""
@@ -33,7 +32,7 @@ class DraftTables:
         """Take in drafts and give full tables."""
         for draft in drafts:
             if draft.time_us > self.options.latest_us:
-                reason = f"the time {to_iso(draft.time_us)} lies more than a day after now; check the unit and the clock"
+                reason = future_reason(draft.time_us)
                 self.report.reject(f"{self.path}:{draft.place}", reason, "time in the future")
             else:
                 self._waiting.append(draft)

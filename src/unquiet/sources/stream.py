@@ -135,7 +135,7 @@ class Lines:
         self.report.rows += 1
         self.report.reject(
             self.where(self.number),
-            f"the line is longer than {self.limit_bytes:,} bytes and was skipped; split it or shorten its texts",
+            f"the line is longer than {self.limit_bytes:,} bytes and was skipped; shorten its texts",
             "over-long line",
         )
         return True

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unquiet.conventions.times import to_iso
 from unquiet.model.errors import UnreadableSource
 from unquiet.model.rejections import ReadReport
 from unquiet.model.turns import TURNS
@@ -27,7 +26,7 @@ from unquiet.sources.columns import (
     time_column,
 )
 from unquiet.sources.facets import facet_column, facet_map, unpacked
-from unquiet.sources.protocol import ReadOptions
+from unquiet.sources.protocol import ReadOptions, future_reason
 from unquiet.sources.tool_calls import tool_call_column
 
 REQUIRED = ("time", "session_id", "input", "output")
@@ -46,7 +45,8 @@ def check_columns(path: Path, found: Iterable[str], mapping: Mapping[str, str]) 
     lost = [f"{wanted}={there}" for wanted, there in mapping.items() if there not in columns]
     if lost:
         raise UnreadableSource(
-            f"{path}: --map {' --map '.join(lost)} names a column that is not there. Columns found: {', '.join(columns)}."
+            f"{path}: --map {' --map '.join(lost)} names a column that is not there. "
+            f"Columns found: {', '.join(columns)}."
         )
     missing = [name for name in REQUIRED if mapping.get(name, name) not in columns]
     if missing:
@@ -54,7 +54,8 @@ def check_columns(path: Path, found: Iterable[str], mapping: Mapping[str, str]) 
         example = f"--map {missing[0]}={free[0] if free else 'COLUMN'}"
         raise UnreadableSource(
             f"{path}: a turn table needs the columns {', '.join(REQUIRED)}; missing: {', '.join(missing)}. "
-            f"Columns found: {', '.join(columns) or 'none'}. If one of them has it under another name, say so: {example}. "
+            f"Columns found: {', '.join(columns) or 'none'}. "
+            f"If one of them has it under another name, say so: {example}. "
             "Where texts were not captured, keep input and output as empty columns."
         )
 
@@ -124,11 +125,7 @@ class TurnRows:
 
     def _flag_future(self, times: IntArray, flaws: Flaws) -> None:
         for row in np.flatnonzero(times > self.options.latest_us):
-            flaws.add(
-                int(row),
-                "time in the future",
-                f"the time {to_iso(int(times[row]))} lies more than a day after now; check the unit and the clock",
-            )
+            flaws.add(int(row), "time in the future", future_reason(int(times[row])))
 
     def _kept(self, turns: pa.Table, flaws: Flaws, places: Sequence[str | int]) -> pa.Table:
         self.report.rows += len(places)

@@ -46,9 +46,7 @@ UP_ODDS_RATIOS = (1.2, 1.4, 1.7, 2.2, 3.0, 5.0, 10.0, 30.0)
 DOWN_ODDS_RATIOS = (0.8, 0.6, 0.35, 0.1)
 UP_COUNT = len(UP_ODDS_RATIOS)
 BET_COUNT = UP_COUNT + len(DOWN_ODDS_RATIOS)
-BET_WEIGHTS: FloatArray = np.repeat(
-    [0.75 / UP_COUNT, 0.25 / (BET_COUNT - UP_COUNT)], [UP_COUNT, BET_COUNT - UP_COUNT]
-)
+BET_WEIGHTS: FloatArray = np.repeat([0.75 / UP_COUNT, 0.25 / (BET_COUNT - UP_COUNT)], [UP_COUNT, BET_COUNT - UP_COUNT])
 """Weight of each bet, shape (BET_COUNT,), sum 1; the first UP_COUNT bets are upward."""
 
 DEFAULT_DELTA = 0.10
@@ -86,9 +84,7 @@ class BetTables:
         if not all(0.0 < w <= 1.0 for w in weights):
             raise ValueError(f"got weights {weights}; each must be in (0, 1]")
         if levels < 2 or not 0.0 < lowest_rate < 0.5:
-            raise ValueError(
-                f"got levels={levels}, lowest_rate={lowest_rate}; need levels >= 2, 0 < lowest_rate < 0.5"
-            )
+            raise ValueError(f"got levels={levels}, lowest_rate={lowest_rate}; need levels >= 2, 0 < lowest_rate < 0.5")
         edge = _logit(np.float64(lowest_rate))
         grid = 1.0 / (1.0 + np.exp(-np.linspace(edge, -edge, levels)))
         info = np.asarray(weights, dtype=np.float64)

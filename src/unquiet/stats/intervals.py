@@ -58,7 +58,9 @@ def excess(
     error = smooth * (1.0 - smooth) / (rate_sessions + 1.0)
     variance = float((sessions * spread + sessions**2 * error).sum())
     z = _z(level)
-    low, high = _gamma_quantile(mean, variance, -z), _gamma_quantile(mean, variance, z)
+    # counts are whole: half an event on either side
+    low = max(0.0, _gamma_quantile(mean, variance, -z) - min(0.5, mean))
+    high = _gamma_quantile(mean, variance, z) + min(0.5, mean)
     return observed - mean, observed - high, observed - low
 
 

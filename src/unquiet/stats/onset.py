@@ -85,9 +85,7 @@ def _shifted(e: FloatArray, n: FloatArray, x: FloatArray, shift: float) -> tuple
     return moved, float((x * shift - n * np.log1p(np.expm1(shift) * e)).sum())
 
 
-def _log_density(
-    edges: FloatArray, n: FloatArray, x: FloatArray, e: FloatArray, log_ratios: FloatArray
-) -> FloatArray:
+def _log_density(edges: FloatArray, n: FloatArray, x: FloatArray, e: FloatArray, log_ratios: FloatArray) -> FloatArray:
     """Log of the likelihood of "the change began in bin k" for every bin, averaged over ratios and ramps."""
     steps = _after_step(n, x, e, log_ratios)
     parts = [steps + np.log(RAMP_WEIGHTS[0])]

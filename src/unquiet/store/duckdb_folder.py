@@ -41,9 +41,7 @@ _OPTIONS = (
     "SET enable_progress_bar = false",
 )
 
-_SEGMENT_COLUMNS = (
-    "kind, file, row_count, byte_count, first_us, last_us, first_closed_us, last_closed_us, columns"
-)
+_SEGMENT_COLUMNS = "kind, file, row_count, byte_count, first_us, last_us, first_closed_us, last_closed_us, columns"
 
 _ABSENT = {"s": "CAST(NULL AS FLOAT)", "c": "CAST(NULL AS VARCHAR[])"}
 """What a measured column of sessions is in segments that do not have it, by the first letter of its name."""
@@ -192,8 +190,7 @@ class DuckDBFolder:
         """Make `name` a relation over segment files with exactly `columns`."""
         present = {column for segment in segments for column in segment.columns}
         items = [
-            _quoted(column) if column in present else f"{_ABSENT[column[0]]} AS {_quoted(column)}"
-            for column in columns
+            _quoted(column) if column in present else f"{_ABSENT[column[0]]} AS {_quoted(column)}" for column in columns
         ]
         files = ", ".join(_text(str(self.folder / segment.kind / segment.file)) for segment in segments)
         self.run(

@@ -146,9 +146,7 @@ class Store:
 
     def sources(self) -> list[SourceRow]:
         """All sources in the order of reading."""
-        rows = self._database.run(
-            "SELECT fingerprint, path, row_count, turn_count, details FROM sources ORDER BY seq"
-        )
+        rows = self._database.run("SELECT fingerprint, path, row_count, turn_count, details FROM sources ORDER BY seq")
         return [_source(*row) for row in rows]
 
     def append_turns(self, turns: pa.Table) -> Appended:
@@ -164,9 +162,7 @@ class Store:
             return TurnExtent(0, None, None)
         return TurnExtent(int(row["row_count"]), _moment(row["first_us"]), _moment(row["last_us"]))
 
-    def turns_between(
-        self, start: datetime, end: datetime, *, columns: Sequence[str] | None = None
-    ) -> pa.Table:
+    def turns_between(self, start: datetime, end: datetime, *, columns: Sequence[str] | None = None) -> pa.Table:
         """Turns with start <= time < end, by (time, turn_id); `columns` of TURNS, all by default."""
         schema = _chosen(TURNS, columns)
         found = self._segments("turns", start, end)

@@ -93,9 +93,7 @@ def turns_of_sessions(columns: Sequence[str], limit: int | None) -> ir.Table:
     return ordered if limit is None else ordered.limit(limit)
 
 
-def sessions_between(
-    schema: pa.Schema, start: datetime, end: datetime, by: str, where: Mapping[str, str]
-) -> ir.Table:
+def sessions_between(schema: pa.Schema, start: datetime, end: datetime, by: str, where: Mapping[str, str]) -> ir.Table:
     """Sessions with start <= `by` < end whose facets equal `where`, by (`by`, visit_id).
 
     `schema` is that of the relation `sessions`; it must have visit_id, facets and `by`.

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from unquiet.model.errors import StoreError
-from unquiet.store.additive import summed
+from unquiet.store.additive import in_order, summed
 from unquiet.store.duckdb_folder import DuckDBFolder
 from unquiet.store.failures import explaining
 from unquiet.store.segments import (
@@ -33,7 +33,7 @@ MERGE_COUNT = 8
 _SORTED_BY = {
     "turns": ("time", "turn_id"),
     "sessions": ("started", "visit_id"),
-    "counts": ("tick", "slice", "stratum"),
+    "counts": ("tick",),
 }
 
 
@@ -127,7 +127,7 @@ class SegmentWriter:
     def _write(self, kind: str, tables: Sequence[pa.Table]) -> None:
         rows = pa.concat_tables(tables, promote_options="default")
         if kind == "counts":
-            rows = summed(rows)
+            rows = summed(in_order(rows))
         else:
             rows = rows.sort_by([(name, "ascending") for name in _SORTED_BY[kind]])
         seq, file = self._name(kind, "parquet")

@@ -1,0 +1,97 @@
+"""The judgement: no look-ahead, batches change nothing, a quiet change is found, quiet traffic stays quiet."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from unquiet.model.settings import Settings
+from unquiet.model.turns import TURNS
+from unquiet.pipeline.judging import Judge
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+GOOD = "Your order is on its way and will arrive within three days. Here is the link to follow the parcel."
+BAD = "I'm sorry, but I can't help with that request. Please contact support for further assistance."
+
+
+def traffic(seed: int, days: int, onset_day: float | None, per_day: int = 150) -> pa.Table:
+    """One turn a session; from the onset on, three in five requests about refunds are refused."""
+    rng = np.random.default_rng(seed)
+    at = np.sort(rng.random(days * per_day)) * days
+    topic = rng.choice(["refund", "delivery", "invoice", "login"], len(at))
+    plan = rng.choice(["free", "paid"], len(at))
+    base = rng.random(len(at)) < 0.03
+    hit = (topic == "refund") & (at >= (onset_day if onset_day is not None else days)) & (rng.random(len(at)) < 0.6)
+    rows = [
+        {
+            "turn_id": f"s{i}#0",
+            "session_id": f"s{i}",
+            "turn_index": 0,
+            "time": START + timedelta(days=float(t)),
+            "user_id": f"u{rng.integers(400)}",
+            "input": f"I have a question about my {topic[i]}, order number {i}",
+            "output": BAD if hit[i] or base[i] else GOOD,
+            "tool_calls": [],
+            "facets": [("intent", str(topic[i])), ("plan", str(plan[i]))],
+        }
+        for i, t in enumerate(at)
+    ]
+    return pa.Table.from_pylist(rows, schema=TURNS)
+
+
+def judged(turns: pa.Table, cuts: list[int]) -> Judge:
+    judge = Judge(Settings(learn=timedelta(days=5)))
+    at = turns.column("time").cast(pa.int64()).to_numpy()
+    for low, high in zip([0, *cuts], [*cuts, len(at)], strict=True):
+        if high > low:
+            judge.push(turns.slice(low, high - low), int(at[high - 1]))
+    return judge
+
+
+@pytest.fixture(scope="module")
+def changed() -> pa.Table:
+    return traffic(1, 14, 9.5)
+
+
+def test_a_quiet_change_is_found_where_and_when_it_is(changed: pa.Table) -> None:
+    judge = judged(changed, [700, 1400])
+    assert len(judge.incidents) == 1
+    incident = judge.incidents[0]
+    onset = round((START + timedelta(days=9.5)).timestamp() * 1e6)
+    assert incident.slice.as_dict() == {"intent": "refund"}
+    assert incident.onset.earliest_us <= onset <= incident.onset.latest_us
+    assert onset < incident.raised_us < onset + 2 * 86_400_000_000
+
+
+def test_how_the_turns_are_cut_changes_nothing(changed: pa.Table) -> None:
+    whole = judged(changed, [])
+    parts = judged(changed, list(range(37, changed.num_rows, 311)))
+    assert whole.incidents == parts.incidents
+    assert whole.watch is not None
+    assert parts.watch is not None
+    np.testing.assert_array_equal(whole.watch.restarts, parts.watch.restarts)
+    np.testing.assert_array_equal(whole.watch.sessions, parts.watch.sessions)
+
+
+def test_what_was_raised_follows_from_what_was_there(changed: pa.Table) -> None:
+    incident = judged(changed, [900]).incidents[0]
+    at = changed.column("time").cast(pa.int64()).to_numpy()
+    known = changed.slice(0, int(np.searchsorted(at, incident.raised_us, side="right")))
+    again = judged(known, []).incidents
+    assert [(i.id, i.slice, i.event, i.direction, i.raised_us) for i in again] == [
+        (incident.id, incident.slice, incident.event, incident.direction, incident.raised_us)
+    ]
+
+
+def test_quiet_traffic_stays_quiet() -> None:
+    for seed in (2, 3):
+        assert judged(traffic(seed, 14, None), [1000]).incidents == ()
+
+
+def test_a_short_history_is_not_judged() -> None:
+    judge = judged(traffic(4, 3, None), [])
+    assert judge.plan is None
+    assert judge.incidents == ()
