@@ -43,14 +43,10 @@ class Streams:
     learns: bool
 
     @classmethod
-    def start(
-        cls, rate: float, delta: float, replicas: int, rng: np.random.Generator, history: int = 0
-    ) -> Streams:
+    def start(cls, rate: float, delta: float, replicas: int, rng: np.random.Generator, history: int = 0) -> Streams:
         """Fresh replicas; with `history` the rate is learned from that many sessions and what follows."""
         hits = rng.binomial(history, rate, replicas).astype(float)
-        return cls(
-            rate, delta, np.zeros((BET_COUNT, replicas)), hits, np.full(replicas, float(history)), history > 0
-        )
+        return cls(rate, delta, np.zeros((BET_COUNT, replicas)), hits, np.full(replicas, float(history)), history > 0)
 
     def factors(self) -> tuple[FloatArray, FloatArray]:
         """L of a session without and with an event, shape (J, replicas) or (J, 1)."""
@@ -105,17 +101,13 @@ def cusum_run_length(truth: float, steps: tuple[float, float], threshold: float)
     return float(np.linalg.solve(np.eye(size) - moves, np.ones(size))[0])
 
 
-def oracle_delay(
-    p0: float, p1: float, rate_of_false: float, replicas: int, rng: np.random.Generator
-) -> float:
+def oracle_delay(p0: float, p1: float, rate_of_false: float, replicas: int, rng: np.random.Generator) -> float:
     """Mean delay of the CUSUM told p0 and p1, with `rate_of_false` false alarms a session."""
     steps = float(np.log((1 - p1) / (1 - p0))), float(np.log(p1 / p0))
     low, high = 0.2, 14.0
     for _ in range(18):
         middle = (low + high) / 2
-        low, high = (
-            (low, middle) if cusum_run_length(p0, steps, middle) >= 1 / rate_of_false else (middle, high)
-        )
+        low, high = (low, middle) if cusum_run_length(p0, steps, middle) >= 1 / rate_of_false else (middle, high)
     state, delay = np.zeros(replicas), np.full(replicas, np.inf)
     for t in range(-3_000, 10**7):
         state = np.maximum(state, 0.0) + steps[0]
@@ -205,21 +197,15 @@ def report(title: str, rows: list[Measured]) -> None:
     print(f"\n{title}\n  {'p0':>6} {'change':>7} {'false/100k':>11} {'delay':>9} {'oracle':>9} {'ratio':>6}")
     for r in rows:
         share = f"{r.delay / r.oracle:6.2f}"
-        print(
-            f"  {r.p0:6.3f} {r.ratio:6.2f}x {r.false_per_100k:11.2f} {r.delay:9.1f} {r.oracle:9.1f} {share}"
-        )
+        print(f"  {r.p0:6.3f} {r.ratio:6.2f}x {r.false_per_100k:11.2f} {r.delay:9.1f} {r.oracle:9.1f} {share}")
     print(f"  worst ratio {max(r.delay / r.oracle for r in rows):.2f}", flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replicas", type=int, default=800, help="replicas of each stream (default 800)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--delta", type=float, nargs="+", default=[0.0, 0.10], help="tolerances of the null to measure"
-    )
+    parser.add_argument("--delta", type=float, nargs="+", default=[0.0, 0.10], help="tolerances of the null to measure")
     options = parser.parse_args()
     rng, began = np.random.default_rng(options.seed), time.perf_counter()
     for delta in options.delta:
@@ -229,13 +215,9 @@ def main() -> None:
         rows = [row for p0 in RATES for row in measure(p0, ratios, delta, 0, options.replicas, rng)]
         report(f"e-detector, base rate known, theoretical threshold, delta {delta}", rows)
         print(f"\nbase rate learned from {HISTORY} sessions, delta {delta}", flush=True)
-        rows = [
-            row for p0 in RATES for row in measure(p0, (2.0,), delta, HISTORY, options.replicas // 2, rng)
-        ]
+        rows = [row for p0 in RATES for row in measure(p0, (2.0,), delta, HISTORY, options.replicas // 2, rng)]
         report(f"e-detector, base rate learned from {HISTORY} sessions, delta {delta}", rows)
-    print(
-        "\nothers, 2x, 20,000 sessions of history\n  detector      p0   false/100k     delay   found in 50k"
-    )
+    print("\nothers, 2x, 20,000 sessions of history\n  detector      p0   false/100k     delay   found in 50k")
     for p0 in RATES:
         for name, method, size in (
             ("ADWIN", adwin_delay, options.replicas // 20),

@@ -57,9 +57,7 @@ class Job:
     @property
     def place(self) -> Path:
         """The folder of the case, relative to the cases or the results."""
-        return (
-            Path(f"once{self.seed}", f"{self.case}_once") if self.once else Path(f"s{self.seed}", self.case)
-        )
+        return Path(f"once{self.seed}", f"{self.case}_once") if self.once else Path(f"s{self.seed}", self.case)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +124,7 @@ def scan(bench: Bench, case: Path, out: Path) -> Cost:
             check=False,
         )
         if ids.returncode not in (0, 1):
-            raise ScanError(
-                f"incident {incident['id']} ended with {ids.returncode}: {ids.stderr.strip()[-800:]}"
-            )
+            raise ScanError(f"incident {incident['id']} ended with {ids.returncode}: {ids.stderr.strip()[-800:]}")
         (out / "sessions" / f"{incident['id']}.txt").write_text(ids.stdout, encoding="utf-8")
     (out / "cost.json").write_text(json.dumps({"wall_s": cost.wall_s, "peak_mb": cost.peak_mb}))
     (out / "scan.part").rename(out / "scan.json")
@@ -201,19 +197,13 @@ def figures(reports: Sequence[Report], cases: int) -> dict[str, float | None]:
         "median delay / oracle": median([r["ratio_to_oracle"] for r in found]),
         "median delay, h": median([r["best"]["delay_hours"] for r in found]),
         "false incidents": sum(r["false_incidents"] for r in reports),
-        "quiet cases with an incident": sum(
-            r["false_incidents"] > 0 for r in reports if r["detected"] is None
-        ),
+        "quiet cases with an incident": sum(r["false_incidents"] > 0 for r in reports if r["detected"] is None),
         "other incidents after the onset": sum(r.get("other_incidents_after") or 0 for r in reports),
         "median recall of claims": median([r["best"]["recall"] for r in found]),
         "median precision / ceiling": median(ceiling),
-        "onset covered, share": sum(bool(r["best"]["onset_covered"]) for r in found) / len(found)
-        if found
-        else None,
+        "onset covered, share": sum(bool(r["best"]["onset_covered"]) for r in found) / len(found) if found else None,
         "median onset interval, h": median([r["best"]["onset_interval_hours"] for r in found]),
-        "excess covered, share": sum(bool(r["best"]["excess_covered"]) for r in found) / len(found)
-        if found
-        else None,
+        "excess covered, share": sum(bool(r["best"]["excess_covered"]) for r in found) / len(found) if found else None,
         "true deploy among suspects": len(announced),
         "true deploy first": sum(r["best"]["deploy_rank"] == 1 for r in announced),
         "median scan, s": median([r["wall_s"] for r in reports]),
@@ -301,12 +291,9 @@ def compare_cut(bench: Bench, job: Job, report: Report) -> str:
     parts += [f"{n} differs ({alike[n]} for {target[n]})" for n in names if alike[n] != target[n]]
     if datetime.fromisoformat(alike["raised_at"]) != datetime.fromisoformat(target["raised_at"]):
         parts.append(f"raised at another moment ({alike['raised_at']})")
+    parts += [f"not in the whole scan by then: {then[i]['title']!r}" for i in sorted(then.keys() - due.keys())]
     parts += [
-        f"not in the whole scan by then: {then[i]['title']!r}" for i in sorted(then.keys() - due.keys())
-    ]
-    parts += [
-        f"in the whole scan by then, not in the cut: {due[i]['title']!r}"
-        for i in sorted(due.keys() - then.keys())
+        f"in the whole scan by then, not in the cut: {due[i]['title']!r}" for i in sorted(due.keys() - then.keys())
     ]
     return ("SAME" if len(parts) == 1 and same_id else "DIFFERS") + f" at {at}: " + "; ".join(parts)
 
@@ -321,9 +308,7 @@ def cuts(bench: Bench, jobs: int, by_seed: dict[int, list[Report]], count: int) 
     }
     chosen = dict(list(found.items())[:count])
     lines = in_parallel(jobs, lambda job: compare_cut(bench, job, chosen[job]), list(chosen))
-    print(
-        "\n## Cut at `raised_at`\n" + "\n".join(f"- {job.place}: {line}" for job, line in sorted_lines(lines))
-    )
+    print("\n## Cut at `raised_at`\n" + "\n".join(f"- {job.place}: {line}" for job, line in sorted_lines(lines)))
     return sum(not line.startswith("SAME") for line in lines.values())
 
 
@@ -337,19 +322,13 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--seeds", default="1", help="comma-separated (default 1)")
     p.add_argument("--cases", help="comma-separated names (default: all of cases.toml)")
-    p.add_argument(
-        "--kit", type=Path, default=ROOT.parent / "shared" / "replay", help="folder of the replay kit"
-    )
+    p.add_argument("--kit", type=Path, default=ROOT.parent / "shared" / "replay", help="folder of the replay kit")
     p.add_argument("--data", type=Path, help="its recorded data (default: data beside the kit)")
     p.add_argument("--built", type=Path, help="folder with s<seed>/<case> already built (default OUT/cases)")
-    p.add_argument(
-        "--out", type=Path, default=ROOT / ".unquiet" / "replay", help="where cases and results go"
-    )
+    p.add_argument("--out", type=Path, default=ROOT / ".unquiet" / "replay", help="where cases and results go")
     p.add_argument("--jobs", type=int, default=2, help="scans at a time (default 2)")
     p.add_argument("--once", action="store_true", help="also the quiet cases in which no request comes back")
-    p.add_argument(
-        "--cut", type=int, default=0, metavar="N", help="repeat N found cases on the input cut at raised_at"
-    )
+    p.add_argument("--cut", type=int, default=0, metavar="N", help="repeat N found cases on the input cut at raised_at")
     p.add_argument("--reuse", action="store_true", help="keep results that are there")
     p.add_argument("--unquiet", help="another command to test, such as 'path/to/python -m unquiet'")
     return p.parse_args(words)
@@ -364,9 +343,7 @@ def plan(given: argparse.Namespace) -> tuple[Bench, dict[int, list[Job]]]:
     out = given.out.resolve()
     data = (given.data or kit.parent / "data").resolve()
     bench = Bench(kit, data, (given.built or out / "cases").resolve(), out / "results", command, given.reuse)
-    known = {
-        case["name"]: case["kind"] for case in tomllib.loads((kit / "cases.toml").read_text("utf-8"))["case"]
-    }
+    known = {case["name"]: case["kind"] for case in tomllib.loads((kit / "cases.toml").read_text("utf-8"))["case"]}
     names = given.cases.split(",") if given.cases else list(known)
     if unknown := [name for name in names if name not in known]:
         raise SystemExit(f"no such case: {', '.join(unknown)}; there are {', '.join(known)}")
@@ -382,9 +359,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run, score, print; 1 when a scan failed or a cut came out different."""
     given = arguments(words)
     bench, jobs = plan(given)
-    lines = in_parallel(
-        given.jobs, lambda job: measure(bench, job), [job for seed in jobs.values() for job in seed]
-    )
+    lines = in_parallel(given.jobs, lambda job: measure(bench, job), [job for seed in jobs.values() for job in seed])
     scorer = load(bench.kit / "score.py")
     by_seed = {seed: score(bench, scorer, todo) for seed, todo in jobs.items()}
     for seed, reports in by_seed.items():
@@ -393,9 +368,7 @@ def main(words: Sequence[str] | None = None) -> int:
         path.write_text(json.dumps(document, indent=1, default=float) + "\n", encoding="utf-8")
         print(f"\n## Seed {seed}\n\n{scorer.table(reports)}")
     command = shlex.join(["python", "benchmarks/replay.py", *(words if words is not None else sys.argv[1:])])
-    text = f"`{command}`, {datetime.now(UTC):%Y-%m-%d}\n\n" + summarise(
-        by_seed, len(next(iter(jobs.values())))
-    )
+    text = f"`{command}`, {datetime.now(UTC):%Y-%m-%d}\n\n" + summarise(by_seed, len(next(iter(jobs.values()))))
     (bench.results / "summary.md").write_text(text + "\n", encoding="utf-8")
     print("\n## All seeds\n\n" + text)
     different = cuts(bench, given.jobs, by_seed, given.cut) if given.cut else 0

@@ -98,9 +98,7 @@ def speechmap(data: Path) -> Iterator[Labelled]:
         yield Labelled(f"speechmap {code} denial or evasive", "refusal", turns, denied, ids)
         plain = np.array([row["label_grok"] == "DENIAL" for row in some])
         keep = np.flatnonzero(plain | ~denied)
-        yield Labelled(
-            f"speechmap {code} denial", "refusal", turns.take(keep), plain[keep], [ids[row] for row in keep]
-        )
+        yield Labelled(f"speechmap {code} denial", "refusal", turns.take(keep), plain[keep], [ids[row] for row in keep])
 
 
 def llmdrift(data: Path) -> Iterator[Labelled]:
@@ -114,9 +112,7 @@ def llmdrift(data: Path) -> Iterator[Labelled]:
 
 
 def ordinary(data: Path) -> Iterator[Labelled]:
-    support = pq.read_table(data / "bitext_support" / "turns.parquet").filter(
-        pc.field("version") == "v2_generated"
-    )
+    support = pq.read_table(data / "bitext_support" / "turns.parquet").filter(pc.field("version") == "v2_generated")
     rows = support.to_pylist()
     ids = [f"bitext/{row['instruction']}" for row in rows]
     turns = turn_table([row["response"] for row in rows], [row["instruction"] for row in rows])
@@ -133,9 +129,7 @@ SETS = (xstest, rbr_gold, speechmap, llmdrift, ordinary)
 
 def in_half(ids: list[str], half: str) -> np.ndarray:
     """True for rows of the half: "dev" may be looked at, "report" not, "all" is both."""
-    odd = np.array(
-        [hashlib.sha1(name.encode(), usedforsecurity=False).digest()[0] & 1 for name in ids], np.bool_
-    )
+    odd = np.array([hashlib.sha1(name.encode(), usedforsecurity=False).digest()[0] & 1 for name in ids], np.bool_)
     return {"dev": ~odd, "report": odd, "all": np.ones(len(ids), np.bool_)}[half]
 
 
@@ -146,9 +140,7 @@ def auroc(scores: np.ndarray, labels: np.ndarray) -> float:
     _, place, times = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(times) - (times - 1) / 2)[place]
     positives = int(labels.sum())
-    return float(
-        (ranks[labels].sum() - positives * (positives + 1) / 2) / (positives * (len(labels) - positives))
-    )
+    return float((ranks[labels].sum() - positives * (positives + 1) / 2) / (positives * (len(labels) - positives)))
 
 
 def quality(data: Path, half: str) -> None:
@@ -189,8 +181,7 @@ def mixed_turns(data: Path) -> pa.Table:
     rng = np.random.default_rng(7)
     turns = turns.take(rng.permutation(len(turns)))
     calls = [
-        [{"name": "get_order", "arguments": '{"id": 17}', "result": '{"status": "open"}', "error": None}]
-        * int(times)
+        [{"name": "get_order", "arguments": '{"id": 17}', "result": '{"status": "open"}', "error": None}] * int(times)
         for times in rng.integers(0, 3, len(turns))
     ]
     position = TURNS.get_field_index("tool_calls")
@@ -203,9 +194,7 @@ def speed(data: Path) -> None:
     """CPU time (one core) per turn: shared work, then each signal; the first batch only warms up."""
     turns = mixed_turns(data)
     spent: dict[str, float] = {}
-    batches = [
-        turns.slice(start, BATCH_TURNS) for start in range(0, len(turns) - BATCH_TURNS + 1, BATCH_TURNS)
-    ]
+    batches = [turns.slice(start, BATCH_TURNS) for start in range(0, len(turns) - BATCH_TURNS + 1, BATCH_TURNS)]
     warm = 1
     for number, part in enumerate(batches):
         gc.collect()
@@ -230,13 +219,9 @@ def _timed(batch: TurnBatch) -> Iterator[tuple[str, float]]:
         ("(shared) wording families", lambda: wording.hits(batch)),
     ]
     steps += [(each.info.name, lambda each=each: each.measure(batch)) for each in TURN_SIGNALS]
-    steps += [
-        (f"{each.info.name} (category)", lambda each=each: each.labels(batch)) for each in CATEGORY_SIGNALS
-    ]
+    steps += [(f"{each.info.name} (category)", lambda each=each: each.labels(batch)) for each in CATEGORY_SIGNALS]
     whole = SessionBatch(batch, np.arange(0, len(batch) + 1, 2), {})
-    steps += [
-        (f"{each.info.name} (session)", lambda each=each: each.measure(whole)) for each in SESSION_SIGNALS
-    ]
+    steps += [(f"{each.info.name} (session)", lambda each=each: each.measure(whole)) for each in SESSION_SIGNALS]
     for name, work in steps:
         start = time.process_time()
         work()
@@ -244,9 +229,7 @@ def _timed(batch: TurnBatch) -> Iterator[tuple[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the labelled sets")
     parser.add_argument("--half", choices=("dev", "report", "all"), default="report")
     parser.add_argument("--speed", action="store_true", help="print the cost of each signal instead")

@@ -38,9 +38,7 @@ def reading(name: str, **row: Any) -> float:
 
 def session_reading(name: str, *rows: dict[str, Any]) -> float:
     """The reading of one session made of `rows`."""
-    batch = TurnBatch(
-        turns([{"session_id": "one", "turn_index": place} | row for place, row in enumerate(rows)])
-    )
+    batch = TurnBatch(turns([{"session_id": "one", "turn_index": place} | row for place, row in enumerate(rows)]))
     readings, _, _ = signals.measure_turns(batch)
     values, failures = signals.measure_sessions(SessionBatch(batch, np.array([0, len(rows)]), readings))
     assert failures == {}

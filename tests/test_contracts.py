@@ -62,10 +62,6 @@ def test_every_package_but_the_store_is_kept_from_sql() -> None:
     config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     (contract,) = [c for c in config["tool"]["importlinter"]["contracts"] if c["type"] == "forbidden"]
     folder = ROOT / "src" / "unquiet"
-    names = {
-        p.name.removesuffix(".py")
-        for p in folder.iterdir()
-        if p.suffix == ".py" or (p / "__init__.py").exists()
-    }
+    names = {p.name.removesuffix(".py") for p in folder.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
     kept = {f"unquiet.{name}" for name in names - {"__init__", "__main__", "store"}}
     assert set(contract["source_modules"]) == kept

@@ -45,8 +45,7 @@ def broken_links(path: Path) -> list[str]:
         place, _, part = target.partition("#")
         goal = (path.parent / place).resolve() if place else path
         if not goal.exists() or (
-            part
-            and part not in {anchor(h["text"]) for h in HEADING.finditer(goal.read_text(encoding="utf-8"))}
+            part and part not in {anchor(h["text"]) for h in HEADING.finditer(goal.read_text(encoding="utf-8"))}
         ):
             broken.append(target)
     return broken
@@ -109,9 +108,7 @@ def test_console_blocks_are_real_commands(path: Path, generate: ModuleType) -> N
 
 def test_the_checks_bite(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(
-        "# Here\n[a](nowhere.md) [b](#here) [c](#there)\n```console\n$ unquiet x \\\n  --y\n```\n"
-    )
+    page.write_text("# Here\n[a](nowhere.md) [b](#here) [c](#there)\n```console\n$ unquiet x \\\n  --y\n```\n")
     assert broken_links(page) == ["nowhere.md", "#there"]
     assert list(console_lines(page)) == ["unquiet x    --y"]
 

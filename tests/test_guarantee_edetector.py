@@ -122,9 +122,7 @@ def hazard(world: World, parts: int = 4) -> FloatArray:
     """Share of the budget spent in each part of the horizon, printed: age must not be a risk of its own."""
     per_day = np.array(world.by_day) / world.replicas / BUDGET_PER_DAY
     ages = np.array([part.mean() for part in np.array_split(per_day, parts)])
-    say(
-        f"rate {world.rate[:3]} traffic {world.traffic[:3]} delta {world.delta} hazard by age {ages.round(2)}"
-    )
+    say(f"rate {world.rate[:3]} traffic {world.traffic[:3]} delta {world.delta} hazard by age {ages.round(2)}")
     return ages
 
 
@@ -191,9 +189,7 @@ def test_rates_that_wobble_from_day_to_day_keep_the_promise(deviation: float) ->
         for traffic in (100.0, 1_000.0, 10_000.0):
 
             def wobble(g: np.random.Generator, shape: tuple[int, int], rate: float = rate) -> FloatArray:
-                return np.minimum(
-                    rate * np.exp(deviation * g.standard_normal(shape) - deviation**2 / 2), 0.95
-                )
+                return np.minimum(rate * np.exp(deviation * g.standard_normal(shape) - deviation**2 / 2), 0.95)
 
             world = single(rate, traffic, days=30, replicas=200, ticks=12, history_days=14, guard=True)
             world.day_rates = wobble
@@ -209,9 +205,7 @@ def test_without_the_guard_a_thick_stream_that_wobbles_breaks_the_promise() -> N
     assert share > 1 + 3 * error
 
 
-def hot_users(
-    rate: float, concentration: float, *, weighted: bool, days: int = 30, replicas: int = 200
-) -> FloatArray:
+def hot_users(rate: float, concentration: float, *, weighted: bool, days: int = 30, replicas: int = 200) -> FloatArray:
     """Alarms where users have own rates, Beta(c rate, c (1 - rate)): correlation 1 / (1 + c) in a user.
 
     A hundred users a day bring a Pareto(1.3) number of sessions each, up to 300, spread over the ticks of
@@ -288,11 +282,7 @@ def test_a_topic_that_doubles_its_traffic_raises_nothing_within_strata(stratifie
         grown = 0.1 + 0.23 * min(1.0, tick / (10 * ticks))
         n = rng.poisson(per_tick * np.array([1 - grown, grown]), (replicas, 2)).astype(float)
         x = rng.binomial(n.astype(int), rate).astype(float)
-        used = (
-            (hits, seen, n, x)
-            if stratified
-            else tuple(v.sum(axis=1, keepdims=True) for v in (hits, seen, n, x))
-        )
+        used = (hits, seen, n, x) if stratified else tuple(v.sum(axis=1, keepdims=True) for v in (hits, seen, n, x))
         low, high = null_range(learned_rate(used[0], used[1], 0.05, 8.0))
         cells = used[2].size
         levels = TABLES.up_level(high).ravel(), TABLES.down_level(low).ravel(), np.zeros(cells, np.int64)

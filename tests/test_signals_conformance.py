@@ -146,9 +146,7 @@ def test_an_empty_batch_works() -> None:
     assert failures == {}
     assert {len(values) for values in readings.values()} == {0}
     assert {len(values) for values in labels.values()} == {0}
-    values, failures = signals.measure_sessions(
-        SessionBatch(TurnBatch(empty_turns()), np.zeros(1, np.int64), readings)
-    )
+    values, failures = signals.measure_sessions(SessionBatch(TurnBatch(empty_turns()), np.zeros(1, np.int64), readings))
     assert failures == {}
     assert {len(each) for each in values.values()} == {0}
 
@@ -182,9 +180,7 @@ def test_sessions_do_not_see_their_neighbours() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.none() | st.text(), st.none() | st.text()), min_size=1, max_size=6))
 def test_any_text_is_measured(pairs: list[tuple[str | None, str | None]]) -> None:
-    clean = [
-        [None if text is None else text.encode("utf-8", "ignore").decode() for text in pair] for pair in pairs
-    ]
+    clean = [[None if text is None else text.encode("utf-8", "ignore").decode() for text in pair] for pair in pairs]
     table = turns([{"input": asked, "output": said, "tool_calls": []} for asked, said in clean])
     assert signals.measure_turns(TurnBatch(table))[2] == {}
     assert signals.measure_sessions(sessions_of(table))[1] == {}
@@ -212,6 +208,4 @@ def test_chunking_of_the_table_changes_nothing() -> None:
     table = mixed_turns()
     chunked = pa.concat_tables([table.slice(0, 7), table.slice(7)])
     once, again = (signals.measure_turns(TurnBatch(each))[0] for each in (table, chunked))
-    assert json.dumps({k: v.tolist() for k, v in once.items()}) == json.dumps(
-        {k: v.tolist() for k, v in again.items()}
-    )
+    assert json.dumps({k: v.tolist() for k, v in once.items()}) == json.dumps({k: v.tolist() for k, v in again.items()})

@@ -42,9 +42,7 @@ def test_files_hold_what_they_must(content: dict[str, object]) -> None:
     assert isinstance(content["version"], int)
     written = [pattern for patterns in content["families"].values() for pattern in patterns]  # type: ignore[attr-defined]
     assert len(written) == len(set(written))
-    assert not [pattern for pattern in written if re.search(r"\[[^\]]*'[^\]]*\]", pattern)], (
-        "apostrophe in brackets"
-    )
+    assert not [pattern for pattern in written if re.search(r"\[[^\]]*'[^\]]*\]", pattern)], "apostrophe in brackets"
     assert all(pattern == pattern.lower() or "\\W" in pattern or "\\S" in pattern for pattern in written)
 
 

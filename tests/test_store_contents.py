@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from store_samples import FOREVER, START, at, counts, numbered, sessions, turn, turns
+from unquiet.model.errors import StoreError
 from unquiet.model.rejections import Rejection
 from unquiet.model.turns import TURNS
 from unquiet.store import COUNTS, Appended, SourceRow, Store, TurnExtent, writer
@@ -91,6 +93,19 @@ def test_an_error_undoes_the_whole_transaction(tmp_path: Path, monkeypatch: pyte
         assert store.load_state("detector") is None
         assert not store.knows_source("print")
         assert store.append_turns(numbered(0, 3)) == Appended(1, 2)
+
+
+def test_a_part_that_failed_cannot_be_committed(tmp_path: Path) -> None:
+    def swallow(store: Store) -> None:
+        with store.transaction():
+            store.append_turns(numbered(0, 3))
+            with contextlib.suppress(ZeroDivisionError), store.transaction():
+                raise ZeroDivisionError
+
+    with Store.open(tmp_path) as store:
+        with pytest.raises(StoreError, match="none of it was stored"):
+            swallow(store)
+        assert store.append_turns(numbered(0, 3)) == Appended(3, 0)
 
 
 def test_large_and_many_batches_in_one_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

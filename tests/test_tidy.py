@@ -152,9 +152,7 @@ def test_locked_requirements_are_complete() -> None:
     for name, dependencies in wanted.items():
         text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
         pinned = {line.split("==")[0] for line in text.splitlines() if re.match(r"[a-z0-9]", line)}
-        asked = {
-            re.split(r"[\[<>=!~; ]", spec, maxsplit=1)[0].lower().replace("_", "-") for spec in dependencies
-        }
+        asked = {re.split(r"[\[<>=!~; ]", spec, maxsplit=1)[0].lower().replace("_", "-") for spec in dependencies}
         assert asked <= pinned, f"requirements/{name}.txt is out of date: run make lock"
         assert not re.search(r"://|^-|@ file", text, re.MULTILINE)
         entries = re.split(r"\n(?=[a-z0-9])", text.strip())

@@ -64,43 +64,41 @@ def _document(
     moved = _moved(recorded, incident, part, len(streams.slices))
     chance = new_behaviour(recorded, inside, incident.onset.at_us, moved)
     claimed = np.flatnonzero((chance >= AFFECTED) & (recorded.started_us < (over_us or 2**62)))
+    pairs = _pairs(store, recorded, np.flatnonzero(own), claimed, chance, incident)
     event = plan.events[event_index]
     info = next(info for info in judge.infos if info.name == event.signal)
-    phrase = event_phrase(info, event, incident.direction)
-    pairs = _pairs(store, recorded, np.flatnonzero(own), claimed, chance, incident)
-    suspects = rank_suspects(changes, incident.onset)
     return {
         "id": incident.id,
-        "title": title(phrase, incident.slice, incident.onset, exposed),
+        "title": title(event_phrase(info, event, incident.direction), incident.slice, incident.onset, exposed),
         "status": "resolved" if over_us else incident.status,
         "signal": event.signal,
-        "event": event.name,
-        "direction": incident.direction,
-        "slice": incident.slice.as_dict(),
+        **_standing(incident),
         "also_in": [streams.slices[p.slice].as_dict() for p in parts[1:]],
-        "onset": {
-            "at": iso(incident.onset.at_us),
-            "earliest": iso(incident.onset.earliest_us),
-            "latest": iso(incident.onset.latest_us),
-        },
-        "raised_at": iso(incident.raised_us),
         "resolved_at": iso(over_us) if over_us else None,
         **_numbers(exposed),
         "moved": [streams.events[e] for e in moved],
-        "suspects": [
-            {
-                "kind": c.kind,
-                "from": c.before,
-                "to": c.after,
-                "at": iso(round(c.at.timestamp() * 1e6)),
-                "source": c.source,
-            }
-            for c in suspects
-        ],
+        "suspects": [_suspect(change) for change in rank_suspects(changes, incident.onset)],
         "evidence": {"before": [b for b, _ in pairs], "after": [a for _, a in pairs]},
         "session_ids": list(dict.fromkeys(recorded.session_id[claimed].tolist())),
+    }
+
+
+def _standing(incident: Incident) -> dict[str, object]:
+    """What was said when the incident was raised, and which streams joined it since."""
+    onset = incident.onset
+    return {
+        "event": incident.event,
+        "direction": incident.direction,
+        "slice": incident.slice.as_dict(),
+        "onset": {"at": iso(onset.at_us), "earliest": iso(onset.earliest_us), "latest": iso(onset.latest_us)},
+        "raised_at": iso(incident.raised_us),
         "also_moved": sorted({f"{s.event} {s.direction} ({s.slice.name})" for s in incident.siblings})[:30],
     }
+
+
+def _suspect(change: Change) -> dict[str, object]:
+    at = iso(round(change.at.timestamp() * 1e6))
+    return {"kind": change.kind, "from": change.before, "to": change.after, "at": at, "source": change.source}
 
 
 def _numbers(exposed: Exposure) -> dict[str, object]:

@@ -11,7 +11,8 @@ import orjson
 from rich.console import Console
 
 from unquiet import __version__
-from unquiet.app.folders import known_folder, remember, scan_folder
+from unquiet.app.demonstrating import run_demo
+from unquiet.app.folders import HOME, known_folder, remember, scan_folder
 from unquiet.app.measuring import measure_files
 from unquiet.app.scanning import ScanResult, scan
 from unquiet.cli.showing import Bar, show_incident, show_incidents, show_scan, show_status
@@ -26,6 +27,35 @@ OPEN = ("open", "reopened")
 @click.version_option(__version__, prog_name="unquiet")
 def unquiet() -> None:
     """Hear when an AI agent quietly starts to behave differently, inside a stated false-alarm budget."""
+
+
+@unquiet.command("demo")
+@click.option("--seed", type=int, default=7, show_default=True, help="Another seed tells the story with other traffic.")
+def demo_command(seed: int) -> None:
+    r"""Play two weeks of a support agent's traffic with one quiet failure in it, and find it.
+
+    \b
+    unquiet demo
+    """
+    folder = HOME / "demo"
+    with Bar(Console(stderr=True)) as bar:
+        demo = run_demo(folder, seed, bar.update)
+    remember(folder / "store")
+    console = Console()
+    show_scan(console, demo.result, folder / "store")
+    if demo.found is None:
+        raise UnquietError(
+            f"the demo's failure ({demo.story.slice} since {demo.story.onset:%d %b %H:%M} UTC) was not found"
+        )
+    with Store.open(folder / "store", create=False) as store:
+        document = store.incident(demo.found)
+        if document is not None:
+            show_incident(console, document, store)
+    console.print(
+        f"\nThe truth of the story: {len(demo.story.affected)} sessions of {demo.story.slice} since "
+        f"{demo.story.onset:%a %d %b %H:%M} UTC. Look further: unquiet incident {demo.found}",
+        soft_wrap=True,
+    )
 
 
 @unquiet.command("scan")

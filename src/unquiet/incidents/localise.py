@@ -19,6 +19,9 @@ CLEAR = 6.0
 """Log evidence, after paying for the choice among slices, that a further slice of the same incident needs."""
 
 MOST_PARTS = 4
+EXPLAINS = 0.9
+"""A narrower slice is preferred if it holds this share of the wider one's evidence."""
+
 NAMED_SHARE = 0.6
 """A named behaviour is preferred to a mere number (length, tokens) if it has this share of the number's evidence."""
 
@@ -57,8 +60,19 @@ def best_part(
         if rivals.max() >= NAMED_SHARE * score[where, event]:
             event = rivals.argmax()
             where = score[:, event].argmax()
-    where, event = int(where), int(event)
+    where, event = _narrowest(found, slices, int(where), int(event)), int(event)
     return Part(where, event, int(found.direction[where, event]), float(found.score[where, event]))
+
+
+def _narrowest(found: Contrast, slices: Sequence[Slice], where: int, event: int) -> int:
+    """The narrowest slice inside `where` that holds nearly all of its evidence; of equally narrow ones the clearest."""
+    enough = EXPLAINS * found.score[where, event]
+    inside = [
+        (-len(other.conditions), -float(found.score[i, event]), i)
+        for i, other in enumerate(slices)
+        if slices[where].contains(other) and found.score[i, event] >= enough
+    ]
+    return min(inside)[2]
 
 
 def further_parts(

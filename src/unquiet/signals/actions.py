@@ -16,9 +16,7 @@ from unquiet.signals.wording import hit
 def acted(batch: TurnBatch) -> Bools:
     """True where a call that acts went through, shape (len(batch),)."""
     good = acts(batch) & ~failed(batch)
-    return batch.once(
-        "actions:acted", lambda: np.bincount(turn_of_call(batch)[good], minlength=len(batch)) > 0
-    )
+    return batch.once("actions:acted", lambda: np.bincount(turn_of_call(batch)[good], minlength=len(batch)) > 0)
 
 
 def comparable(batch: TurnBatch) -> Bools:

@@ -17,9 +17,7 @@ HANDOFF_TOOL = r"(?i)(?:transfer|escalat|hand_?off|hand_?over|human|live_?agent|
 
 def called_handoff(batch: TurnBatch) -> FloatArray:
     """1 where a tool that passes the user on was called, else 0, NaN where tools were not recorded."""
-    return any_call(
-        batch, "handoff", lambda calls: pc.match_substring_regex(calls.field("name"), HANDOFF_TOOL)
-    )
+    return any_call(batch, "handoff", lambda calls: pc.match_substring_regex(calls.field("name"), HANDOFF_TOOL))
 
 
 def _deflection(batch: TurnBatch) -> FloatArray:

@@ -66,9 +66,7 @@ def _truncated(batch: TurnBatch) -> FloatArray:
     said = bools(pc.is_in(reason(batch), pa.array(LENGTH_REASONS)))
     has_text, has_reason = present(batch, "output"), present(batch, "finish_reason")
     open_fence = fences(batch) % 2 == 1
-    breaks_off = (characters(batch) >= _LONG_ENOUGH) & ~bools(
-        pc.match_substring_regex(tail(batch), _ENDS_WHOLE)
-    )
+    breaks_off = (characters(batch) >= _LONG_ENOUGH) & ~bools(pc.match_substring_regex(tail(batch), _ENDS_WHOLE))
     return where(has_text | has_reason, said | (~has_reason & has_text & (open_fence | breaks_off)))
 
 
@@ -127,8 +125,8 @@ CATEGORIES = (
             unit="turn",
             reduce="none",
             definition="The provider's finish reason, in lower case.",
-            phrase_up="finishes with another reason",
-            phrase_down="finishes with another reason less often",
+            phrase_up="ends more answers with {label}",
+            phrase_down="ends fewer answers with {label}",
             needs=("finish_reason",),
         ),
         _labels,

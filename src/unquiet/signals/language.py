@@ -69,9 +69,7 @@ def _detect(text: pa.Array) -> npt.NDArray[np.str_]:
     rest = np.flatnonzero(size >= _LEAST_BYTES)
     rest = rest[~_by_script(sample, rest, found)]
     for code, function_words in lexicon().function_words.items():
-        counted = pc.count_substring_regex(sample.take(pa.array(rest)), function_words).to_numpy(
-            zero_copy_only=False
-        )
+        counted = pc.count_substring_regex(sample.take(pa.array(rest)), function_words).to_numpy(zero_copy_only=False)
         settled = counted >= np.maximum(2, size[rest] / _BYTES_PER_FUNCTION_WORD)
         found[rest[settled]] = code
         rest = rest[~settled]

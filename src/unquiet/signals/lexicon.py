@@ -67,9 +67,7 @@ def expand(pattern: str, words: dict[str, str]) -> str:
 def family_files() -> list[dict[str, Any]]:
     """The family files of the package, by language code."""
     folder = files("unquiet.signals") / "families"
-    found = sorted(
-        (each for each in folder.iterdir() if each.name.endswith(".toml")), key=lambda each: each.name
-    )
+    found = sorted((each for each in folder.iterdir() if each.name.endswith(".toml")), key=lambda each: each.name)
     return [tomllib.loads(each.read_text(encoding="utf-8")) for each in found]
 
 

@@ -24,9 +24,7 @@ CLARIFY_RUN = 3
 def _call_keys(sessions: SessionBatch) -> npt.NDArray[np.int64]:
     """One integer a call, equal for calls of the same tool with the same arguments up to blanks and case."""
     each = calls(sessions.turns)
-    arguments = pc.replace_substring_regex(
-        pc.utf8_lower(pc.fill_null(each.field("arguments"), "")), r"\s+", ""
-    )
+    arguments = pc.replace_substring_regex(pc.utf8_lower(pc.fill_null(each.field("arguments"), "")), r"\s+", "")
     name = pc.fill_null(each.field("name"), "").cast(pa.large_string())
     together = pc.binary_join_element_wise(name, arguments, pa.scalar("\x00", pa.large_string()))
     return together.dictionary_encode().indices.to_numpy().astype(np.int64)

@@ -63,9 +63,7 @@ def measure_sessions_with(
     return readings, failures
 
 
-def _attempt(
-    name: str, failures: dict[str, int], rows: int, work: Callable[[], T], missing: Callable[[], T]
-) -> T:
+def _attempt(name: str, failures: dict[str, int], rows: int, work: Callable[[], T], missing: Callable[[], T]) -> T:
     """`work()`, or `missing()` with the failure counted: one broken signal must not blind the others."""
     try:
         return work()

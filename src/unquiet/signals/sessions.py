@@ -22,9 +22,7 @@ def turn_counts(sessions: SessionBatch) -> npt.NDArray[np.int64]:
 
 def session_of_turn(sessions: SessionBatch) -> npt.NDArray[np.int64]:
     """The session of each turn, shape (number of turns,)."""
-    return sessions.turns.once(
-        "sessions:of_turn", lambda: np.repeat(np.arange(len(sessions)), turn_counts(sessions))
-    )
+    return sessions.turns.once("sessions:of_turn", lambda: np.repeat(np.arange(len(sessions)), turn_counts(sessions)))
 
 
 def total(sessions: SessionBatch, per_turn: FloatArray) -> FloatArray:

@@ -36,9 +36,7 @@ def asks_back(batch: TurnBatch) -> FloatArray:
 
     def make() -> FloatArray:
         end = tail(batch)
-        asks = bools(pc.match_substring_regex(end, _QUESTION_AT_END)) & ~bools(
-            pc.match_substring_regex(end, _COURTESY)
-        )
+        asks = bools(pc.match_substring_regex(end, _QUESTION_AT_END)) & ~bools(pc.match_substring_regex(end, _COURTESY))
         return where(present(batch, "output"), asks | bools(pc.match_substring_regex(end, _ASKS_FOR)))
 
     return batch.once("shortness:asks", make)

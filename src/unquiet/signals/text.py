@@ -28,9 +28,7 @@ def bools(array: pa.Array) -> Bools:
 def floats(array: pa.Array) -> FloatArray:
     """A numeric or boolean Arrow array as float64, shape (len(array),); null becomes NaN."""
     number = (
-        array.cast(pa.float64())
-        if not pa.types.is_boolean(array.type)
-        else array.cast(pa.int8()).cast(pa.float64())
+        array.cast(pa.float64()) if not pa.types.is_boolean(array.type) else array.cast(pa.int8()).cast(pa.float64())
     )
     return np.array(pc.fill_null(number, float("nan")).to_numpy(zero_copy_only=False), dtype=np.float64)
 

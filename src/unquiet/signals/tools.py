@@ -25,9 +25,7 @@ _EMPTY_RESULT = (
     r"(?i)^\s*(?:|null|none|\[\s*\]|\{\s*\}|\"\"|''|no (?:results?|matches|records?|data)(?: found)?\.?|"
     r"not found\.?)\s*$"
 )
-_ERROR_RESULT = (
-    r"(?i)^\s*(?:error\b|exception\b|traceback \(most|\{\s*\"(?:error|errors|exception)\"\s*:\s*[^nf\s\]])"
-)
+_ERROR_RESULT = r"(?i)^\s*(?:error\b|exception\b|traceback \(most|\{\s*\"(?:error|errors|exception)\"\s*:\s*[^nf\s\]])"
 
 
 def calls(batch: TurnBatch) -> pa.StructArray:
@@ -162,8 +160,8 @@ CATEGORIES = (
             unit="turn",
             reduce="none",
             definition='The tools that the turn called, one label a call, "(none)" where it called none.',
-            phrase_up="calls other tools",
-            phrase_down="calls fewer tools",
+            phrase_up="uses {label} more",
+            phrase_down="uses {label} less",
             needs=("tool_calls",),
         ),
         _labels,

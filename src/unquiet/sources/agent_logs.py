@@ -65,9 +65,7 @@ class AtifTrajectory:
         for batch in JsonRecords(path, options, report):
             for record, place in zip(batch.records, batch.places, strict=True):
                 if not _is_timed(record):
-                    report.notes.append(
-                        f"{path}: the steps bear no times; the file's own time stands for them"
-                    )
+                    report.notes.append(f"{path}: the steps bear no times; the file's own time stands for them")
                 yield place, _collected(atif_spans(record, written_us), str(place))
 
 
@@ -129,14 +127,11 @@ def _zipped_samples(path: Path, report: ReadReport) -> Payloads:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
-        raise UnreadableSource(
-            f"{path}: the archive is damaged or cut off ({error}). Copy the log again."
-        ) from error
+        raise UnreadableSource(f"{path}: the archive is damaged or cut off ({error}). Copy the log again.") from error
     with archive:
         names = archive.namelist()
         header = (
-            _member(path, archive, "header.json" if "header.json" in names else "_journal/start.json", report)
-            or {}
+            _member(path, archive, "header.json" if "header.json" in names else "_journal/start.json", report) or {}
         )
         for name in sorted(name for name in names if name.startswith("samples/") and name.endswith(".json")):
             sample = _member(path, archive, name, report)

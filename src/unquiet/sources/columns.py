@@ -81,11 +81,7 @@ def scalar_text(value: Any) -> str | None:
         return str(value)
     if isinstance(value, float):
         return (
-            None
-            if math.isnan(value)
-            else str(int(value))
-            if value.is_integer() and abs(value) < 1e15
-            else repr(value)
+            None if math.isnan(value) else str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
         )
     if value is None or isinstance(value, dict | list | tuple):
         return None
@@ -116,17 +112,13 @@ def _described(value: Any) -> str:
 
 def number_column(values: Column, name: str, to: pa.DataType, flaws: Flaws) -> pa.Array:
     """A number column; NaN and infinities become null, texts are read as numbers, anything else is a flaw."""
-    if not isinstance(values, list) and not (
-        pa.types.is_floating(values.type) or pa.types.is_integer(values.type)
-    ):
+    if not isinstance(values, list) and not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
         values = values.to_pylist()
     if isinstance(values, list):
         kinds = set(map(type, values)) - {type(None)}
         if kinds - {int, float}:
             values = [_number(value, row, name, flaws) for row, value in enumerate(values)]
-        values = (
-            pa.array(values, type=pa.float64()) if float in kinds or kinds - {int} else _int_array(values)
-        )
+        values = pa.array(values, type=pa.float64()) if float in kinds or kinds - {int} else _int_array(values)
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_finite(values), values, pa.scalar(None, values.type))
         if pa.types.is_integer(to):

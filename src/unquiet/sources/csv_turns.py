@@ -122,9 +122,7 @@ class CsvColumns:
             self._reject(min(bad), "the line is not valid UTF-8", "invalid UTF-8")
             return False
         if len(row) != len(header):
-            self._reject(
-                first, f"the row has {len(row)} cells, the header {len(header)}", "wrong number of cells"
-            )
+            self._reject(first, f"the row has {len(row)} cells, the header {len(header)}", "wrong number of cells")
             return False
         return True
 

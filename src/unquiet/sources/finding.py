@@ -38,9 +38,7 @@ def find(paths: Sequence[Path | str]) -> Found:
     """
     found = Found()
     if not paths:
-        raise UnreadableSource(
-            "no path was given. Name a file, a folder or a pattern such as 'logs/*.jsonl'."
-        )
+        raise UnreadableSource("no path was given. Name a file, a folder or a pattern such as 'logs/*.jsonl'.")
     for given in paths:
         path = Path(given).expanduser()
         if _is(path, "dir"):

@@ -117,9 +117,7 @@ class JsonRecords:
         for start in range(0, len(values), self.options.batch_rows):
             batch = RecordBatch()
             part = values[start : start + self.options.batch_rows]
-            places: list[str | int] = (
-                [f"item {start + i + 1}" for i in range(len(part))] if len(values) > 1 else [1]
-            )
+            places: list[str | int] = [f"item {start + i + 1}" for i in range(len(part))] if len(values) > 1 else [1]
             self._add(batch, part, places)
             yield batch
 
@@ -131,10 +129,7 @@ class JsonRecords:
                 part = block[start : start + self.options.batch_rows]
                 self._parse_block(first + start, part, batch)
                 batch.size_bytes += sum(map(len, part))
-                if (
-                    len(batch.records) >= self.options.batch_rows
-                    or batch.size_bytes >= self.options.batch_bytes
-                ):
+                if len(batch.records) >= self.options.batch_rows or batch.size_bytes >= self.options.batch_bytes:
                     yield batch
                     batch = RecordBatch()
         if batch.records:

@@ -38,9 +38,7 @@ class OtlpJson:
         """Turns of the traces, each when the trace is complete."""
         return span_tables(path, self._payloads(path, options, report), options, report)
 
-    def _payloads(
-        self, path: Path, options: ReadOptions, report: ReadReport
-    ) -> Iterator[tuple[str | int, Telemetry]]:
+    def _payloads(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[tuple[str | int, Telemetry]]:
         for batch in JsonRecords(path, options, report):
             for record, place in zip(batch.records, batch.places, strict=True):
                 yield place, read_json(record)
@@ -64,9 +62,7 @@ class OtlpProto:
         """Turns of the traces, each when the trace is complete."""
         return span_tables(path, self._payloads(path, options, report), options, report)
 
-    def _payloads(
-        self, path: Path, options: ReadOptions, report: ReadReport
-    ) -> Iterator[tuple[str | int, Telemetry]]:
+    def _payloads(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[tuple[str | int, Telemetry]]:
         framed = not _is_message(read_head(path, 4096))
         messages = _frames(path, options, report) if framed else iter([_whole(path)])
         for number, message in enumerate(messages, 1):
@@ -74,14 +70,19 @@ class OtlpProto:
                 yield f"message {number}", _decoded(message)
             except DecodeError as error:
                 report.rows += 1
-                report.reject(
-                    f"{path}:message {number}", f"the message is no OTLP protobuf ({error})", "not OTLP"
-                )
+                report.reject(f"{path}:message {number}", f"the message is no OTLP protobuf ({error})", "not OTLP")
 
 
 def _decoded(message: bytes) -> Telemetry:
-    """Spans, or log records: both messages have the same outer form, so the inner one tells."""
-    spans = ExportTraceServiceRequest.FromString(message)
+    """Spans, or log records: both messages have the same outer form, so the inner one tells.
+
+    Raises:
+        DecodeError: it is neither.
+    """
+    try:
+        spans = ExportTraceServiceRequest.FromString(message)
+    except DecodeError:
+        return read_resource_logs(ExportLogsServiceRequest.FromString(message).resource_logs)
     found = read_resource_spans(spans.resource_spans)
     if found.spans or _has_spans(spans):
         return found
@@ -139,7 +140,5 @@ def _frames(path: Path, options: ReadOptions, report: ReadReport) -> Iterator[by
                 reason = f"the file is cut off here, or a message is longer than {limit}"
             except DAMAGE as error:
                 reason = f"the file is damaged here ({error})"
-            report.reject(
-                f"{path}:message {number}", f"{reason}; what came before it was kept", "damaged file"
-            )
+            report.reject(f"{path}:message {number}", f"{reason}; what came before it was kept", "damaged file")
             return

@@ -44,9 +44,7 @@ def _looks_like(glimpse: Glimpse) -> str:
     return kinds.get(glimpse.shape, f"no known format (it looks like {glimpse.shape})")
 
 
-def read_with(
-    sources: Sequence[Source], paths: Sequence[Path | str], options: ReadOptions
-) -> Iterator[FileRead]:
+def read_with(sources: Sequence[Source], paths: Sequence[Path | str], options: ReadOptions) -> Iterator[FileRead]:
     """Every file of the paths with the source that knows it.
 
     A file that cannot be read at all is an error where it is the only one; among others it is a rejection in

@@ -90,13 +90,9 @@ def _reject_late(path: Path, place: str | int, span: Span, report: ReadReport) -
 def _note(path: Path, report: ReadReport, traces: Traces, metric_count: int, log_count: int) -> None:
     other = traces.span_count - traces.agent_count
     if report.turns == 0 and not report.rejected:
-        held = (
-            [f"{traces.span_count:,} spans"] if traces.span_count or not (metric_count or log_count) else []
-        )
+        held = [f"{traces.span_count:,} spans"] if traces.span_count or not (metric_count or log_count) else []
         held += [f"{log_count:,} log records"] if log_count else []
         held += [f"{metric_count:,} metrics"] if metric_count else []
         report.notes.append(f"{path}: {', '.join(held)}, none of an agent")
     elif other > 0:
-        report.notes.append(
-            f"{path}: {other:,} of {traces.span_count:,} spans are in traces without an agent"
-        )
+        report.notes.append(f"{path}: {other:,} of {traces.span_count:,} spans are in traces without an agent")

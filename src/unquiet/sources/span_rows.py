@@ -44,9 +44,7 @@ class Langfuse:
             "htmlPath",
             "tags",
         )
-        is_trace = (
-            glimpse.has("id", "timestamp", "name") and sum(name in glimpse.keys for name in columns) >= 3
-        )
+        is_trace = glimpse.has("id", "timestamp", "name") and sum(name in glimpse.keys for name in columns) >= 3
         return 0.85 if is_trace else 0.0
 
     def read(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
@@ -77,9 +75,7 @@ class SpanRows:
     def sniff(self, glimpse: Glimpse) -> float:
         """Sure with the ids of a span's context and its start."""
         flat = glimpse.has("context.span_id", "context.trace_id")
-        plain = glimpse.has("span_id", "trace_id") and any(
-            key.startswith("attributes") for key in glimpse.keys
-        )
+        plain = glimpse.has("span_id", "trace_id") and any(key.startswith("attributes") for key in glimpse.keys)
         return 0.9 if (flat or plain) and glimpse.has("start_time") else 0.0
 
     def read(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
@@ -123,9 +119,7 @@ def _is_json(path: Path) -> bool:
     return read_head(path, 1024).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
 
 
-def _parquet_records(
-    path: Path, options: ReadOptions, report: ReadReport
-) -> Iterator[tuple[dict[str, Any], str]]:
+def _parquet_records(path: Path, options: ReadOptions, report: ReadReport) -> Iterator[tuple[dict[str, Any], str]]:
     number = 0
     with open_parquet(path) as file:
         for batch in parquet_batches(path, file, options, report):

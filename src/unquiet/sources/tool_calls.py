@@ -39,8 +39,7 @@ def _assembled(values: list[Any], flat: list[dict[str, Any]]) -> pa.Array:
     np.cumsum([0 if v is None else len(v) for v in values], out=offsets[1:])
     missing = pa.array([v is None for v in values], type=pa.bool_())
     columns = [
-        _texts([call.get(name) for call in flat], kind.type)
-        for name, kind in zip(_FIELDS, TOOL_CALL, strict=True)
+        _texts([call.get(name) for call in flat], kind.type) for name, kind in zip(_FIELDS, TOOL_CALL, strict=True)
     ]
     calls = pa.StructArray.from_arrays(columns, fields=list(TOOL_CALL))
     return pa.ListArray.from_arrays(pa.array(offsets), calls, type=pa.list_(TOOL_CALL), mask=missing)
@@ -55,9 +54,7 @@ def _texts(values: list[Any], to: pa.DataType) -> pa.Array:
 def _native(values: pa.Array) -> pa.Array | None:
     """The column as it is, where Arrow already has it as a list of objects of texts."""
     kind = values.type
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not pa.types.is_struct(
-        kind.value_type
-    ):
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not pa.types.is_struct(kind.value_type):
         return None
     inner = kind.value_type
     if any(not (is_text_type(f.type) or pa.types.is_null(f.type)) for f in inner if f.name in _FIELDS):
@@ -66,9 +63,7 @@ def _native(values: pa.Array) -> pa.Array | None:
     calls = (
         values.flatten()
         if values.null_count == 0
-        else values.values.slice(
-            values.offsets[0].as_py(), values.offsets[-1].as_py() - values.offsets[0].as_py()
-        )
+        else values.values.slice(values.offsets[0].as_py(), values.offsets[-1].as_py() - values.offsets[0].as_py())
     )
     columns = [
         pc.cast(pc.struct_field(calls, name), kind.type)

@@ -89,9 +89,7 @@ class TurnRows:
             made[name] = text_column(own[name], kind, json_text) if name in own else null_column(count, kind)
         for name in _NUMBERS:
             kind = TURNS.field(name).type
-            made[name] = (
-                number_column(own[name], name, kind, flaws) if name in own else null_column(count, kind)
-            )
+            made[name] = number_column(own[name], name, kind, flaws) if name in own else null_column(count, kind)
         if made["tool_calls"] is None:
             made["tool_calls"] = null_column(count, TURNS.field("tool_calls").type)
         self._flag_future(times, flaws)
@@ -145,9 +143,7 @@ class TurnRows:
         """Note the columns that were not used."""
         if self._unused:
             names = ", ".join(sorted(self._unused))
-            self.report.notes.append(
-                f"{self.path}: columns not used because they hold no single value a row: {names}"
-            )
+            self.report.notes.append(f"{self.path}: columns not used because they hold no single value a row: {names}")
 
 
 def _turn_ids(given: Column | None, made: Mapping[str, pa.Array], times: IntArray) -> pa.Array:

@@ -52,6 +52,7 @@ class Store:
         self._lock = lock
         self._writer = SegmentWriter(database)
         self._in_transaction = False
+        self._failed = False
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = True, memory_mb: int = 1000, threads: int = 2) -> Store:
@@ -103,17 +104,20 @@ class Store:
     def transaction(self) -> Generator[None]:
         """What is written inside becomes durable together at the end or, on any error, not at all.
 
-        An inner transaction is part of the outer one.
+        An inner transaction is part of the outer one: when it fails, the outer one cannot succeed.
         """
         if self._in_transaction:
-            yield
+            try:
+                yield
+            except BaseException:
+                self._failed = True
+                raise
             return
-        self._database.run("BEGIN")
-        self._in_transaction = True
+        self._in_transaction, self._failed = True, False
         try:
+            self._database.run("BEGIN")
             yield
-            self._writer.prepare_commit()
-            self._database.run("COMMIT")
+            self._commit()
         except BaseException:
             self._in_transaction = False
             if self._database.rollback():
@@ -121,6 +125,15 @@ class Store:
             raise
         self._in_transaction = False
         self._writer.committed()
+
+    def _commit(self) -> None:
+        if self._failed:
+            raise StoreError(
+                f"{self._database.folder}: a part of a step failed, so none of it was stored. See the earlier "
+                "error, then run the same command again."
+            )
+        self._writer.prepare_commit()
+        self._database.run("COMMIT")
 
     def knows_source(self, fingerprint: str) -> bool:
         """Whether a source with this content was read to its end before."""

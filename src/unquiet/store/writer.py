@@ -126,10 +126,11 @@ class SegmentWriter:
 
     def _write(self, kind: str, tables: Sequence[pa.Table]) -> None:
         rows = pa.concat_tables(tables, promote_options="default")
-        if kind == "counts":
-            rows = summed(in_order(rows))
-        else:
-            rows = rows.sort_by([(name, "ascending") for name in _SORTED_BY[kind]])
+        rows = (
+            summed(in_order(rows))
+            if kind == "counts"
+            else rows.sort_by([(name, "ascending") for name in _SORTED_BY[kind]])
+        )
         seq, file = self._name(kind, "parquet")
         with explaining(self._folder, f"writing {kind}"):
             self._record(seq, write_parquet(self._folder, kind, file, rows))
