@@ -37,13 +37,17 @@ _UNSPOKEN = frozenset({"reasoning", "thinking", "redacted_thinking", "thought"})
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """One call of a tool as far as it is known; arguments and result are text."""
+    """One call of a tool as far as it is known; arguments and result are text.
+
+    `ran` tells the sight of a call that was carried out (a tool's span, a result) from the wish for it.
+    """
 
     call_id: str | None = None
     name: str | None = None
     arguments: str | None = None
     result: str | None = None
     error: str | None = None
+    ran: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,7 @@ def _built(role: Role, item: Json) -> Message:
     if role == "tool" and not results:
         failed = item.get("status") == "error" or item.get("is_error") is True or bool(item.get("error"))
         shown = text if text is not None else as_text(content)
-        results = [ToolUse(call_id, text_or_none(item.get("name")), None, shown, shown if failed else None)]
+        results = [ToolUse(call_id, text_or_none(item.get("name")), None, shown, shown if failed else None, ran=True)]
     if role == "user" and text is None and results:
         role = "tool"
     finish = first(item, "finish_reason", "stop_reason", "finishReason")
@@ -259,6 +263,7 @@ def result_of(raw: Json) -> ToolUse:
         name=text_or_none(first(raw, "name", "toolName", "tool_name")),
         result=text,
         error=text if failed else None,
+        ran=True,
     )
 
 
@@ -284,9 +289,8 @@ def _partner(kept: list[ToolUse], call: ToolUse) -> int | None:
                 return slot
             continue
         same_name = call.name == other.name or call.name is None or other.name is None
-        one_is_result = (call.result is None) != (other.result is None)
         same_arguments = call.arguments == other.arguments or None in (call.arguments, other.arguments)
-        if same_name and one_is_result and _agree(call, other, exact=same_arguments):
+        if same_name and call.ran != other.ran and _agree(call, other, exact=same_arguments):
             return slot
     return None
 
@@ -309,4 +313,5 @@ def _filled(one: ToolUse, two: ToolUse) -> ToolUse:
         arguments=one.arguments if one.arguments is not None else two.arguments,
         result=one.result if one.result is not None else two.result,
         error=one.error if one.error is not None else two.error,
+        ran=one.ran or two.ran,
     )

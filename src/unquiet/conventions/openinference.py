@@ -88,6 +88,8 @@ def _whole_payload(step: Step) -> None:
     raw = as_dict(step.answer)
     answer = messages_of(step.answer) if not isinstance(step.answer, str) else []
     step.fill(received=messages_of(step.request) if not isinstance(step.request, str) else None, sent=answer)
+    if answer:
+        step.fill(finish_reason=answer[-1].finish_reason)
     if raw is not None:
         step.fill(served_model=text_or_none(raw.get("model")))
         step.facet("system_fingerprint", raw.get("system_fingerprint"))

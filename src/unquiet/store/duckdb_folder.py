@@ -105,6 +105,14 @@ class DuckDBFolder:
         with explaining(self.folder, "using the database"):
             return self._connection.execute(sql, list(values)).fetchall()
 
+    def begin(self) -> None:
+        """Start a transaction."""
+        self.run("BEGIN")
+
+    def commit(self) -> None:
+        """Make the transaction durable."""
+        self.run("COMMIT")
+
     def rollback(self) -> bool:
         """Abandon the transaction, if there is one (a failed COMMIT ends it too).
 
@@ -117,6 +125,22 @@ class DuckDBFolder:
         except duckdb.Error:
             return False
         return True
+
+    def select(
+        self,
+        table: str,
+        columns: Sequence[str],
+        *,
+        where: Mapping[str, object] | None = None,
+        order: Sequence[str] = (),
+    ) -> list[Row]:
+        """Rows of a table whose columns equal `where`, by `order`."""
+        sql = f"SELECT {', '.join(columns)} FROM {table}"  # noqa: S608
+        if where:
+            sql += " WHERE " + " AND ".join(f"{name} = ?" for name in where)
+        if order:
+            sql += f" ORDER BY {', '.join(order)}"
+        return self.run(sql, list((where or {}).values()))
 
     def replace(self, table: str, row: Mapping[str, object]) -> None:
         """Insert a row in place of those with the same value in its first column."""

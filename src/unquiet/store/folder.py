@@ -115,7 +115,7 @@ class Store:
             return
         self._in_transaction, self._failed = True, False
         try:
-            self._database.run("BEGIN")
+            self._database.begin()
             yield
             self._commit()
         except BaseException:
@@ -133,11 +133,11 @@ class Store:
                 "error, then run the same command again."
             )
         self._writer.prepare_commit()
-        self._database.run("COMMIT")
+        self._database.commit()
 
     def knows_source(self, fingerprint: str) -> bool:
         """Whether a source with this content was read to its end before."""
-        return bool(self._database.run("SELECT 1 FROM sources WHERE fingerprint = ?", [fingerprint]))
+        return bool(self._database.select("sources", ["seq"], where={"fingerprint": fingerprint}))
 
     def add_source(self, source: SourceRow) -> None:
         """Remember a source that was read; the same fingerprint again replaces it."""
@@ -159,7 +159,8 @@ class Store:
 
     def sources(self) -> list[SourceRow]:
         """All sources in the order of reading."""
-        rows = self._database.run("SELECT fingerprint, path, row_count, turn_count, details FROM sources ORDER BY seq")
+        columns = ["fingerprint", "path", "row_count", "turn_count", "details"]
+        rows = self._database.select("sources", columns, order=["seq"])
         return [_source(*row) for row in rows]
 
     def append_turns(self, turns: pa.Table) -> Appended:
@@ -268,7 +269,7 @@ class Store:
 
     def load_state(self, name: str) -> bytes | None:
         """The bytes last kept under a name."""
-        rows = self._database.run("SELECT value FROM states WHERE name = ?", [name])
+        rows = self._database.select("states", ["value"], where={"name": name})
         return bytes(rows[0][0]) if rows else None
 
     def put_setting(self, name: str, value: Any) -> None:
@@ -278,7 +279,7 @@ class Store:
 
     def get_setting(self, name: str) -> Any:
         """The JSON value last kept under a name, None when there is none."""
-        rows = self._database.run("SELECT value FROM settings WHERE name = ?", [name])
+        rows = self._database.select("settings", ["value"], where={"name": name})
         return orjson.loads(rows[0][0]) if rows else None
 
     def upsert_incident(
@@ -296,16 +297,13 @@ class Store:
 
     def incidents(self, *, status: str | None = None) -> list[dict[str, Any]]:
         """The documents of all incidents, or of those with a status, by (raised_at, id)."""
-        where, values = ("", []) if status is None else ("WHERE status = ?", [status])
-        rows = self._database.run(
-            f"SELECT document FROM incidents {where} ORDER BY raised_us, incident_id",  # noqa: S608
-            values,
-        )
+        where = {} if status is None else {"status": status}
+        rows = self._database.select("incidents", ["document"], where=where, order=["raised_us", "incident_id"])
         return [orjson.loads(row[0]) for row in rows]
 
     def incident(self, incident_id: str) -> dict[str, Any] | None:
         """The document of one incident."""
-        rows = self._database.run("SELECT document FROM incidents WHERE incident_id = ?", [incident_id])
+        rows = self._database.select("incidents", ["document"], where={"incident_id": incident_id})
         return orjson.loads(rows[0][0]) if rows else None
 
     @functools.cached_property
