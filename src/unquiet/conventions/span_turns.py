@@ -47,17 +47,18 @@ def _draft(group: Group) -> TurnDraft:
     tokens = [_tokens(node) for node in group.nodes]
     nodes = [*group.walk(), *head.ancestors()]
     end = max(node.end_us for node in group.nodes)
+    output = _output(group, parts)
     ended = span.end_us is not None or len(group.nodes) > 1
     return TurnDraft(
         turn_id=f"{span.trace_id}:{span.span_id}",
         session_id=_first(node.step.session_id for node in nodes) or span.trace_id,
         time_us=span.start_us,
         input=_input(group, parts),
-        output=_output(group, parts),
+        output=output,
         tool_calls=_tool_calls(group, parts),
         user_id=_first(node.step.user_id for node in nodes),
         finish_reason=_first(step.finish_reason for step in (final, head.step) if step is not None),
-        error=_error(group, final),
+        error=_error(group, final if output is None else None),
         latency_ms=(end - span.start_us) / 1000 if ended else None,
         input_tokens=_total(count for count, _ in tokens),
         output_tokens=_total(count for _, count in tokens),
@@ -131,10 +132,11 @@ def _output(group: Group, parts: _Parts) -> str | None:
 
 
 def _error(group: Group, final: Step | None) -> str | None:
+    """The error of the invocation, or of the last model call where it left the turn without an answer."""
     outer = group.nodes[0].step.error if group.owner is not None or len(group.nodes) == 1 else None
     if outer is not None or final is None:
         return outer
-    return final.error if last_answer(final.sent) is None else None
+    return final.error
 
 
 def _tool_calls(group: Group, parts: _Parts) -> Sequence[ToolUse] | None:

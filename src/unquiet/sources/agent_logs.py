@@ -20,6 +20,7 @@ from unquiet.sources.glimpse import Glimpse
 from unquiet.sources.json_records import BadJsonError, JsonRecords, Record, parse
 from unquiet.sources.protocol import ReadOptions
 from unquiet.sources.span_file import span_tables
+from unquiet.sources.stream import read_head
 
 _ZSTD = 93
 """The compression of zip members that the standard library cannot read (APPNOTE.TXT 4.4.5)."""
@@ -42,7 +43,7 @@ class InspectLog:
 
     def read(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
         """Turns of the samples."""
-        zipped = zipfile.is_zipfile(path)
+        zipped = read_head(path, 2) == b"PK"
         payloads = _zipped_samples(path, report) if zipped else _json_samples(path, options, report)
         return span_tables(path, payloads, options, report)
 

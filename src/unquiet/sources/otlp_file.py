@@ -96,7 +96,8 @@ def _has_spans(request: ExportTraceServiceRequest) -> bool:
 
 def _is_message(head: bytes) -> bool:
     """Whether bytes begin like a list of resource spans: field 1 with a length, in it field 1, 2 or 3."""
-    if head[:1] != b"\x0a":
+    # Texts may begin with an empty line, but they hold no control characters.
+    if head[:1] != b"\x0a" or not any(byte < 9 or 14 <= byte < 32 for byte in head[:256]):
         return False
     length, start = 0, 1
     for shift in range(5):
@@ -108,7 +109,7 @@ def _is_message(head: bytes) -> bool:
         if byte[0] < 0x80:
             break
     inside = head[start : start + 1]
-    return length > 1 and inside in (b"\x0a", b"\x12", b"\x1a") and head[start : start + 2] != b"\x0a\x0a"
+    return length > 1 and inside in (b"\x0a", b"\x12", b"\x1a")
 
 
 def _whole(path: Path) -> bytes:

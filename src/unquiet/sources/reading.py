@@ -69,6 +69,8 @@ def _tables(
         if glimpse.shape == "empty":
             raise UnreadableSource(f"{path}: the file is empty. Check the export that wrote it.")
         yield from source_of(glimpse, sources).read(path, options, report)
+        if report.rows == 0 and not report.notes and not report.rejected:
+            report.notes.append(f"{path}: the file holds no rows")
     except UnreadableSource as error:
         if alone:
             raise
