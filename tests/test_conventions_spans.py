@@ -146,7 +146,7 @@ def test_a_retry_after_an_error_is_the_same_turn() -> None:
 def test_a_root_around_several_conversations_is_only_a_container() -> None:
     outer = span("w", None, 0, 99, attributes={"traceloop.span.kind": "workflow"})
     agents = [
-        span(f"a{i}", "w", i, i + 1, attributes={  # noqa: E501
+        span(f"a{i}", "w", i, i + 1, attributes={
             **AGENT, "gen_ai.conversation.id": f"c{i}", "gen_ai.input.messages": [said("user", "hi")]})
         for i in range(3)
     ]  # fmt: skip

@@ -78,12 +78,14 @@ class CsvColumns:
             except csv.Error as error:
                 self._reject(numbers[0], f"the row cannot be read as CSV ({error})", "not CSV")
                 continue
+            if not row:
+                continue
             if not header:
                 header = [cell.strip() for cell in row]
                 self._check_header(header)
                 yield {name: [] for name in header}, []
                 continue
-            if not row or not self._good(row, header, before + 1, numbers[0]):
+            if not self._good(row, header, before + 1, numbers[0]):
                 continue
             cells.append(row)
             places.append(before + 1)
@@ -106,7 +108,7 @@ class CsvColumns:
                 yield (text.removeprefix("\ufeff") if number == 1 else text).replace("\x00", "") + "\n"
 
     def _delimiter(self) -> str:
-        header = read_head(self.path, 64 * 1024).partition(b"\n")[0]
+        header = read_head(self.path, 64 * 1024).lstrip(b"\r\n").partition(b"\n")[0]
         return max((",", ";", "\t"), key=lambda mark: header.count(mark.encode()))
 
     def _check_header(self, header: list[str]) -> None:

@@ -42,5 +42,5 @@ class JsonTurns:
 
 
 def _columns(records: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    names = dict.fromkeys(name for record in records for name in record)
+    names = dict.fromkeys((*records[0], *sorted(set().union(*records))))
     return {name: [record.get(name) for record in records] for name in names}
