@@ -20,7 +20,7 @@ SECOND = 1_000_000
 
 
 def span(ident: str, parent: str | None, start: float, end: float | None, **attributes: Any) -> Span:
-    """A span of trace t; `_` in attribute names is written `.` by `attributes_`."""
+    """A span of trace t, times in seconds."""
     extra: dict[str, Any] = attributes.pop("attributes", {})
     return Span(
         attributes.pop("trace", "t"), ident, parent, attributes.pop("name", ident), round(start * SECOND),

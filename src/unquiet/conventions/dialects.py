@@ -11,15 +11,21 @@ from unquiet.conventions.payloads import messages_of
 from unquiet.conventions.steps import Step, pick, system_text
 from unquiet.model.spans import Span
 
-DIALECTS: tuple[Callable[[Step], None], ...] = (
-    genai.read,
-    openinference.read,
-    traceloop.read,
-    langsmith.read,
-    frameworks.read,
-    langfuse.read,
+DIALECTS: tuple[tuple[Callable[[Step], None], frozenset[str]], ...] = (
+    (genai.read, frozenset({"gen_ai", "events"})),
+    (openinference.read, frozenset({"openinference", "llm", "span_kind"})),
+    (traceloop.read, frozenset({"traceloop", "llm", "gen_ai"})),
+    (langsmith.read, frozenset({"langsmith"})),
+    (
+        frameworks.read,
+        frozenset({"ai", "pydantic_ai", "all_messages_events", "final_result", "agent_name", "gcp", "mlflow"}),
+    ),
+    (langfuse.read, frozenset({"langfuse"})),
 )
-"""In this order; what an earlier one filled, a later one leaves, unless it knows better and says so."""
+"""Dialects with the first parts of the attribute names they read.
+
+In this order; what an earlier one filled, a later one leaves, unless it knows better and says so.
+"""
 
 _RESOURCE_FACETS = {
     "service.name": "service.name",
@@ -45,8 +51,12 @@ _NOT_FACETS = (
 def step_of(span: Span) -> Step:
     """What a span says about an agent; `kind` is None where no dialect knows the span."""
     step = Step(span)
-    for dialect in DIALECTS:
-        dialect(step)
+    spoken = {name.partition(".")[0] for name in span.attributes}
+    if span.events:
+        spoken.add("gen_ai")
+    for read, namespaces in DIALECTS:
+        if not namespaces.isdisjoint(spoken):
+            read(step)
     if step.kind == "tool":
         step.tool = _with_error(step)
     elif step.kind in ("agent", "chain"):

@@ -216,7 +216,7 @@ def _flat(values: Json, prefix: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and name != "metadata":
+        if isinstance(value, dict) and name != "metadata":
             found |= _flat(cast("Json", value), name + ".")
         elif value is not None:
             found[name] = value

@@ -105,7 +105,7 @@ def unquoted(value: Any) -> Any:
 def as_dict(value: Any) -> Json | None:
     """The value where it is an object (or the JSON text of one)."""
     value = from_json(value)
-    return cast("Json", value) if isinstance(value, Mapping) else None
+    return cast("Json", value) if isinstance(value, dict) else None
 
 
 def as_list(value: Any) -> list[Any] | None:
@@ -151,14 +151,14 @@ def message_of(raw: Any) -> Message | None:
 def _unwrapped(item: Json) -> Json:
     """LangChain's serialised messages and wrappers around a message, opened."""
     kwargs, ident = item.get("kwargs"), item.get("id")
-    if isinstance(kwargs, Mapping) and isinstance(ident, list) and ident:
+    if isinstance(kwargs, dict) and isinstance(ident, list) and ident:
         name = str(ident[-1]).removesuffix("Chunk").removesuffix("Message").lower()
         return {"type": name, **cast("Json", kwargs)}
     data = item.get("data")
-    if isinstance(data, Mapping) and str(item.get("type", "")).lower() in _LANGCHAIN:
+    if isinstance(data, dict) and str(item.get("type", "")).lower() in _LANGCHAIN:
         return {**cast("Json", data), "type": str(item["type"]).lower()}
     inner = item.get("message")
-    if isinstance(inner, Mapping) and "role" not in item:
+    if isinstance(inner, dict) and "role" not in item:
         found = {**cast("Json", inner)}
         if item.get("finish_reason"):
             found["finish_reason"] = item["finish_reason"]
@@ -207,23 +207,23 @@ def _parts(content: Any) -> tuple[list[str], list[ToolUse], list[ToolUse]]:
     for part in content if isinstance(content, list | tuple) else [content]:
         if isinstance(part, str):
             texts.append(part)
-        elif isinstance(part, Mapping):
+        elif isinstance(part, dict):
             _one_part(cast("Json", part), texts, calls, results)
     return texts, calls, results
 
 
 def _one_part(part: Json, texts: list[str], calls: list[ToolUse], results: list[ToolUse]) -> None:
     inner = part.get("message_content")
-    if isinstance(inner, Mapping):
+    if isinstance(inner, dict):
         part = cast("Json", inner)
     kind = str(part.get("type") or part.get("kind") or "")
     if kind in _CALL_PARTS:
         calls.append(call_of(part))
     elif kind in _RESULT_PARTS:
         results.append(result_of(part))
-    elif isinstance(part.get("functionCall") or part.get("function_call"), Mapping):
+    elif isinstance(part.get("functionCall") or part.get("function_call"), dict):
         calls.append(call_of(cast("Json", part.get("functionCall") or part.get("function_call"))))
-    elif isinstance(part.get("functionResponse") or part.get("function_response"), Mapping):
+    elif isinstance(part.get("functionResponse") or part.get("function_response"), dict):
         results.append(result_of(cast("Json", part.get("functionResponse") or part.get("function_response"))))
     elif kind not in _UNSPOKEN and part.get("thought") is not True:
         text = first(part, "text", "content", "refusal")
@@ -250,7 +250,7 @@ def call_of(raw: Json) -> ToolUse:
 def result_of(raw: Json) -> ToolUse:
     """A tool result in any of its shapes."""
     value = first(raw, "response", "result", "output", "content", "server_tool_call_response")
-    inner = as_dict(value) if isinstance(value, Mapping) else None
+    inner = as_dict(value) if isinstance(value, dict) else None
     if inner is not None and set(inner) <= {"type", "value"} and "value" in inner:
         value = inner["value"]
     if isinstance(value, list):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -63,12 +63,12 @@ def read_json(payload: Json) -> Telemetry:
 
 def _object(parent: Json, name: str) -> Json:
     value = parent.get(name)
-    return cast("Json", value) if isinstance(value, Mapping) else {}
+    return cast("Json", value) if isinstance(value, dict) else {}
 
 
 def _objects(parent: Json, name: str) -> list[Json]:
     value = parent.get(name)
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _keep(found: Telemetry, raw: Json, resource: Json, scope: str) -> None:
@@ -154,12 +154,12 @@ def _micros(nanos: Any) -> int:
 
 def _json_attributes(raw: Any) -> dict[str, Any]:
     items = raw if isinstance(raw, list) else []
-    return {str(item.get("key")): _json_value(item.get("value")) for item in items if isinstance(item, Mapping)}
+    return {str(item.get("key")): _json_value(item.get("value")) for item in items if isinstance(item, dict)}
 
 
 def _json_value(raw: Any) -> Any:
     """The value in an AnyValue."""
-    if not isinstance(raw, Mapping) or not raw:
+    if not isinstance(raw, dict) or not raw:
         return None
     kind, value = next(iter(cast("Json", raw).items()))
     if kind == "intValue":

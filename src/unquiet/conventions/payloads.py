@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 from unquiet.conventions.messages import (
@@ -35,7 +34,7 @@ def messages_of(value: Any) -> list[Message]:
     value = from_json(value)
     if isinstance(value, list | tuple):
         return _of_list(cast("list[Any]", list(value)))
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return _of_object(cast("Json", value))
     return []
 
@@ -170,7 +169,7 @@ def last_answer(messages: list[Message]) -> str | None:
 def spoken(value: Any) -> str | None:
     """The text a person would read in a value that is no message: the value of a telling key, else JSON."""
     value = from_json(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         item = cast("Json", value)
         for name in _SPOKEN:
             inner = item.get(name)
@@ -180,7 +179,7 @@ def spoken(value: Any) -> str | None:
         if len(texts) == 1 and len(item) == 1:
             return texts[0]
         for name in _SPOKEN:
-            if isinstance(item.get(name), Mapping):
+            if isinstance(item.get(name), dict):
                 return spoken(item[name])
     return as_text(value)
 

@@ -62,6 +62,8 @@ class Step:
 
     def facet(self, name: str, value: Any) -> None:
         """Keep a short scalar that an instrumentation wrote as a facet, unless it is there."""
+        if value is None:
+            return
         text = facet_text(value)
         if text is not None and not text.startswith("unknown_service"):
             self.facets.setdefault(name, text)
