@@ -13,6 +13,7 @@ from unquiet.counts import Event
 from unquiet.incidents import (
     Exposure,
     Part,
+    Streams,
     contrast,
     exposure,
     further_parts,
@@ -20,6 +21,7 @@ from unquiet.incidents import (
     new_behaviour,
     rank_suspects,
     recovered_at,
+    showing,
     title,
 )
 from unquiet.model.changes import Change
@@ -32,11 +34,16 @@ from unquiet.store import Store
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
+LEAST_SHOWN = 0.33
+"""A behaviour does not tell whom an incident reached if it shows in less than this share of the excess."""
+
 MOST_PAIRS = 10
 MOVED_EVENTS = 12
 MOVED_SCORE = 8.0
 POOL = 2000
 AFFECTED = 0.5
+CLEAR_SHARE = 0.5
+"""A behaviour tells whom an incident reached if it has this share of the evidence of the clearest one."""
 
 
 def describe(judge: Judge, store: Store, announced: Sequence[Change]) -> list[dict[str, object]]:
@@ -61,9 +68,12 @@ def _document(
     own = members(recorded, parts[:1])
     over_us = recovered_at(recorded, np.flatnonzero(own), event_index, incident.onset.at_us, incident.onset.latest_us)
     exposed = exposure(recorded, own, event_index, incident.onset.at_us, over_us)
-    moved = _moved(recorded, incident, part, len(streams.slices))
+    moved, directions, telling = _moved(recorded, incident, part, streams)
     chance = new_behaviour(recorded, inside, incident.onset.at_us, moved)
-    claimed = np.flatnonzero((chance >= AFFECTED) & (recorded.started_us < (over_us or 2**62)))
+    shows = showing(recorded, moved, directions, telling)
+    if (shows & (chance >= AFFECTED)).sum() < LEAST_SHOWN * abs(exposed.excess):
+        shows = showing(recorded, moved, directions, np.zeros(len(moved), bool))
+    claimed = np.flatnonzero((chance >= AFFECTED) & shows & (recorded.started_us < (over_us or 2**62)))
     pairs = _pairs(store, recorded, np.flatnonzero(own), claimed, chance, incident)
     event = plan.events[event_index]
     info = next(info for info in judge.infos if info.name == event.signal)
@@ -113,12 +123,19 @@ def _numbers(exposed: Exposure) -> dict[str, object]:
     }
 
 
-def _moved(recorded: Recorded, incident: Incident, part: Part, slice_count: int) -> npt.NDArray[np.int64]:
-    """The events that moved in the incident's slice, the clearest first, the incident's own always."""
-    found = contrast(recorded, incident.onset.at_us, slice_count)
+def _moved(
+    recorded: Recorded, incident: Incident, part: Part, streams: Streams
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], BoolArray]:
+    """The events that moved in the incident's slice, the clearest first after its own, their directions, and whether
+    each is a behaviour that appeared and is among the clearest."""
+    found = contrast(recorded, incident.onset.at_us, len(streams.slices))
     score = found.score[part.slice]
     order = [int(e) for e in np.argsort(-score) if score[e] >= MOVED_SCORE][:MOVED_EVENTS]
-    return np.array(list(dict.fromkeys([part.event, *order])), np.int64)
+    events = np.array(list(dict.fromkeys([part.event, *order])), np.int64)
+    directions = found.direction[part.slice, events].astype(np.int64)
+    directions[0] = part.direction
+    clear = (score[events] >= CLEAR_SHARE * score[events].max()) & (directions > 0)
+    return events, directions, streams.named[events] & clear
 
 
 def _pairs(

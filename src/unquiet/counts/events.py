@@ -76,6 +76,16 @@ def plan_events(
     return tuple(events)
 
 
+def number_shifts(events: Sequence[Event]) -> tuple[tuple[int, int, int], ...]:
+    """Per number, the places of its events "below the 0.1 quantile", "above the median", "above the 0.9 quantile"."""
+    places = {(event.signal, event.test, event.level): place for place, event in enumerate(events)}
+    return tuple(
+        (places[event.signal, "below", 0.1], place, places[event.signal, "above", 0.9])
+        for place, event in enumerate(events)
+        if event.test == "above" and event.level == 0.5
+    )
+
+
 def _label_events(signal: str, visits: pa.Table) -> list[Event]:
     column = CATEGORY_PREFIX + signal
     if column not in visits.column_names:

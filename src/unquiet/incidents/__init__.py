@@ -1,6 +1,6 @@
 """Alarms into incidents: onset, slice, exposure, evidence, suspects, and a sentence that a tired person understands."""
 
-from unquiet.incidents.affected import new_behaviour
+from unquiet.incidents.affected import new_behaviour, showing
 from unquiet.incidents.casebook import Crossing, Streams, handle, slice_rows
 from unquiet.incidents.contrast import contrast
 from unquiet.incidents.exposure import Exposure, exposure
@@ -21,6 +21,7 @@ __all__ = [
     "members",
     "new_behaviour",
     "rank_suspects",
+    "showing",
     "recovered_at",
     "slice_rows",
     "title",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from unquiet.incidents.expected import expected_rates
 from unquiet.model.history import Recorded
 
 FloatArray = npt.NDArray[np.float64]
@@ -26,26 +27,14 @@ def new_behaviour(recorded: Recorded, inside: BoolArray, onset_us: int, events: 
     `inside` (n,) marks the slice's sessions, `events` indexes the events that moved, the clearest first.
     """
     after = inside & (recorded.started_us >= onset_us)
-    before = inside & ~after
     out = np.zeros(len(recorded))
     if not after.any() or not len(events):
         return out
-    y = recorded.y[:, events]
-    old = _old_rates(y, recorded.stratum, before, after)
-    out[after] = _mixture(y[after], old)
+    rows = np.flatnonzero(inside)
+    old = np.stack([expected_rates(recorded, rows, int(event), onset_us) for event in events], axis=1)
+    late = after[rows]
+    out[after] = _mixture(recorded.y[after][:, events], np.clip(old[late], 0.002, 0.998))
     return out
-
-
-def _old_rates(y: npt.NDArray[np.int8], stratum: IntArray, before: BoolArray, after: BoolArray) -> FloatArray:
-    """Rates before, for each session after: those of its stratum, shrunk toward those of the slice."""
-    known, hit = (y >= 0) & before[:, None], (y == 1) & before[:, None]
-    overall = (hit.sum(axis=0) + 0.5) / (known.sum(axis=0) + 1.0)
-    size = int(stratum.max(initial=0)) + 1
-    n, x = np.zeros((size, y.shape[1])), np.zeros((size, y.shape[1]))
-    np.add.at(n, stratum[before], known[before])
-    np.add.at(x, stratum[before], hit[before])
-    rate = (x + 8.0 * overall) / (n + 8.0)
-    return np.clip(rate[stratum[after]], 0.002, 0.998)
 
 
 def _mixture(y: npt.NDArray[np.int8], old: FloatArray) -> FloatArray:
@@ -70,3 +59,14 @@ def _mixture(y: npt.NDArray[np.int8], old: FloatArray) -> FloatArray:
         n, x = (weight * known).sum(axis=0), (weight * hit).sum(axis=0)
         rate = np.clip((x + SMOOTH * expected) / (n + SMOOTH), 0.005, 0.995)
     return posterior
+
+
+def showing(recorded: Recorded, events: IntArray, directions: IntArray, telling: BoolArray) -> BoolArray:
+    """Which sessions (n,) show the change itself: one of the `telling` events, or else the first.
+
+    `events` (k,) are those that moved, the incident's own first, with their `directions` (+1, -1). Where a behaviour
+    appeared, the sessions that show it were reached, not all those whose style moved with it.
+    """
+    chosen = np.flatnonzero(telling) if telling.any() else np.array([0])
+    y = recorded.y[:, events[chosen]]
+    return (((y == 1) & (directions[chosen] > 0)) | ((y == 0) & (directions[chosen] < 0))).any(axis=1)

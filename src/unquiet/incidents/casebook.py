@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from unquiet.incidents.contrast import contrast
-from unquiet.incidents.localise import Part, best_part, choice_cost
+from unquiet.incidents.contrast import contrast, stream_score
+from unquiet.incidents.localise import Part, best_part, near_slices
 from unquiet.incidents.timing import onset_of, quick_onset
 from unquiet.model.history import Recorded
 from unquiet.model.incidents import Incident, Onset, Sibling
@@ -23,7 +23,14 @@ IntArray = npt.NDArray[np.int64]
 HOUR_US = 3_600_000_000
 SLACK_US = 12 * HOUR_US
 RECENT_US = 28 * 24 * HOUR_US
-DIRECTIONS = {"up": 1, "down": -1}
+SHARED = 0.05
+"""Share of a stream's sessions that an incident must have for a change at the same time to be the same change."""
+
+UNEXPLAINED = 0.3
+"""A crossing is news if more than this share of its evidence is left without the sessions of a known incident."""
+
+UNCLEAR = 7.0
+"""Nats that do not make an incident of their own while another one is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ def handle(
             "up" if crossing.direction > 0 else "down",
             crossing.tick_us,
         )
-        home = _home(known, onset, sibling)
+        home = _home(known, sessions, crossing, onset, streams)
         if home is None:
             opened = open_incident(sessions, crossing, onset, streams)
             home = _same_change(known, opened)
@@ -95,10 +102,10 @@ def crossing_onset(recorded: Recorded, crossing: Crossing) -> Onset:
 def open_incident(recorded: Recorded, crossing: Crossing, onset: Onset, streams: Streams) -> Incident:
     """A new incident: the slice and event that explain the change best, given when it seems to have begun."""
     found = contrast(recorded, onset.at_us, len(streams.slices))
-    part = best_part(found, streams.slices, streams.named)
-    own = found.score[crossing.slice, crossing.event] - choice_cost(streams.slices)[crossing.slice]
-    if part is None or part.score < own:
-        part = Part(crossing.slice, crossing.event, crossing.direction, float(own))
+    near = near_slices(recorded, crossing.slice, len(streams.slices), onset.at_us)
+    own = stream_score(recorded, crossing.slice, crossing.event, crossing.direction, onset.at_us)
+    rang = Part(crossing.slice, crossing.event, crossing.direction, own)
+    part = best_part(found, streams.slices, streams.named, near, rang)
     refined = _timed(recorded, part.slice, part.event, part.direction, crossing.tick_us)
     where = streams.slices[part.slice]
     event = streams.events[part.event]
@@ -132,19 +139,42 @@ def _known(incidents: Sequence[Incident], streams: Streams, crossing: Crossing) 
     )
 
 
-def _home(incidents: Sequence[Incident], onset: Onset, sibling: Sibling) -> int | None:
-    """Which incident a crossing belongs to: the latest whose onset may be the same, or that knows this very stream."""
+def _home(
+    incidents: Sequence[Incident], recorded: Recorded, crossing: Crossing, onset: Onset, streams: Streams
+) -> int | None:
+    """Which recent incident explains a crossing, the latest first; None where it is news.
+
+    It is explained if little of its evidence is left without the sessions of the incident's slice, or if it
+    began with the incident and tells of the same signal or of sessions that the incident has too.
+    """
     for index in range(len(incidents) - 1, -1, -1):
         incident = incidents[index]
-        if sibling.tick_us - incident.tick_us > RECENT_US:
+        if incident.status == "resolved" or crossing.tick_us - incident.tick_us > RECENT_US:
             continue
-        same_stream = any(
-            (s.slice, s.event, s.direction) == (sibling.slice, sibling.event, sibling.direction)
-            for s in incident.siblings
-        )
-        if onset.overlaps(incident.onset, SLACK_US) or (same_stream and incident.status != "resolved"):
+        same_signal = streams.signal_of[streams.events.index(incident.event)] == streams.signal_of[crossing.event]
+        inside, shared = _shared(recorded, streams.slices.index(incident.slice), crossing.slice, incident.onset.at_us)
+        if onset.overlaps(incident.onset, SLACK_US) and (same_signal or shared >= SHARED):
+            return index
+        if shared > 0 and _explained(recorded, crossing, (incident.onset.at_us, onset.at_us), inside):
             return index
     return None
+
+
+def _shared(recorded: Recorded, where: int, other: int, since_us: int) -> tuple[BoolArray, float]:
+    """The sessions (n,) of slice `where`, and the share of the other slice's sessions since a moment that are in it."""
+    inside = np.zeros(len(recorded), bool)
+    inside[slice_rows(recorded, where)] = True
+    rows = slice_rows(recorded, other)
+    rows = rows[recorded.started_us[rows] >= since_us]
+    return inside, float(inside[rows].mean()) if len(rows) else 0.0
+
+
+def _explained(recorded: Recorded, crossing: Crossing, moments: tuple[int, int], inside: BoolArray) -> bool:
+    """Whether little is left of what a stream shows since either moment without the sessions `inside`."""
+    stream = crossing.slice, crossing.event, crossing.direction
+    whole = max(stream_score(recorded, *stream, at) for at in moments)
+    rest = max(stream_score(recorded, *stream, at, inside) for at in moments)
+    return rest <= max(UNEXPLAINED * whole, UNCLEAR)
 
 
 def _same_change(incidents: Sequence[Incident], opened: Incident) -> int | None:

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from unquiet.incidents.expected import LOWEST_RATE, PRIOR_SESSIONS, expected_rates, odds_of
 from unquiet.model.history import Recorded
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-PRIOR_SESSIONS = 8.0
-LOWEST_RATE = 0.001
+TRUSTED_SESSIONS = 1.0
+"""What an expected rate is worth, in sessions, where a cell has no history of its own: such cells err together."""
+
 ODDS_RATIOS = np.exp(np.concatenate([-np.geomspace(0.1, 5.0, 14)[::-1], np.geomspace(0.1, 6.0, 16)]))
 
 
@@ -39,6 +41,26 @@ class Contrast:
     direction: IntArray
 
 
+def stream_score(
+    recorded: Recorded, where: int, event: int, direction: int, onset_us: int, leave_out: BoolArray | None = None
+) -> float:
+    """The evidence of one stream that it moved in `direction` at `onset_us`, as `contrast` scores it."""
+    rows = recorded.member_session[recorded.member_slice == where].astype(np.int64)
+    if leave_out is not None:
+        rows = rows[~leave_out[rows]]
+    rate = expected_rates(recorded, rows, event, onset_us)
+    y, after, stratum = recorded.y[rows, event], recorded.started_us[rows] >= onset_us, recorded.stratum[rows]
+    size = int(recorded.stratum.max(initial=0)) + 1
+    known = np.bincount(stratum[(y >= 0) & ~after], minlength=size)
+    later = np.bincount(stratum[(y >= 0) & after], minlength=size)
+    trust = ((known + TRUSTED_SESSIONS) / (known + TRUSTED_SESSIONS + later))[stratum]
+    use = (y >= 0) & after
+    ratios = ODDS_RATIOS[ODDS_RATIOS > 1.0] if direction > 0 else ODDS_RATIOS[ODDS_RATIOS < 1.0]
+    hit, rate, trust = y[use] == 1, rate[use], trust[use]
+    gain = hit[:, None] * np.log(ratios) - np.log1p((ratios - 1.0) * rate[:, None])
+    return float(np.max((trust[:, None] * gain).sum(axis=0), initial=0.0))
+
+
 def contrast(recorded: Recorded, onset_us: int, slice_count: int, leave_out: BoolArray | None = None) -> Contrast:
     """Compare all sessions that began before `onset_us` with those since; `leave_out` (n,) marks sessions to ignore."""
     session, where = recorded.member_session.astype(np.int64), recorded.member_slice.astype(np.int64)
@@ -52,7 +74,7 @@ def contrast(recorded: Recorded, onset_us: int, slice_count: int, leave_out: Boo
     n1, x1 = _sums(y, after, starts)
     n0, x0 = _sums(y, ~after, starts)
     rate = _expected_rate(n0, x0, cell_slice, cell_stratum, slice_count)
-    trust = (n0 + PRIOR_SESSIONS) / (n0 + PRIOR_SESSIONS + n1)
+    trust = (n0 + TRUSTED_SESSIONS) / (n0 + TRUSTED_SESSIONS + n1)
     per_slice = np.searchsorted(cell_slice, np.arange(slice_count))
     present = np.unique(cell_slice)
     shape = (slice_count, recorded.y.shape[1])
@@ -108,13 +130,10 @@ def _expected_rate(
     np.add.at(stratum_x, cell_stratum[root], x[root])
     overall = (slice_x[0] + 0.01) / (slice_n[0] + 1.0)
     stratum = (stratum_x + overall) / (stratum_n + 1.0)
-    inside = (slice_x + overall) / (slice_n + 1.0)
-    odds = _odds(stratum[cell_stratum]) * _odds(inside[cell_slice]) / _odds(overall)
+    usual = np.zeros((slice_count, events))
+    np.add.at(usual, cell_slice, n * stratum[cell_stratum])
+    inside, standard = (slice_x + overall) / (slice_n + 1.0), (usual + overall) / (slice_n + 1.0)
+    odds = odds_of(stratum[cell_stratum]) * (odds_of(inside) / odds_of(standard))[cell_slice]
     prior = odds / (1.0 + odds)
     rate = (x + PRIOR_SESSIONS * prior) / (n + PRIOR_SESSIONS)
     return np.clip(rate, LOWEST_RATE, 1.0 - LOWEST_RATE)
-
-
-def _odds(rate: FloatArray) -> FloatArray:
-    safe = np.clip(rate, 1e-4, 1.0 - 1e-4)
-    return safe / (1.0 - safe)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from unquiet.incidents.timing import expected_rates
+from unquiet.incidents.expected import expected_rates
 from unquiet.model.history import Recorded
 from unquiet.stats.intervals import excess as beyond_expected
 

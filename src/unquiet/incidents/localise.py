@@ -19,11 +19,17 @@ CLEAR = 6.0
 """Log evidence, after paying for the choice among slices, that a further slice of the same incident needs."""
 
 MOST_PARTS = 4
-EXPLAINS = 0.9
-"""A narrower slice is preferred if it holds this share of the wider one's evidence."""
+ALIKE = 1.0
+"""Of slices whose evidence differs by less than this (nats), the one with the fewest conditions is named."""
 
-NAMED_SHARE = 0.6
-"""A named behaviour is preferred to a mere number (length, tokens) if it has this share of the number's evidence."""
+OTHER_EVENT_COST = 2.0
+"""Nats that another event than the one that rang must be better by, for the choice that there is among events."""
+
+OVERLAP = 0.5
+"""A change is looked for in slices that share this much with the slice that rang: of the smaller one's sessions since."""
+
+NAMED, RISING = 1.15, 1.13
+"""Of events with about the same evidence a named behaviour tells more than a number, and more of it more than less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,37 +48,42 @@ def choice_cost(slices: Sequence[Slice]) -> FloatArray:
     return np.log(np.bincount(depth))[depth]
 
 
-def best_part(
-    found: Contrast, slices: Sequence[Slice], named: BoolArray, directions: FloatArray | None = None
-) -> Part | None:
-    """The slice and event with the most evidence; `named` (E,) marks events that are behaviours, not mere numbers.
+def best_part(found: Contrast, slices: Sequence[Slice], named: BoolArray, near: BoolArray, rang: Part) -> Part:
+    """The slice and event that explain what rang: those with the most evidence after paying for the choice.
 
-    `directions` (E,), where given, asks for changes in that direction (0: either).
+    The evidence of a slice is the likelihood of "this slice changed, and nothing else": a slice that is too wide pays for
+    its sessions that did not change, one that is too narrow leaves out sessions that did. `near` (S,) marks the slices to
+    choose from; `named` (E,) events that are behaviours, not mere numbers. `rang` is the answer if nothing is better.
     """
-    score = found.score - choice_cost(slices)[:, None]
-    if directions is not None:
-        score = np.where((directions == 0) | (found.direction == directions), score, -np.inf)
-    where, event = np.unravel_index(int(score.argmax()), score.shape)
-    if score[where, event] <= 0:
-        return None
-    if not named[event]:
-        rivals = np.where(named, score[where], -np.inf)
-        if rivals.max() >= NAMED_SHARE * score[where, event]:
-            event = rivals.argmax()
-            where = score[:, event].argmax()
-    where, event = _narrowest(found, slices, int(where), int(event)), int(event)
+    score = found.score - choice_cost(slices)[:, None] - OTHER_EVENT_COST
+    score[:, rang.event] += OTHER_EVENT_COST
+    score[~near] = -np.inf
+    score[rang.slice, rang.event] = max(rang.score, score[rang.slice, rang.event])
+    telling = np.where(named, NAMED * np.where(found.direction > 0, RISING, 1.0), 1.0)
+    where, event = (int(i) for i in np.unravel_index(int((score * telling).argmax()), score.shape))
+    where = _simplest(score[:, event], slices, where)
     return Part(where, event, int(found.direction[where, event]), float(found.score[where, event]))
 
 
-def _narrowest(found: Contrast, slices: Sequence[Slice], where: int, event: int) -> int:
-    """The narrowest slice inside `where` that holds nearly all of its evidence; of equally narrow ones the clearest."""
-    enough = EXPLAINS * found.score[where, event]
-    inside = [
-        (-len(other.conditions), -float(found.score[i, event]), i)
-        for i, other in enumerate(slices)
-        if slices[where].contains(other) and found.score[i, event] >= enough
-    ]
-    return min(inside)[2]
+def _simplest(score: FloatArray, slices: Sequence[Slice], where: int) -> int:
+    """Of the slices with about as much evidence as `where`, the one with the fewest conditions, then the clearest."""
+    rivals = [(len(slices[i].conditions), -float(score[i]), int(i)) for i in np.flatnonzero(score >= score[where] - ALIKE)]
+    return min(rivals)[2]
+
+
+def near_slices(recorded: Recorded, where: int, slice_count: int, onset_us: int) -> BoolArray:
+    """Which slices (S,) share at least OVERLAP with slice `where`, of the smaller one's sessions since the onset."""
+    since = recorded.started_us >= onset_us
+    inside = np.zeros(len(recorded), bool)
+    inside[recorded.member_session[recorded.member_slice == where]] = True
+    counted = since[recorded.member_session]
+    size = np.bincount(recorded.member_slice[counted], minlength=slice_count)
+    both = np.bincount(
+        recorded.member_slice[counted & inside[recorded.member_session]], minlength=slice_count
+    )
+    near = both >= OVERLAP * np.minimum(size, size[where])
+    near[where] = True
+    return near
 
 
 def further_parts(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from unquiet.incidents.timing import expected_rates
+from unquiet.incidents.expected import expected_rates
 from unquiet.model.history import Recorded
 
 IntArray = npt.NDArray[np.int64]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from unquiet.incidents.expected import expected_rates
 from unquiet.model.history import Recorded
 from unquiet.model.incidents import Onset
 from unquiet.stats.onset import change_time
@@ -13,17 +14,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 DAY_US = 86_400_000_000
-
-
-def expected_rates(recorded: Recorded, rows: IntArray, event: int, before_us: int) -> FloatArray:
-    """The rate expected of each session of `rows`, from the sessions of its stratum in the slice before `before_us`."""
-    y, stratum = recorded.y[rows, event], recorded.stratum[rows]
-    use = (recorded.started_us[rows] < before_us) & (y >= 0)
-    hit = use & (y == 1)
-    overall = (hit.sum() + 0.5) / (use.sum() + 1.0)
-    size = int(stratum.max(initial=0)) + 1
-    n, x = np.bincount(stratum[use], minlength=size), np.bincount(stratum[hit], minlength=size)
-    return np.clip((x + 8.0 * overall) / (n + 8.0), 0.001, 0.999)[stratum]
+BASELINE_US = 5 * DAY_US
 
 
 def onset_of(recorded: Recorded, rows: IntArray, event: int, direction: int, before_us: int, until_us: int) -> Onset:
@@ -33,33 +24,42 @@ def onset_of(recorded: Recorded, rows: IntArray, event: int, direction: int, bef
     """
     rows = rows[np.argsort(recorded.started_us[rows], kind="stable")]
     rate = expected_rates(recorded, rows, event, before_us)
-    known = recorded.y[rows, event] >= 0
+    known = (recorded.y[rows, event] >= 0) & (recorded.started_us[rows] >= _floor_us(recorded, before_us))
     at, rate = recorded.started_us[rows][known], rate[known]
     hit = (recorded.y[rows, event][known] == 1).astype(np.float64)
     first = int(at[0])
     edges = np.append(at, max(until_us, int(at[-1]) + 1)).astype(np.float64)
-    learned = float(hit[at < before_us].sum())
+    learned = float((recorded.y[rows, event][recorded.started_us[rows] < before_us] == 1).sum())
     found = change_time((edges - first) / DAY_US, np.ones(len(at)), hit, rate, direction, (learned + 1.0) ** -0.5)
     return Onset(*(first + round(days * DAY_US) for days in (found.at, found.earliest, found.latest)))
+
+
+def _floor_us(recorded: Recorded, before_us: int) -> int:
+    """The earliest moment at which a change can be told: enough must be known of the time before it."""
+    return min(int(recorded.started_us.min()) + BASELINE_US, before_us)
 
 
 RATIOS = np.exp(np.concatenate([-np.geomspace(0.2, 4.5, 8)[::-1], np.geomspace(0.2, 5.5, 10)]))
 
 
 def quick_onset(recorded: Recorded, rows: IntArray, event: int, direction: int, until_us: int) -> Onset:
-    """A first idea of the onset, cheap enough for every stream that crosses: a step, its interval too narrow for a ramp."""
+    """A first idea of the onset, cheap enough for every stream that crosses: a step, its interval too narrow for a ramp.
+
+    It lies BASELINE_US or more after the first session known: what is compared with must be known.
+    """
     rows = rows[np.argsort(recorded.started_us[rows], kind="stable")]
     rows = rows[recorded.y[rows, event] >= 0]
     at, hit = recorded.started_us[rows], recorded.y[rows, event] == 1
     ratios = RATIOS[RATIOS > 1] if direction > 0 else RATIOS[RATIOS < 1]
     edges = np.append(at, max(until_us, int(at[-1]) + 1)).astype(np.float64)
     before_us = until_us - (until_us - int(at[0])) // 4
+    floor_us = _floor_us(recorded, before_us)
     mass = np.ones(len(at))
     for _ in range(2):
         rate = expected_rates(recorded, rows, event, before_us)
         gain = hit[:, None] * np.log(ratios) - np.log1p((ratios - 1.0) * rate[:, None])
         total = np.cumsum(gain[::-1], axis=0)[::-1]
-        mass = np.exp(total - total.max()).mean(axis=1) * np.maximum(np.diff(edges), 1.0)
+        mass = np.exp(total - total.max()).mean(axis=1) * np.maximum(np.diff(edges), 1.0) * (at >= floor_us)
         before_us = int(at[int(np.searchsorted(np.cumsum(mass), mass.sum() / 2.0))])
     below = np.concatenate([[0.0], np.cumsum(mass / mass.sum())])
     low, middle, high = (round(float(v)) for v in np.interp([0.01, 0.5, 0.99], below, edges))

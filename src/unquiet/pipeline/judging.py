@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from unquiet.counts import RecentSessions, event_matrix, tally, tick_of
+from unquiet.counts import RecentSessions, event_matrix, number_shifts, tally, tick_of
 from unquiet.detectors import Alarm, Watch
 from unquiet.incidents import Crossing, Streams, handle
 from unquiet.model.counts import TICK_US
@@ -60,25 +61,25 @@ class Judge:
 
     def push(self, turns: pa.Table, watermark_us: int) -> Judged:
         """Take turns in order of time, all of them up to `watermark_us`, and judge what has closed by then."""
-        if self.first_us is None and turns.num_rows:
-            self.first_us = int(turns.column("time").cast(pa.int64()).to_numpy().min())
-        if turns.num_rows:
-            times = np.sort(turns.column("time").cast(pa.int64()).to_numpy())
-            self.moments = np.concatenate([self.moments[self.moments > times[0] - 2 * DAY_US], times])
+        at = np.sort(turns.column("time").cast(pa.int64()).to_numpy())
         closed = self.assembler.push(turns, watermark_us // TICK_US * TICK_US)
-        self.session_count += len(closed)
-        self.turn_count += closed.turns.num_rows
-        judged = Judged(pa.table({}))
-        if not len(closed):
-            return judged
-        measured = measure(closed)
+        return self.push_measured(measure(closed) if len(closed) else None, at)
+
+    def push_measured(self, measured: Measured | None, at_us: IntArray) -> Judged:
+        """Take the visits that closed when turns began at `at_us`, ascending; None where no visit closed."""
+        if len(at_us):
+            self.first_us = int(at_us[0]) if self.first_us is None else self.first_us
+            self.moments = np.concatenate([self.moments[self.moments > at_us[0] - 2 * DAY_US], at_us])
+        if measured is None:
+            return Judged(pa.table({}))
+        self.session_count += measured.visits.num_rows
+        self.turn_count += pc.sum(measured.visits.column("turn_count")).as_py()
         for name, count in measured.failures.items():
             self.failures[name] = self.failures.get(name, 0) + count
-        judged.visits = measured.visits
-        if self.plan is None:
-            measured = self._learn(measured)
-        if measured is not None and self.plan is not None:
-            judged.alarms = self._watch(measured)
+        judged = Judged(measured.visits)
+        left = self._learn(measured) if self.plan is None else measured
+        if left is not None:
+            judged.alarms = self._watch(left)
         return judged
 
     def _learn(self, measured: Measured) -> Measured | None:
@@ -97,8 +98,9 @@ class Judge:
         self.plan = make_plan(
             visits.slice(0, count), vectors[:count], inputs.slice(0, count), self.infos, self.settings
         )
-        share = budget_shares(self.plan.lattice, len(self.plan.events), self.settings)
-        self.watch = Watch(share, len(self.plan.events), self.tables, self.settings.delta)
+        shifts = number_shifts(self.plan.events)
+        share = budget_shares(self.plan.lattice, len(self.plan.events) + len(shifts), self.settings)
+        self.watch = Watch(share, len(self.plan.events), self.tables, self.settings.delta, shifts)
         self.streams = streams_of(self.plan, self.infos)
         self.waiting = []
         self._count(visits.slice(0, count), vectors[:count], judge=False)
@@ -122,10 +124,15 @@ class Judge:
         session, where = plan.lattice.members(columns, visits.num_rows)
         self._record(visits, y, stratum, ticks, session, where)
         alarms: list[Alarm] = []
-        for counts in tally(ticks, stratum, weight, y, session, where, len(DEFAULT_WEIGHT_LEVELS)):
-            if not judge:
+        counted = tally(ticks, stratum, weight, y, session, where, len(DEFAULT_WEIGHT_LEVELS))
+        if not judge:
+            learned = list(counted)
+            for counts in learned:
                 watch.learn(counts)
-                continue
+            for counts in learned:
+                watch.look_back(counts)
+            return alarms
+        for counts in counted:
             rung = watch.step(counts)
             if rung:
                 alarms.extend(rung)

@@ -42,7 +42,7 @@ FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
-UP_ODDS_RATIOS = (1.2, 1.4, 1.7, 2.2, 3.0, 5.0, 10.0, 30.0)
+UP_ODDS_RATIOS = (1.25, 1.5, 2.0, 3.0, 6.0, 15.0, 60.0, 400.0)
 DOWN_ODDS_RATIOS = (0.8, 0.6, 0.35, 0.1)
 UP_COUNT = len(UP_ODDS_RATIOS)
 BET_COUNT = UP_COUNT + len(DOWN_ODDS_RATIOS)
@@ -134,13 +134,11 @@ class BetTables:
 def null_range(rate: FloatArray, delta: FloatArray | float = DEFAULT_DELTA) -> tuple[FloatArray, FloatArray]:
     """(q_lo, q_hi): the rates that are no reason to wake anybody, for base rates of any shape.
 
-    `delta` is relative to the rarer of the two outcomes, so that 2 % and 98 % are treated alike: a rarer
-    outcome of rate r may lie between `r / (1 + delta)` and `r (1 + delta)`.
+    The odds may be up to `1 + delta` times as high or as low: close to a relative `delta` for rare events, the same for
+    2 % and 98 %, and a move of 50 % to 52.4 % for a `delta` of 0.10.
     """
-    rarer = np.minimum(rate, 1.0 - rate)
-    less, more = rarer / (1.0 + delta), np.minimum(rarer * (1.0 + delta), 1.0)
-    common = rate > 0.5
-    return np.where(common, 1.0 - more, less), np.where(common, 1.0 - less, more)
+    less, more = rate / (rate + (1.0 - rate) * (1.0 + delta)), rate * (1.0 + delta) / (1.0 + rate * delta)
+    return less, more
 
 
 def learned_rate(

@@ -1,7 +1,7 @@
 """How much a rate wobbles from day to day beyond chance, and the tolerance that this asks for.
 
 A day is a cluster: all its sessions share the day's rate. With N sessions a day at base rate q, a day whose
-rate is off by a relative tau moves the log evidence by about `N q / (1 - q) tau^2`: nothing where traffic is
+odds are off by tau (in logs) moves the log evidence by about `N q (1 - q) tau^2`: nothing where traffic is
 thin, everything where it is thick. So the wobble is measured where it can be seen, and what is measured
 widens the null of the next day (it must be known before the day's sessions are bet on).
 """
@@ -19,15 +19,15 @@ MARGIN_PER_WOBBLE = 3.5
 LEAST_DAYS = 4
 
 
-def day_wobble(sessions: FloatArray, events: FloatArray) -> FloatArray:
-    """Relative standard deviation of the daily rate beyond binomial chance; counts (D, S), result (S,).
+def day_wobble(sessions: FloatArray, events: FloatArray, errors: float = 1.0) -> FloatArray:
+    """Standard deviation of the log odds of the daily rate beyond binomial chance; counts (D, S), result (S,).
 
     From the differences of successive days, `z^2 = (r' - r)^2 / (q (1 - q) (1/n + 1/n'))`, whose mean is
     `1 + I tau^2` with I the mean information of a day (the statistic of von Neumann, 1941): a lasting step
     enters one difference only, and the largest one is left out, so that a real change does not excuse itself.
-    One standard error is taken off, so that chance is not called wobble. The result is relative to the rarer
-    outcome, like `delta`. Days without sessions do not count; 0 where fewer than LEAST_DAYS differences
-    remain.
+    `errors` standard errors are taken off, so that chance is not called wobble (the variance of z^2 is 2, and more where
+    a day has few of the rarer outcome). Days without sessions do not count;
+    0 where fewer than LEAST_DAYS differences remain.
     """
     before, after = sessions[:-1], sessions[1:]
     seen = (before > 0) & (after > 0)
@@ -39,11 +39,11 @@ def day_wobble(sessions: FloatArray, events: FloatArray) -> FloatArray:
     square = np.where(seen, step**2 / (spread * noise), 0.0)
     count = seen.sum(axis=0) - 1.0
     excess = (square.sum(axis=0) - square.max(axis=0, initial=0.0)) / np.maximum(count, 1.0) - 1.0
-    excess -= np.sqrt(2.0 / np.maximum(count, 1.0))
+    rarer = np.minimum(events.sum(axis=0), total - events.sum(axis=0)) / np.maximum(count, 1.0)
+    excess -= errors * np.sqrt((2.0 + 1.0 / np.maximum(rarer, 0.05)) / np.maximum(count, 1.0))
     mean_noise = np.where(seen, noise, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1.0) / 2.0
-    rarer = np.maximum(np.minimum(rate, 1.0 - rate), 1e-12)
     variance = np.where(count >= LEAST_DAYS, np.maximum(excess, 0.0), 0.0) * spread * mean_noise
-    return np.sqrt(variance) / rarer
+    return np.sqrt(variance) / spread
 
 
 def guarded_delta(delta: FloatArray | float, wobble: FloatArray) -> FloatArray:

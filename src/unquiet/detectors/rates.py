@@ -1,0 +1,99 @@
+"""Base rates: what each cell (slice x stratum) is expected to do, learned from what it did."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from unquiet.model.counts import TickCounts
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+PRIOR_SESSIONS = 8.0
+"""How many sessions the rate expected from slice and stratum weighs against a cell's own counts."""
+
+LOWEST_RATE = 0.001
+
+
+class Rates:
+    """Counts of the cells that have been met, for S slices and E events.
+
+    `row_of` (S, strata) is the row of each cell, -1 where it was not met; `events` and `sessions` (rows, E) are its
+    counts; `slice_events` and `slice_sessions` (S, E) those of whole slices, `slice_usual` the events that their mix of
+    strata let expect. Slice 0 is all traffic.
+    """
+
+    def __init__(self, slice_count: int, event_count: int) -> None:
+        self.row_of = np.full((slice_count, 0), -1, np.int64)
+        self.events = np.zeros((0, event_count))
+        self.sessions = np.zeros((0, event_count))
+        self.slice_events = np.zeros((slice_count, event_count))
+        self.slice_sessions = np.zeros((slice_count, event_count))
+        self.slice_usual = np.zeros((slice_count, event_count))
+
+    def learn(self, counts: TickCounts) -> None:
+        """Add a tick; what is expected of it must have been asked for before."""
+        cell = np.concatenate([[True], (np.diff(counts.slice) != 0) | (np.diff(counts.stratum) != 0)])
+        starts = np.flatnonzero(cell)
+        x, n = np.add.reduceat(counts.x, starts, axis=0), np.add.reduceat(counts.n, starts, axis=0)
+        where = counts.slice[starts]
+        rows = self.rows(where, counts.stratum[starts])
+        self.events[rows] += x
+        self.sessions[rows] += n
+        firsts = np.flatnonzero(np.concatenate([[True], np.diff(where) != 0]))
+        self.slice_events[where[firsts]] += np.add.reduceat(x, firsts, axis=0)
+        self.slice_sessions[where[firsts]] += np.add.reduceat(n, firsts, axis=0)
+        usual = n * self._stratum(counts.stratum[starts])
+        self.slice_usual[where[firsts]] += np.add.reduceat(usual, firsts, axis=0)
+
+    def expected(self, rows: IntArray, counts: TickCounts) -> FloatArray:
+        """Expected rate of each row of a tick and event, (G, E): the cell's own, shrunk toward what it belongs to.
+
+        The prior multiplies the odds of the stratum with the odds ratio of the slice to what its mix lets expect.
+        """
+        stratum = self._stratum(counts.stratum)
+        overall = _rate(self.slice_events[0], self.slice_sessions[0], 0.01)
+        where = counts.slice
+        inside = _rate(self.slice_events[where], self.slice_sessions[where], overall)
+        usual = _rate(self.slice_usual[where], self.slice_sessions[where], overall)
+        odds = _odds(stratum) * _odds(inside) / _odds(usual)
+        prior = odds / (1.0 + odds)
+        rate = (self.events[rows] + PRIOR_SESSIONS * prior) / (self.sessions[rows] + PRIOR_SESSIONS)
+        return np.clip(rate, LOWEST_RATE, 1.0 - LOWEST_RATE)
+
+    def _stratum(self, stratum: IntArray) -> FloatArray:
+        """The rates of strata on all traffic, (G, E)."""
+        root = self.row_of[0, stratum]
+        overall = _rate(self.slice_events[0], self.slice_sessions[0], 0.01)
+        return _rate(self.events[root], self.sessions[root], overall)
+
+    def rows(self, where: IntArray, stratum: IntArray) -> IntArray:
+        """The row of each cell; cells met for the first time get one (and so does their stratum on all traffic)."""
+        self._widen(int(stratum.max(initial=-1)) + 1)
+        flat = self.row_of.reshape(-1)
+        keys = np.concatenate([where * self.row_of.shape[1] + stratum, stratum])
+        missing = flat[keys] < 0
+        if missing.any():
+            new = np.unique(keys[missing])
+            first = len(self.events)
+            flat[new] = np.arange(first, first + len(new))
+            blank = np.zeros((len(new), self.events.shape[1]))
+            self.events = np.concatenate([self.events, blank])
+            self.sessions = np.concatenate([self.sessions, blank])
+        return self.row_of[where, stratum]
+
+    def _widen(self, strata: int) -> None:
+        if strata > self.row_of.shape[1]:
+            grown = np.full((len(self.row_of), strata), -1, np.int64)
+            grown[:, : self.row_of.shape[1]] = self.row_of
+            self.row_of = grown
+
+
+def _rate(events: FloatArray, sessions: FloatArray, prior: FloatArray | float) -> FloatArray:
+    return (events + prior) / (sessions + 1.0)
+
+
+def _odds(rate: FloatArray) -> FloatArray:
+    safe = np.clip(rate, 1e-4, 1.0 - 1e-4)
+    return safe / (1.0 - safe)
