@@ -34,7 +34,7 @@ from unquiet.store import Store
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
-LEAST_SHOWN = 0.33
+LEAST_SHOWN = 0.2
 """A behaviour does not tell whom an incident reached if it shows in less than this share of the excess."""
 
 MOST_PAIRS = 10
@@ -127,7 +127,8 @@ def _moved(
     recorded: Recorded, incident: Incident, part: Part, streams: Streams
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], BoolArray]:
     """The events that moved in the incident's slice, the clearest first after its own, their directions, and whether
-    each is a behaviour that appeared and is among the clearest."""
+    each is a behaviour that appeared and is among the clearest.
+    """
     found = contrast(recorded, incident.onset.at_us, len(streams.slices))
     score = found.score[part.slice]
     order = [int(e) for e in np.argsort(-score) if score[e] >= MOVED_SCORE][:MOVED_EVENTS]

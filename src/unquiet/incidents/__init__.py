@@ -21,8 +21,8 @@ __all__ = [
     "members",
     "new_behaviour",
     "rank_suspects",
-    "showing",
     "recovered_at",
+    "showing",
     "slice_rows",
     "title",
 ]

@@ -67,7 +67,9 @@ def best_part(found: Contrast, slices: Sequence[Slice], named: BoolArray, near: 
 
 def _simplest(score: FloatArray, slices: Sequence[Slice], where: int) -> int:
     """Of the slices with about as much evidence as `where`, the one with the fewest conditions, then the clearest."""
-    rivals = [(len(slices[i].conditions), -float(score[i]), int(i)) for i in np.flatnonzero(score >= score[where] - ALIKE)]
+    rivals = [
+        (len(slices[i].conditions), -float(score[i]), int(i)) for i in np.flatnonzero(score >= score[where] - ALIKE)
+    ]
     return min(rivals)[2]
 
 
@@ -78,9 +80,7 @@ def near_slices(recorded: Recorded, where: int, slice_count: int, onset_us: int)
     inside[recorded.member_session[recorded.member_slice == where]] = True
     counted = since[recorded.member_session]
     size = np.bincount(recorded.member_slice[counted], minlength=slice_count)
-    both = np.bincount(
-        recorded.member_slice[counted & inside[recorded.member_session]], minlength=slice_count
-    )
+    both = np.bincount(recorded.member_slice[counted & inside[recorded.member_session]], minlength=slice_count)
     near = both >= OVERLAP * np.minimum(size, size[where])
     near[where] = True
     return near
