@@ -46,7 +46,8 @@ def expand(pattern: str, words: dict[str, str]) -> str:
     """A pattern as written in a family file, as RE2 reads it.
 
     `<name>` stands for the word list of that name (lists may name others), a blank for any white space, an
-    apostrophe for the plain and the typographic one (so a pattern may not hold one inside brackets).
+    apostrophe for the plain and the typographic one, a letter beyond ASCII for both its cases, since only
+    ASCII letters of the text are lower case (so a pattern may hold neither of the two inside brackets).
 
     Raises:
         ValueError: The pattern names a word list that is not there.
@@ -60,24 +61,29 @@ def expand(pattern: str, words: dict[str, str]) -> str:
     while True:
         expanded = re.sub(r"<([a-z_]+)>", written_out, pattern)
         if expanded == pattern:
-            return expanded.replace(" ", r"(?:\s+)").replace("'", "['\u2019]")
+            return _both_cases(expanded.replace(" ", r"(?:\s+)").replace("'", "['\u2019]"))
         pattern = expanded
 
 
+def _both_cases(pattern: str) -> str:
+    letters = {letter for letter in pattern if not letter.isascii() and len(letter.upper()) == 1}
+    return pattern.translate({ord(each): f"[{each}{each.upper()}]" for each in letters if each != each.upper()})
+
+
 def family_files() -> list[dict[str, Any]]:
-    """The family files of the package, by language code."""
+    """The family files of the package, by language code; English comes first, whose words are asked for first."""
     folder = files("unquiet.signals") / "families"
-    found = sorted((each for each in folder.iterdir() if each.name.endswith(".toml")), key=lambda each: each.name)
-    return [tomllib.loads(each.read_text(encoding="utf-8")) for each in found]
+    found = [tomllib.loads(each.read_text(encoding="utf-8")) for each in folder.iterdir() if each.name.endswith(".toml")]
+    return sorted(found, key=lambda content: (content["language"] != "en", content["language"]))
 
 
 def shape(pattern: str) -> str:
-    """What a pattern can skip: "sentence" (the rest of one), "words" (a few) or "nothing".
+    """What a pattern can skip: "sentence" (the rest of one, or of a clause), "words" (a few) or "nothing".
 
     Patterns of one shape share a set. Mixed, their partial matches multiply the states of the automaton,
     and a pass costs three times as much.
     """
-    if "[^.!?\\n]*" in pattern:
+    if re.search(r"\[\^[.,;:!?]+\\n\][*|]", pattern):
         return "sentence"
     return "words" if re.search(r"\)\{0,\d\}|\)\*", pattern) else "nothing"
 
