@@ -14,6 +14,11 @@ import numpy.typing as npt
 import re2
 
 _SET_MEMORY_BYTES = 48 << 20
+_SENTENCE_PATTERNS = 16
+"""How many patterns that skip within a sentence share a set: the states of the automaton grow with their combinations."""
+
+_WORD_ENDS = r"(?:[^\p{L}\p{N}_]|$)"
+"""Unlike \\b, which knows ASCII only, this does not find the French "est" in the Spanish "está"."""
 
 PatternSet = tuple[Any, npt.NDArray[np.int64]]
 """An RE2 set, and the family (its place in `Lexicon.names`) that each of its patterns belongs to."""
@@ -73,7 +78,9 @@ def _both_cases(pattern: str) -> str:
 def family_files() -> list[dict[str, Any]]:
     """The family files of the package, by language code; English comes first, whose words are asked for first."""
     folder = files("unquiet.signals") / "families"
-    found = [tomllib.loads(each.read_text(encoding="utf-8")) for each in folder.iterdir() if each.name.endswith(".toml")]
+    found = [
+        tomllib.loads(each.read_text(encoding="utf-8")) for each in folder.iterdir() if each.name.endswith(".toml")
+    ]
     return sorted(found, key=lambda content: (content["language"] != "en", content["language"]))
 
 
@@ -101,7 +108,7 @@ def lexicon() -> Lexicon:
         tuple(names),
         {content["language"]: content["version"] for content in contents},
         {
-            content["language"]: expand(rf"\b(?:{content['function_words'].replace(' ', '|')})\b", {})
+            content["language"]: expand(rf"\b(?:{content['function_words'].replace(' ', '|')}){_WORD_ENDS}", {})
             for content in contents
             if "function_words" in content
         },
@@ -115,7 +122,12 @@ def _sets(content: dict[str, Any], names: list[str]) -> tuple[PatternSet, ...]:
         for pattern in written:
             full = expand(pattern, content.get("words", {}))
             shapes.setdefault(shape(full), []).append((full, names.index(family)))
-    return tuple(_compiled(members) for members in shapes.values())
+    return tuple(_compiled(part) for kind, members in shapes.items() for part in _parts(kind, members))
+
+
+def _parts(kind: str, members: list[tuple[str, int]]) -> list[list[tuple[str, int]]]:
+    most = _SENTENCE_PATTERNS if kind == "sentence" else len(members)
+    return [members[start : start + most] for start in range(0, len(members), most)]
 
 
 def _compiled(members: list[tuple[str, int]]) -> PatternSet:
