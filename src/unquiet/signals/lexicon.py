@@ -17,7 +17,7 @@ _SET_MEMORY_BYTES = 48 << 20
 _SENTENCE_PATTERNS = 16
 """How many patterns that skip within a sentence share a set: the states of the automaton grow with their combinations."""
 
-_WORD_ENDS = r"(?:[^\p{L}\p{N}_]|$)"
+_WORD_ENDS = r"(?:[^0-9a-z_\x{C0}-\x{24F}]|$)"
 """Unlike \\b, which knows ASCII only, this does not find the French "est" in the Spanish "está"."""
 
 PatternSet = tuple[Any, npt.NDArray[np.int64]]
