@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import re2
 
+from signal_samples import turns
+from unquiet import signals
+from unquiet.demo.phrasebook import phrasebook
+from unquiet.model.signals import TurnBatch
 from unquiet.signals import refusal
 from unquiet.signals.lexicon import expand, family_files, lexicon, shape
 
@@ -28,9 +36,19 @@ def test_an_unknown_word_list_is_named() -> None:
         expand("a <bird>", {"pet": "cat"})
 
 
+def test_a_letter_beyond_ascii_matches_both_cases() -> None:
+    assert all(re2.search(expand("^änder", {}), text) for text in ("ändern", "Ändern"))
+    assert re2.search(expand("größe", {}), "größe")
+
+
 @pytest.mark.parametrize(
     ("pattern", "expected"),
-    [(r"a[^.!?\n]*b", "sentence"), (r"a (?:\w+ ){0,3}b", "words"), ("a (?:b|c) d", "nothing")],
+    [
+        (r"a[^.!?\n]*b", "sentence"),
+        (r"a(?:[^.,;:!?\n]|[.,:]\d)*b", "sentence"),
+        (r"a (?:\w+ ){0,3}b", "words"),
+        ("a (?:b|c) d", "nothing"),
+    ],
 )
 def test_shapes(pattern: str, expected: str) -> None:
     assert shape(expand(pattern, {})) == expected
@@ -42,8 +60,14 @@ def test_files_hold_what_they_must(content: dict[str, object]) -> None:
     assert isinstance(content["version"], int)
     written = [pattern for patterns in content["families"].values() for pattern in patterns]  # type: ignore[attr-defined]
     assert len(written) == len(set(written))
-    assert not [pattern for pattern in written if re.search(r"\[[^\]]*'[^\]]*\]", pattern)], "apostrophe in brackets"
-    assert all(pattern == pattern.lower() or "\\W" in pattern or "\\S" in pattern for pattern in written)
+    lists = list(content.get("words", {}).values())  # type: ignore[attr-defined]
+    for pattern in written + lists:
+        inside = "".join(re.findall(r"\[[^\]]*\]", re.sub(r"\\.", "", pattern)))
+        assert "'" not in inside, f"an apostrophe in brackets: {pattern}"
+        assert not [sign for sign in inside if sign.isalpha() and not sign.isascii()], (
+            f"a letter in brackets: {pattern}"
+        )
+    assert all(re.sub(r"\\[WSLNp]|\{[LN]\}", "", pattern).islower() for pattern in written)
 
 
 def test_every_weighed_family_exists() -> None:
@@ -54,3 +78,62 @@ def test_weights_have_the_sign_of_their_family() -> None:
     for weights in (refusal.ANYWHERE, refusal.OPENING):
         for family, weight in weights.items():
             assert (weight < 0) == (family in {"help_follows", "offers_alternative"}), family
+
+
+SAMPLES = Path(__file__).parent / "wording_samples"
+LANGUAGES = sorted(path.stem for path in SAMPLES.glob("*.toml"))
+RECALL, FALSE_ALARMS = 0.85, 0.05
+
+
+def says_no(answers: list[str]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Which of the answers are refusals, and which are refusals or send the user elsewhere."""
+    readings, _, failures = signals.measure_turns(TurnBatch(turns([{"output": answer} for answer in answers])))
+    assert failures == {}
+    refused = readings["refusal"] >= 0.5
+    return {"refused": refused, "or sent away": refused | (readings["deflection"] == 1)}
+
+
+def test_every_language_has_the_families_of_english() -> None:
+    english, *others = family_files()
+    assert english["language"] == "en"
+    assert [content["language"] for content in others] == LANGUAGES
+    for content in others:
+        assert list(content["families"]) == list(english["families"]), content["language"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_samples_are_told_apart(language: str) -> None:
+    samples = tomllib.loads((SAMPLES / f"{language}.toml").read_text(encoding="utf-8"))
+    assert min(len(samples["denials"]), len(samples["ordinary"])) >= 25
+    denied, ordinary = says_no(samples["denials"]), says_no(samples["ordinary"])
+    assert denied["refused"].mean() >= RECALL
+    assert denied["or sent away"].mean() >= 0.95
+    assert ordinary["or sent away"].mean() <= FALSE_ALARMS
+
+
+@pytest.mark.parametrize("language", ["de", "en", "es", "fr"])
+def test_the_demo_is_read_in_its_languages(language: str) -> None:
+    book = phrasebook(language)
+    done = [line for topic in book.topics.values() for line in topic.done]
+    quiet = [line for topic in book.topics.values() for line in topic.quiet]
+    denied = [line for topic in book.topics.values() for line in topic.denied]
+    assert says_no([*done, *book.farewell, *book.ask_order])["or sent away"].mean() <= FALSE_ALARMS
+    assert says_no(denied)["refused"].mean() >= 0.65
+    assert bool(quiet) == (language == "de")
+    if quiet:
+        assert says_no(quiet)["or sent away"].mean() >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("answer", "language"),
+    [
+        ("La chaqueta está en camino y la entrega está prevista para hoy.", "es"),
+        ("El seu paquet ha arribat aquest matí i el pot recollir a la botiga del carrer Major.", "ca"),
+        ("Le abbiamo inviato la fattura al suo indirizzo, la trova nella cartella con le altre.", "it"),
+        ("Uw pakket is vanochtend aangekomen en ligt voor u klaar in de winkel op het station.", "nl"),
+        ("ÜBERMORGEN IST IHR PAKET DA, UND SIE KÖNNEN ES MIT DEM AUSWEIS ABHOLEN.", "de"),
+    ],
+)
+def test_function_words_do_not_take_neighbours_for_a_language(answer: str, language: str) -> None:
+    labels = signals.measure_turns(TurnBatch(turns([{"output": answer}])))[1]
+    assert labels["language"].to_pylist() == [[language]]

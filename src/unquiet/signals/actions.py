@@ -10,7 +10,7 @@ from unquiet.signals.parts import Turnwise
 from unquiet.signals.shortness import asks_back, no_text
 from unquiet.signals.text import Bools, present, where
 from unquiet.signals.tools import acts, call_count, failed, returned_nothing, turn_of_call
-from unquiet.signals.wording import hit
+from unquiet.signals.wording import WORDING_VERSION, hit
 
 
 def acted(batch: TurnBatch) -> Bools:
@@ -45,7 +45,7 @@ SIGNALS = (
     Turnwise(
         SignalInfo(
             name="claim_without_call",
-            version=1,
+            version=WORDING_VERSION,
             kind="flag",
             unit="turn",
             reduce="any",
@@ -59,7 +59,7 @@ SIGNALS = (
     Turnwise(
         SignalInfo(
             name="promise_without_call",
-            version=1,
+            version=WORDING_VERSION,
             kind="flag",
             unit="turn",
             reduce="any",
@@ -73,7 +73,7 @@ SIGNALS = (
     Turnwise(
         SignalInfo(
             name="fail_plausible",
-            version=1,
+            version=WORDING_VERSION,
             kind="flag",
             unit="turn",
             reduce="any",

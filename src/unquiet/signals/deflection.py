@@ -9,7 +9,7 @@ from unquiet.signals.language import covered
 from unquiet.signals.parts import Turnwise
 from unquiet.signals.text import present, where
 from unquiet.signals.tools import any_call
-from unquiet.signals.wording import hit
+from unquiet.signals.wording import WORDING_VERSION, hit
 
 HANDOFF_TOOL = r"(?i)(?:transfer|escalat|hand_?off|hand_?over|human|live_?agent|connect_(?:to_)?agent)"
 """Names of tools that pass the user on to a person."""
@@ -34,7 +34,7 @@ SIGNALS = (
     Turnwise(
         SignalInfo(
             name="deflection",
-            version=1,
+            version=WORDING_VERSION,
             kind="flag",
             unit="turn",
             reduce="any",
@@ -48,7 +48,7 @@ SIGNALS = (
     Turnwise(
         SignalInfo(
             name="handoff",
-            version=1,
+            version=WORDING_VERSION,
             kind="flag",
             unit="turn",
             reduce="any",

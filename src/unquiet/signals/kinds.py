@@ -10,7 +10,7 @@ from unquiet.signals.language import covered
 from unquiet.signals.lexicon import lexicon
 from unquiet.signals.parts import Labelled
 from unquiet.signals.text import present
-from unquiet.signals.wording import hits
+from unquiet.signals.wording import WORDING_VERSION, hits
 
 
 def _labels(batch: TurnBatch) -> pa.ListArray:
@@ -26,7 +26,7 @@ CATEGORIES = (
     Labelled(
         SignalInfo(
             name="wording",
-            version=1,
+            version=WORDING_VERSION,
             kind="category",
             unit="turn",
             reduce="none",

@@ -124,7 +124,7 @@ SIGNALS = (
     Turnwise(
         SignalInfo(
             name="language_mismatch",
-            version=1,
+            version=2,
             kind="flag",
             unit="turn",
             reduce="any",
@@ -141,7 +141,7 @@ CATEGORIES = (
     Labelled(
         SignalInfo(
             name="language",
-            version=1,
+            version=2,
             kind="category",
             unit="turn",
             reduce="none",

@@ -14,6 +14,11 @@ import numpy.typing as npt
 import re2
 
 _SET_MEMORY_BYTES = 48 << 20
+_SENTENCE_PATTERNS = 16
+"""How many patterns that skip within a sentence share a set: the states of the automaton grow with their combinations."""
+
+_WORD_ENDS = r"(?:[^0-9a-z_\x{C0}-\x{24F}]|$)"
+"""Unlike \\b, which knows ASCII only, this does not find the French "est" in the Spanish "está"."""
 
 PatternSet = tuple[Any, npt.NDArray[np.int64]]
 """An RE2 set, and the family (its place in `Lexicon.names`) that each of its patterns belongs to."""
@@ -46,7 +51,8 @@ def expand(pattern: str, words: dict[str, str]) -> str:
     """A pattern as written in a family file, as RE2 reads it.
 
     `<name>` stands for the word list of that name (lists may name others), a blank for any white space, an
-    apostrophe for the plain and the typographic one (so a pattern may not hold one inside brackets).
+    apostrophe for the plain and the typographic one, a letter beyond ASCII for both its cases, since only
+    ASCII letters of the text are lower case (so a pattern may hold neither of the two inside brackets).
 
     Raises:
         ValueError: The pattern names a word list that is not there.
@@ -60,24 +66,31 @@ def expand(pattern: str, words: dict[str, str]) -> str:
     while True:
         expanded = re.sub(r"<([a-z_]+)>", written_out, pattern)
         if expanded == pattern:
-            return expanded.replace(" ", r"(?:\s+)").replace("'", "['\u2019]")
+            return _both_cases(expanded.replace(" ", r"(?:\s+)").replace("'", "['\u2019]"))
         pattern = expanded
 
 
+def _both_cases(pattern: str) -> str:
+    letters = {letter for letter in pattern if not letter.isascii() and len(letter.upper()) == 1}
+    return pattern.translate({ord(each): f"[{each}{each.upper()}]" for each in letters if each != each.upper()})
+
+
 def family_files() -> list[dict[str, Any]]:
-    """The family files of the package, by language code."""
+    """The family files of the package, by language code; English comes first, whose words are asked for first."""
     folder = files("unquiet.signals") / "families"
-    found = sorted((each for each in folder.iterdir() if each.name.endswith(".toml")), key=lambda each: each.name)
-    return [tomllib.loads(each.read_text(encoding="utf-8")) for each in found]
+    found = [
+        tomllib.loads(each.read_text(encoding="utf-8")) for each in folder.iterdir() if each.name.endswith(".toml")
+    ]
+    return sorted(found, key=lambda content: (content["language"] != "en", content["language"]))
 
 
 def shape(pattern: str) -> str:
-    """What a pattern can skip: "sentence" (the rest of one), "words" (a few) or "nothing".
+    """What a pattern can skip: "sentence" (the rest of one, or of a clause), "words" (a few) or "nothing".
 
     Patterns of one shape share a set. Mixed, their partial matches multiply the states of the automaton,
     and a pass costs three times as much.
     """
-    if "[^.!?\\n]*" in pattern:
+    if re.search(r"\[\^[.,;:!?]+\\n\][*|]", pattern):
         return "sentence"
     return "words" if re.search(r"\)\{0,\d\}|\)\*", pattern) else "nothing"
 
@@ -95,7 +108,7 @@ def lexicon() -> Lexicon:
         tuple(names),
         {content["language"]: content["version"] for content in contents},
         {
-            content["language"]: expand(rf"\b(?:{content['function_words'].replace(' ', '|')})\b", {})
+            content["language"]: expand(rf"\b(?:{content['function_words'].replace(' ', '|')}){_WORD_ENDS}", {})
             for content in contents
             if "function_words" in content
         },
@@ -109,7 +122,12 @@ def _sets(content: dict[str, Any], names: list[str]) -> tuple[PatternSet, ...]:
         for pattern in written:
             full = expand(pattern, content.get("words", {}))
             shapes.setdefault(shape(full), []).append((full, names.index(family)))
-    return tuple(_compiled(members) for members in shapes.values())
+    return tuple(_compiled(part) for kind, members in shapes.items() for part in _parts(kind, members))
+
+
+def _parts(kind: str, members: list[tuple[str, int]]) -> list[list[tuple[str, int]]]:
+    most = _SENTENCE_PATTERNS if kind == "sentence" else len(members)
+    return [members[start : start + most] for start in range(0, len(members), most)]
 
 
 def _compiled(members: list[tuple[str, int]]) -> PatternSet:

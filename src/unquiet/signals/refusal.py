@@ -16,7 +16,7 @@ from unquiet.signals.language import covered
 from unquiet.signals.lexicon import lexicon
 from unquiet.signals.parts import Turnwise
 from unquiet.signals.text import Bools, characters, fences, present, where
-from unquiet.signals.wording import hit, hits
+from unquiet.signals.wording import WORDING_VERSION, hit, hits
 
 _BIAS = -2.4
 ANYWHERE = {
@@ -71,7 +71,7 @@ def _family(family: str) -> Turnwise:
     def measure(batch: TurnBatch) -> FloatArray:
         return where(_readable(batch), hit(batch, family))
 
-    card = SignalInfo(name, 1, "flag", "turn", "any", definition, up, down, ("output",))
+    card = SignalInfo(name, WORDING_VERSION, "flag", "turn", "any", definition, up, down, ("output",))
     return Turnwise(card, measure)
 
 
@@ -106,7 +106,7 @@ SIGNALS = (
     Turnwise(
         SignalInfo(
             name="refusal",
-            version=1,
+            version=WORDING_VERSION,
             kind="score",
             unit="turn",
             reduce="max",

@@ -12,7 +12,7 @@ from unquiet.signals.parts import Sessionwise
 from unquiet.signals.shortness import asks_back
 from unquiet.signals.text import Bools, characters, floats, present, where
 from unquiet.signals.tools import acts, call_count, turn_of_call
-from unquiet.signals.wording import hit
+from unquiet.signals.wording import WORDING_VERSION, hit
 
 
 def turn_counts(sessions: SessionBatch) -> npt.NDArray[np.int64]:
@@ -109,11 +109,19 @@ def _abandonment(sessions: SessionBatch) -> FloatArray:
 
 
 def _card(
-    name: str, kind: str, definition: str, up: str, down: str, needs: tuple[str, ...], *, alarms: bool = True
+    name: str,
+    kind: str,
+    definition: str,
+    up: str,
+    down: str,
+    needs: tuple[str, ...],
+    *,
+    alarms: bool = True,
+    version: int = 1,
 ) -> SignalInfo:
     return SignalInfo(
         name,
-        1,
+        version,
         "number" if kind == "number" else "flag",
         "session",
         "none",
@@ -195,6 +203,7 @@ SIGNALS = (
             "claims actions that it did not take",
             "claims actions that it did not take less often",
             ("output", "tool_calls"),
+            version=WORDING_VERSION,
         ),
         _claim,
     ),
@@ -206,6 +215,7 @@ SIGNALS = (
             "promises actions without taking them",
             "promises actions without taking them less often",
             ("output", "tool_calls"),
+            version=WORDING_VERSION,
         ),
         _promise,
     ),
@@ -217,6 +227,7 @@ SIGNALS = (
             "offers a person without connecting one",
             "offers a person without connecting one less often",
             ("output", "tool_calls"),
+            version=WORDING_VERSION,
         ),
         _handoff_offer,
     ),
@@ -228,6 +239,7 @@ SIGNALS = (
             "leaves users who then give up",
             "leaves fewer users who then give up",
             ("output",),
+            version=WORDING_VERSION,
         ),
         _abandonment,
     ),

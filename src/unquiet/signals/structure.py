@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from unquiet.model.signals import FloatArray, SignalInfo, TurnBatch
 from unquiet.signals.parts import Turnwise
 from unquiet.signals.text import Bools, bools, fences, filled, head, present, where
-from unquiet.signals.wording import hit
+from unquiet.signals.wording import WORDING_VERSION, hit
 
 _JSON_START = r"^\s*(?:```(?:json|JSON)?\s*)?(?:\{\s*(?:\"|\}|$|\n)|\[\s*(?:\{|\"|\[|\]|-?\d+\s*[,\]]))"
 _JSON_ASKED = (
@@ -90,8 +90,10 @@ def _has_heading(batch: TurnBatch) -> FloatArray:
     return where(present(batch, "output"), bools(found))
 
 
-def _card(name: str, definition: str, up: str, down: str, needs: tuple[str, ...] = ("output",)) -> SignalInfo:
-    return SignalInfo(name, 1, "flag", "turn", "any", definition, up, down, needs)
+def _card(
+    name: str, definition: str, up: str, down: str, needs: tuple[str, ...] = ("output",), version: int = 1
+) -> SignalInfo:
+    return SignalInfo(name, version, "flag", "turn", "any", definition, up, down, needs)
 
 
 SIGNALS = (
@@ -130,6 +132,7 @@ SIGNALS = (
             "The answer leaves placeholders or work undone.",
             "leaves placeholders in its answers",
             "leaves fewer placeholders in its answers",
+            version=WORDING_VERSION,
         ),
         _unfinished,
     ),

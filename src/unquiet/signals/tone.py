@@ -6,14 +6,16 @@ from unquiet.model.signals import FloatArray, SignalInfo, TurnBatch
 from unquiet.signals.language import covered
 from unquiet.signals.parts import Turnwise
 from unquiet.signals.text import present, where
-from unquiet.signals.wording import hit
+from unquiet.signals.wording import WORDING_VERSION, hit
 
 
 def _flag(name: str, family: str, up: str, down: str, definition: str) -> Turnwise:
     def measure(batch: TurnBatch) -> FloatArray:
         return where(present(batch, "output") & covered(batch), hit(batch, family))
 
-    return Turnwise(SignalInfo(name, 1, "flag", "turn", "any", definition, up, down, ("output",)), measure)
+    return Turnwise(
+        SignalInfo(name, WORDING_VERSION, "flag", "turn", "any", definition, up, down, ("output",)), measure
+    )
 
 
 SIGNALS = (

@@ -13,6 +13,9 @@ from unquiet.signals.language import UNDETERMINED, languages
 from unquiet.signals.lexicon import PatternSet, lexicon
 from unquiet.signals.text import Bools, head
 
+WORDING_VERSION = 2
+"""Version of the signals that read wording families: another wording in a family file starts new baselines of all."""
+
 OPENING_BYTES = 220
 """Families hit within this many bytes of UTF-8 count as part of the answer's opening."""
 
