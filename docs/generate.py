@@ -75,7 +75,9 @@ def group() -> click.Group:
 
 def option_rows(command: click.Command) -> Iterator[str]:
     """The table of a command's arguments and options."""
-    context = click.Context(command)
+    # With the group's settings, as it runs: click keeps the help option that it made first.
+    top = group()
+    context = click.Context(command, parent=click.Context(top, **top.context_settings))
     yield cells("Option", "Meaning")
     yield "|---|---|"
     for parameter in command.get_params(context):
