@@ -500,7 +500,7 @@ def test_a_line_of_200_mb_is_skipped_in_bounded_memory(cli: Cli) -> None:
 
 def test_interrupted_while_reading_and_run_again(cli: Cli) -> None:
     for name in ("a", "b"):
-        many = [{**row, "session_id": f"{name}{k}-{row['session_id']}"} for k in range(30) for row in rows_of(10, 60)]
+        many = [{**row, "session_id": f"{name}{k}-{row['session_id']}"} for k in range(15) for row in rows_of(10, 60)]
         put(f"d/{name}.jsonl", many)
     undisturbed = document(cli, "d", "--db", "plain")
     process = started(["scan", "d", "--json", "--db", "db"])
