@@ -75,16 +75,19 @@ def group() -> click.Group:
 
 def option_rows(command: click.Command) -> Iterator[str]:
     """The table of a command's arguments and options."""
-    context = click.Context(command)
+    top = group()
+    context = click.Context(command, parent=click.Context(top, **top.context_settings))
     yield cells("Option", "Meaning")
     yield "|---|---|"
-    for parameter in command.get_params(context):
+    # Without the help option that click adds: it keeps the first that it made, with whatever names were set then.
+    for parameter in command.params:
         if isinstance(parameter, click.Argument):
             yield cells(f"`{parameter.make_metavar(context)}`", "argument")
         elif isinstance(parameter, click.Option) and not parameter.hidden:
             record = parameter.get_help_record(context)
             if record:
                 yield cells(f"`{record[0]}`", record[1])
+    yield cells(f"`{', '.join(context.help_option_names)}`", "Show this message and exit.")
 
 
 def cli_page() -> str:

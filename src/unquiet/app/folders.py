@@ -8,6 +8,7 @@ from pathlib import Path
 
 from unquiet.model.errors import StoreError
 from unquiet.model.settings import Settings
+from unquiet.store import Store
 
 HOME = Path(".unquiet")
 LAST = HOME / "last"
@@ -33,6 +34,16 @@ def remember(folder: Path) -> None:
         ) from error
 
 
+def check_scanned(store: Store, folder: Path) -> None:
+    """See that a scan has come to its end in the folder: before that, no incident does not mean that all is well.
+
+    Raises:
+        StoreError: none has.
+    """
+    if store.get_setting("coverage") is None:
+        raise StoreError(f"no scan has come to its end in {folder} yet. Run `unquiet scan PATH --db {folder}` again.")
+
+
 def known_folder(db: Path | None) -> Path:
     """The folder to look into: `--db`, or that of the last scan.
 
@@ -41,6 +52,10 @@ def known_folder(db: Path | None) -> Path:
     """
     if db is not None:
         return db
-    if LAST.is_file():
-        return Path(LAST.read_text(encoding="utf-8").strip())
+    try:
+        last = LAST.read_text(encoding="utf-8").strip() if LAST.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"{LAST} cannot be read ({error}). Remove it and scan again, or use --db.") from error
+    if last:
+        return Path(last)
     raise StoreError("nothing has been scanned here yet. Run `unquiet scan PATH` first, or name a folder with --db.")

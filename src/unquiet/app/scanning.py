@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from unquiet.app.calendar import lone_days, lone_note
 from unquiet.app.describing import coverage, describe
 from unquiet.model.changes import Change
 from unquiet.model.errors import UnreadableSource
@@ -27,7 +28,7 @@ STEP = timedelta(days=1)
 
 @dataclass(slots=True)
 class ScanResult:
-    """The answer of a scan: the document of schema `unquiet.scan/1`, and the reports of the files read now."""
+    """The answer of a scan: the document of schema `unquiet.scan/1`, and the reports of the files, read now or before."""
 
     document: dict[str, object]
     reports: list[tuple[str, ReadReport]] = field(default_factory=list[tuple[str, ReadReport]])
@@ -59,7 +60,7 @@ def scan(
             for document in documents:
                 raised = datetime.fromisoformat(str(document["raised_at"]))
                 store.upsert_incident(str(document["id"]), document, raised_at=raised, status=str(document["status"]))
-            notes = coverage(judge, store)
+            notes = {**coverage(judge, store), **_left_out(store, settings)}
             store.put_setting("coverage", notes)
         result.document = scan_document(judge, documents, notes)
     return result
@@ -88,19 +89,35 @@ def ingest(
     for index, read in enumerate(read_files(paths, mapping)):
         progress(f"reading {read.path.name}", index / total)
         fingerprint = _fingerprint(read.path, mapping)
-        if store.knows_source(fingerprint):
-            continue
-        _ingest_file(store, read, fingerprint)
-        result.reports.append((str(read.path), read.report))
+        known = store.source(fingerprint)
+        if known is None:
+            _ingest_file(store, read, fingerprint)
+            result.reports.append((str(read.path), read.report))
+        else:
+            result.reports.append((str(read.path), _known(known, read.report.notes)))
     progress("reading", 1.0)
     if not store.turn_extent().count:
-        rejected = sum(report.rejected_count for _, report in result.reports)
-        examples = [f"{e.where}: {e.reason}" for _, report in result.reports for e in report.examples][:3]
-        notes = [note for _, report in result.reports for note in report.notes][:3]
-        raise UnreadableSource(
-            f"no turn could be read from {', '.join(map(str, paths))} ({rejected} rows rejected). "
-            + " ".join([*examples, *notes])
-        )
+        raise nothing_read(paths, [report for _, report in result.reports])
+
+
+def nothing_read(paths: Sequence[str], reports: Sequence[ReadReport]) -> UnreadableSource:
+    """The error for files that hold no turn: how many rows were rejected, and the first reasons of all kinds."""
+    counts: dict[str, int] = {}
+    reasons: dict[str, str] = {}
+    for report in reports:
+        for kind, count in report.rejected.items():
+            counts[kind] = counts.get(kind, 0) + count
+        for example in report.examples:
+            reasons.setdefault(example.reason, f"{example.where}: {example.reason}")
+    said = [*list(reasons.values())[:3], *[note for report in reports for note in report.notes][:3]]
+    rejected = ", ".join(f"{count} x {kind}" for kind, count in sorted(counts.items())) or "no row is in it"
+    return UnreadableSource(f"no turn could be read from {', '.join(map(str, paths))} ({rejected}). " + " ".join(said))
+
+
+def _known(source: SourceRow, notes: Sequence[str]) -> ReadReport:
+    """What was said when the file was read before, so that the same command says the same; `notes` are those of now."""
+    said = list(dict.fromkeys([*notes, *source.notes]))
+    return ReadReport(source.rows, source.turns, dict(source.rejected), list(source.examples), said)
 
 
 def _ingest_file(store: Store, read: FileRead, fingerprint: str) -> None:
@@ -127,18 +144,20 @@ def _ingest_file(store: Store, read: FileRead, fingerprint: str) -> None:
 def replay(store: Store, settings: Settings, progress: Progress) -> Judge:
     """Judge all turns of the folder, day after day, in order of time, without looking ahead."""
     judge = Judge(settings)
-    extent = store.turn_extent()
-    if extent.first is None or extent.last is None:
-        return judge
-    start = extent.first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    days = (extent.last - start) // STEP + 1
-    for day in range(days):
-        progress(f"judging {start + day * STEP:%d %b %Y}", day / days)
-        turns = store.turns_between(start + day * STEP, start + (day + 1) * STEP)
-        if turns.num_rows:
-            judge.push(turns, round(max(turns.column("time").to_pylist()[-1:]).timestamp() * 1e6))
+    days = store.turns_per_day()
+    days = days[lone_days(days, settings) :]
+    for number, (day, _) in enumerate(days):
+        progress(f"judging {day:%d %b %Y}", number / len(days))
+        turns = store.turns_between(day, day + STEP)
+        judge.push(turns, round(max(turns.column("time").to_pylist()[-1:]).timestamp() * 1e6))
     progress("judging", 1.0)
     return judge
+
+
+def _left_out(store: Store, settings: Settings) -> dict[str, object]:
+    days = store.turns_per_day()
+    lone = lone_days(days, settings)
+    return {"left_out": lone_note(days, lone)} if lone else {}
 
 
 def _changes(paths: Sequence[Path]) -> tuple[list[Change], ReadReport]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -12,12 +13,22 @@ from rich.console import Console
 
 from unquiet import __version__
 from unquiet.app.demonstrating import run_demo
-from unquiet.app.folders import HOME, known_folder, remember, scan_folder
+from unquiet.app.folders import HOME, check_scanned, known_folder, remember, scan_folder
 from unquiet.app.measuring import measure_files
 from unquiet.app.scanning import ScanResult, scan
-from unquiet.cli.showing import Bar, show_incident, show_incidents, show_scan, show_status
+from unquiet.cli.showing import (
+    Bar,
+    Output,
+    printing,
+    show_incident,
+    show_incidents,
+    show_reports,
+    show_scan,
+    show_status,
+)
 from unquiet.model.errors import ConfigError, UnquietError
 from unquiet.model.settings import Settings
+from unquiet.model.turns import TURNS
 from unquiet.store import Store
 
 OPEN = ("open", "reopened")
@@ -41,21 +52,22 @@ def demo_command(seed: int) -> None:
     with Bar(Console(stderr=True)) as bar:
         demo = run_demo(folder, seed, bar.update)
     remember(folder / "store")
-    console = Console()
-    show_scan(console, demo.result, folder / "store")
+    console = Output()
+    with printing():
+        show_scan(console, demo.result, folder / "store")
     if demo.found is None:
         raise UnquietError(
             f"the demo's failure ({demo.story.slice} since {demo.story.onset:%d %b %H:%M} UTC) was not found"
         )
-    with Store.open(folder / "store", create=False) as store:
+    with Store.open(folder / "store", create=False) as store, printing():
         document = store.incident(demo.found)
         if document is not None:
             show_incident(console, document, store)
-    console.print(
-        f"\nThe truth of the story: {len(demo.story.affected)} sessions of {demo.story.slice} since "
-        f"{demo.story.onset:%a %d %b %H:%M} UTC. Look further: unquiet incident {demo.found}",
-        soft_wrap=True,
-    )
+        console.print(
+            f"\nThe truth of the story: {len(demo.story.affected)} sessions of {demo.story.slice} since "
+            f"{demo.story.onset:%a %d %b %H:%M} UTC. Look further: unquiet incident {demo.found}",
+            soft_wrap=True,
+        )
 
 
 @unquiet.command("scan")
@@ -104,13 +116,16 @@ def incidents_command(db: Path | None, as_json: bool) -> None:
     unquiet incidents
     unquiet incidents --db history --json
     """
-    with Store.open(known_folder(db), create=False) as store:
+    folder = known_folder(db)
+    with Store.open(folder, create=False) as store:
+        check_scanned(store, folder)
         documents = store.incidents()
-    if as_json:
-        shown = [{k: v for k, v in d.items() if k != "session_ids"} for d in documents]
-        click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
-    else:
-        show_incidents(Console(), documents)
+    with printing():
+        if as_json:
+            shown = [{k: v for k, v in d.items() if k != "session_ids"} for d in documents]
+            click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+        else:
+            show_incidents(Output(), documents)
     sys.exit(_code([str(d["status"]) for d in documents]))
 
 
@@ -126,17 +141,21 @@ def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path |
     unquiet incident 20260318-a50e8c
     unquiet incident 20260318-a50e8c --sessions > affected.txt
     """
-    with Store.open(known_folder(db), create=False) as store:
+    folder = known_folder(db)
+    with Store.open(folder, create=False) as store:
+        check_scanned(store, folder)
         document = store.incident(incident_id)
         if document is None:
-            known = ", ".join(str(d["id"]) for d in store.incidents()) or "none"
-            raise UnquietError(f"no incident {incident_id}; known: {known}.")
-        if sessions:
-            click.echo("\n".join(document["session_ids"]))
-        elif as_json:
-            click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
-        else:
-            show_incident(Console(), document, store)
+            known = ", ".join(str(d["id"]) for d in store.incidents())
+            said = f"its incidents: {known}. Name one of them" if known else "it has none. Look into another with --db"
+            raise UnquietError(f"no incident {incident_id} in {folder}; {said}.")
+        with printing():
+            if sessions:
+                click.echo("\n".join(document["session_ids"]))
+            elif as_json:
+                click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+            else:
+                show_incident(Output(), document, store)
     sys.exit(_code([str(document["status"])]))
 
 
@@ -152,8 +171,11 @@ def measure_command(paths: tuple[str, ...], out: Path, sessions: bool, maps: tup
     unquiet measure traffic.jsonl.gz --out signals.parquet
     unquiet measure traffic.jsonl.gz --out sessions.jsonl --sessions
     """
-    rows, rejected = measure_files(paths, _mapping(maps), out, per_session=sessions)
-    click.echo(f"{rows} {'sessions' if sessions else 'turns'} measured, {rejected} rows rejected -> {out}", err=True)
+    measured = measure_files(paths, _mapping(maps), out, per_session=sessions)
+    show_reports(Console(stderr=True), measured.reports)
+    rejected = sum(report.rejected_count for _, report in measured.reports)
+    what = "sessions" if sessions else "turns"
+    click.echo(f"{measured.rows} {what} measured, {rejected} rows rejected -> {out}", err=True)
 
 
 @unquiet.command("status")
@@ -166,26 +188,36 @@ def status_command(db: Path | None, as_json: bool) -> None:
     unquiet status
     """
     folder = known_folder(db)
-    with Store.open(folder, create=False) as store:
-        show_status(Console(), store, folder, as_json)
+    with Store.open(folder, create=False) as store, printing():
+        show_status(Output(), store, folder, as_json)
 
 
 def _settings(budget: float, learn_days: float) -> Settings:
     wrong: list[str] = []
     if not 0 < budget <= 1000:
-        wrong.append(f"--budget {budget:g}: false incidents per 30 days, more than 0 and at most 1000")
+        wrong.append(f"--budget {budget:g}: expected false incidents per 30 days, more than 0 and at most 1000")
     if not 0.5 <= learn_days <= 60:
-        wrong.append(f"--learn-days {learn_days:g}: days, from 0.5 to 60")
+        wrong.append(f"--learn-days {learn_days:g}: expected days, from 0.5 to 60")
     if wrong:
         raise ConfigError("; ".join(wrong))
     return Settings(budget=budget, learn=timedelta(days=learn_days))
 
 
 def _mapping(maps: tuple[str, ...]) -> dict[str, str]:
-    wrong = [text for text in maps if "=" not in text]
+    pairs = [text.partition("=") for text in maps]
+    names = [name for name, _, _ in pairs]
+    shapeless = [text for text, (name, _, column) in zip(maps, pairs, strict=True) if not (name and column)]
+    unknown = [name for name in names if name and name not in TURNS.names]
+    wrong = [f"--map {text}: expected NAME=COLUMN, for example --map input=question" for text in shapeless]
+    if unknown:
+        wrong.append(
+            f"--map {', '.join(unknown)}: no such NAME; expected one of {', '.join(TURNS.names)} (every other column is "
+            "kept under its own name)"
+        )
+    wrong += [f"--map {name}: given twice; give it once" for name in sorted({n for n in names if names.count(n) > 1})]
     if wrong:
-        raise ConfigError(f"--map {', '.join(wrong)}: expected NAME=COLUMN, for example --map input=question")
-    return dict(text.split("=", 1) for text in maps)
+        raise ConfigError(". ".join(wrong))
+    return {name: column for name, _, column in pairs}
 
 
 def _incidents(result: ScanResult) -> list[dict[str, object]]:
@@ -194,10 +226,11 @@ def _incidents(result: ScanResult) -> list[dict[str, object]]:
 
 
 def _print_scan(result: ScanResult, folder: Path, as_json: bool) -> None:
-    if as_json:
-        click.echo(orjson.dumps(result.document, option=orjson.OPT_INDENT_2).decode())
-    else:
-        show_scan(Console(), result, folder)
+    with printing():
+        if as_json:
+            click.echo(orjson.dumps(result.document, option=orjson.OPT_INDENT_2).decode())
+        else:
+            show_scan(Output(), result, folder)
 
 
 def _code(statuses: list[str]) -> int:
@@ -206,8 +239,10 @@ def _code(statuses: list[str]) -> int:
 
 def main() -> None:
     """Run the command line; errors that a user can act on end in one sentence and exit code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        unquiet.main(standalone_mode=False)
+        unquiet.main(prog_name="unquiet", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("interrupted; what was read completely is kept, run the same command again to go on", err=True)
         sys.exit(2)

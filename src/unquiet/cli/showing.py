@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,6 +18,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from unquiet.app.scanning import ScanResult
+from unquiet.model.errors import UnquietError
+from unquiet.model.rejections import ReadReport
 from unquiet.store import Store
 
 SHOWN_CHARACTERS = 300
@@ -46,25 +51,66 @@ class Bar:
             self._progress.update(self._task, description=what, completed=share)
 
 
-def show_scan(console: Console, result: ScanResult, folder: Path) -> None:
-    """The answer of a scan."""
-    document = result.document
-    for path, report in result.reports:
+class Output(Console):
+    """Standard output; where its reader goes away (`| head`), the error is raised instead of ending the program."""
+
+    def on_broken_pipe(self) -> None:
+        """Tell `printing`."""
+        raise BrokenPipeError
+
+
+@contextmanager
+def printing() -> Generator[None]:
+    """Around what writes to standard output: a reader who has seen enough is no error, a full disk is one.
+
+    Raises:
+        UnquietError: the output cannot be written.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()
+    except OSError as error:
+        _silence()
+        raise UnquietError(
+            f"standard output cannot be written ({error.strerror}). Send it elsewhere and run the same command again."
+        ) from error
+
+
+def _silence() -> None:
+    """Let what is still to be written vanish, so that the end of the program does not fail on it again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def show_reports(console: Console, reports: Sequence[tuple[str, ReadReport]]) -> None:
+    """What was rejected in each file, with examples, and the notes."""
+    for path, report in reports:
         if report.rejected_count:
-            console.print(f"[yellow]{escape(path)}: {report.rejected_count} rows not used[/yellow]")
+            rows = "row" if report.rejected_count == 1 else "rows"
+            console.print(f"[yellow]{escape(path)}: {report.rejected_count} {rows} not used[/yellow]", soft_wrap=True)
             for kind, count in sorted(report.rejected.items()):
-                console.print(f"  {count} x {escape(kind)}")
+                console.print(f"  {count} x {escape(kind)}", soft_wrap=True)
             for example in report.examples[:5]:
                 console.print(f"  {escape(example.where)}: {escape(example.reason)}", soft_wrap=True)
         for note in report.notes:
             console.print(f"note: {escape(note)}", soft_wrap=True)
+
+
+def show_scan(console: Console, result: ScanResult, folder: Path) -> None:
+    """The answer of a scan."""
+    document = result.document
+    show_reports(console, result.reports)
     console.print(
         f"{document['sessions']} sessions, {document['turns']} turns, {document['streams']} streams watched; "
         f"budget {document['budget_per_30_days']:g} false incidents per 30 days"
     )
     coverage = document["coverage"]
-    if isinstance(coverage, dict) and "not_judged" in coverage:
-        console.print(f"[yellow]{escape(str(coverage['not_judged']))}[/yellow]", soft_wrap=True)
+    for name in ("left_out", "not_judged"):
+        if isinstance(coverage, dict) and name in coverage:
+            console.print(f"[yellow]{escape(str(coverage[name]))}[/yellow]", soft_wrap=True)
     incidents = document["incidents"]
     show_incidents(console, incidents if isinstance(incidents, list) else [])
     console.print(f"kept in {escape(str(folder))}", style="dim")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _UNITS = ((1e11, 1_000_000.0), (1e14, 1_000.0), (1e17, 1.0))
 """Numbers below a bound count s, ms, us; above the last, ns. Each bound is the year 5138 in its unit."""
 
+MIN_US = -62_135_596_800_000_000
 MAX_US = 253_402_300_799_000_000
+"""The years 1 and 9999."""
 
 
 class BadTimeError(ValueError):
@@ -94,6 +96,6 @@ def to_us(value: object) -> tuple[int, bool]:
 
 def to_iso(micros: int) -> str:
     """The moment as ISO 8601 in UTC (the bare number where no calendar reaches)."""
-    if not 0 <= micros <= MAX_US:
+    if not MIN_US <= micros <= MAX_US:
         return f"{micros} us since 1970"
-    return datetime.fromtimestamp(micros / 1_000_000, UTC).isoformat()
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)).isoformat()

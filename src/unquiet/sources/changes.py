@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from unquiet.conventions.times import BadTimeError, to_us
+from unquiet.conventions.times import MAX_US, BadTimeError, to_us
 from unquiet.model.changes import Change
 from unquiet.model.errors import UnreadableSource
 from unquiet.model.rejections import ReadReport
@@ -27,6 +27,8 @@ def read_changes(path: Path, report: ReadReport) -> list[Change]:
     Raises:
         UnreadableSource: the file is missing, empty, or has none of the columns.
     """
+    if path.is_dir():
+        raise UnreadableSource(f"{path}: a folder, but a file of changes is expected. Name the file in it.")
     glimpse = look_at(path)
     allowed = "A file of changes has the columns time, kind, from, to, as JSON lines or CSV."
     if glimpse.shape == "empty":
@@ -52,5 +54,7 @@ def _change(row: Record, source: str) -> Change:
         micros, _ = to_us(row.get("time"))
     except BadTimeError as error:
         raise ValueError(str(error)) from None
+    if not 0 <= micros <= MAX_US:
+        raise ValueError(f"the time {row.get('time')!r} lies before 1970 or after 9999; check it")
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
     return Change(at, kind, scalar_text(row.get("from")) or None, scalar_text(row.get("to")) or None, source)

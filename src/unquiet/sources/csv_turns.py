@@ -76,7 +76,7 @@ class CsvColumns:
             except StopIteration:
                 break
             except csv.Error as error:
-                self._reject(numbers[0], f"the row cannot be read as CSV ({error})", "not CSV")
+                self._reject(numbers[0], _not_csv(error), "not CSV")
                 continue
             if not row:
                 continue
@@ -121,7 +121,7 @@ class CsvColumns:
     def _good(self, row: list[str], header: list[str], first: int, last: int) -> bool:
         bad = self._broken.intersection(range(first, last + 1)) if self._broken else None
         if bad:
-            self._reject(min(bad), "the line is not valid UTF-8", "invalid UTF-8")
+            self._reject(min(bad), "the line is not valid UTF-8; save the file as UTF-8", "invalid UTF-8")
             return False
         if len(row) != len(header):
             self._reject(first, f"the row has {len(row)} cells, the header {len(header)}", "wrong number of cells")
@@ -137,3 +137,9 @@ class CsvColumns:
         for name, values in zip(header, zip(*cells, strict=True), strict=True):
             columns[name] = list(values) if name in self.texts else [value or None for value in values]
         return columns
+
+
+def _not_csv(error: csv.Error) -> str:
+    if "new-line character" in str(error):
+        return "the row has a bare carriage return in it; save the file with line ends LF or CR LF"
+    return f"the row cannot be read as CSV ({error})"

@@ -44,6 +44,10 @@ def find(paths: Sequence[Path | str]) -> Found:
         if _is(path, "dir"):
             _add_folder(path, found)
         elif _is(path, "exists"):
+            if not path.is_file():
+                raise UnreadableSource(
+                    f"{path}: a pipe or device, which cannot be looked at twice. Write it to a file and name that."
+                )
             found.add(path)
         else:
             _add_pattern(str(path), found)
@@ -64,6 +68,9 @@ def _is(path: Path, what: str) -> bool:
         return path.is_dir() if what == "dir" else path.exists()
     except PermissionError as error:
         raise _denied(path) from error
+    except OSError as error:
+        shown = str(path) if len(str(path)) < 200 else f"{str(path)[:200]}..."
+        raise UnreadableSource(f"{shown}: {(error.strerror or str(error)).lower()}. Check the path.") from error
 
 
 def _denied(path: Path) -> UnreadableSource:
@@ -95,6 +102,8 @@ def _add_entries(entries: list[Path], found: Found) -> None:
                 _add_entries(sorted(entry.iterdir()), found)
             except PermissionError as error:
                 raise _denied(entry) from error
+        elif entry.exists() and not entry.is_file():
+            found.notes.append(f"{entry}: a pipe or device, left out")
         else:
             found.add(entry)
 

@@ -15,7 +15,8 @@ from unquiet.model.rejections import ReadReport
 from unquiet.sources.protocol import ReadOptions
 from unquiet.sources.stream import Lines, read_head
 
-DOCUMENT_LIMIT_BYTES = 256 * 1024 * 1024
+DOCUMENT_LIMIT_BYTES = 128 * 1024 * 1024
+"""A document is held whole, and its objects take several times its size."""
 
 Record: TypeAlias = dict[str, Any]
 
@@ -55,7 +56,9 @@ def parse(line: bytes) -> Any:
     try:
         value = json.loads(line.decode())
     except UnicodeDecodeError as error:
-        raise BadJsonError("invalid UTF-8", f"the line is not valid UTF-8 (byte {error.start})") from None
+        raise BadJsonError(
+            "invalid UTF-8", f"the line is not valid UTF-8 (byte {error.start}); save the file as UTF-8"
+        ) from None
     except (ValueError, RecursionError):
         raise BadJsonError("not JSON", f"the line is not JSON ({first.msg}, column {first.colno})") from None
     return _without_surrogates(value)

@@ -17,6 +17,8 @@ BATCH_ROWS = 4096
 BATCH_BYTES = 32 * 1024 * 1024
 LINE_LIMIT_BYTES = 64 * 1024 * 1024
 FUTURE_ALLOWANCE_US = 24 * 3600 * 1_000_000
+EARLIEST_US = 946_684_800_000_000
+"""The year 2000: an earlier time is a zero, a broken clock or a wrong unit, and would stretch the record by decades."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,9 @@ class ReadOptions:
     """How files are read.
 
     `mapping` names, for a column of the turn table, the column of the file that holds it. `now_us` is the
-    present (microseconds since 1970): turns more than a day later are rejected. A batch holds at most
-    `batch_rows` rows and about `batch_bytes` of input; lines longer than `line_limit_bytes` are skipped and
-    counted.
+    present (microseconds since 1970): turns more than a day later are rejected, like those before the year
+    2000. A batch holds at most `batch_rows` rows and about `batch_bytes` of input; lines longer than
+    `line_limit_bytes` are skipped and counted.
     """
 
     now_us: int
@@ -41,9 +43,15 @@ class ReadOptions:
         return self.now_us + FUTURE_ALLOWANCE_US
 
 
-def future_reason(time_us: int) -> str:
-    """Why a turn from the future is rejected."""
-    return f"the time {to_iso(time_us)} lies more than a day after now; check its unit and the clock"
+def misplaced(time_us: int, options: ReadOptions) -> tuple[str, str] | None:
+    """Kind and reason of the rejection of a turn whose time cannot be true; None where it can."""
+    if time_us > options.latest_us:
+        reason = f"the time {to_iso(time_us)} lies more than a day after now; check its unit and the clock"
+        return "time in the future", reason
+    if time_us < EARLIEST_US:
+        reason = f"the time {to_iso(time_us)} lies before the year 2000; check its unit and the clock that wrote it"
+        return "time before 2000", reason
+    return None
 
 
 class Source(Protocol):

@@ -13,6 +13,7 @@ from unquiet.model.rejections import ReadReport
 from unquiet.sources.finding import find
 from unquiet.sources.glimpse import Glimpse, look_at
 from unquiet.sources.protocol import ReadOptions, Source
+from unquiet.sources.stream import is_compressed
 
 
 class FileRead(NamedTuple):
@@ -37,11 +38,24 @@ def source_of(glimpse: Glimpse, sources: Sequence[Source]) -> Source:
     return sources[best]
 
 
+def _is_utf16(head: bytes) -> bool:
+    """With its mark, or without: every other byte of what is mostly ASCII is then zero."""
+    start = head[:1024]
+    zeros = max(start[0::2].count(0), start[1::2].count(0)), min(start[0::2].count(0), start[1::2].count(0))
+    return start[:2] in (b"\xff\xfe", b"\xfe\xff") or (zeros[0] > 0.4 * len(start) and zeros[1] == 0)
+
+
 def _looks_like(glimpse: Glimpse) -> str:
-    if glimpse.head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "a UTF-16 text; save it as UTF-8"
+    if _is_utf16(glimpse.head):
+        return "a UTF-16 text; save it as UTF-8 (iconv -f UTF-16 -t UTF-8 FILE > NEW)"
     kinds = {"binary": "a binary file of no known format", "zip": "a zip archive that is no evaluation log"}
     return kinds.get(glimpse.shape, f"no known format (it looks like {glimpse.shape})")
+
+
+def _empty(path: Path) -> str:
+    if path.stat().st_size and is_compressed(path):
+        return "nothing could be decompressed: the file is damaged, cut off, or empty inside. Copy or export it again."
+    return "the file is empty. Check the export that wrote it."
 
 
 def read_with(sources: Sequence[Source], paths: Sequence[Path | str], options: ReadOptions) -> Iterator[FileRead]:
@@ -67,11 +81,11 @@ def _tables(
     try:
         glimpse = look_at(path)
         if glimpse.shape == "empty":
-            raise UnreadableSource(f"{path}: the file is empty. Check the export that wrote it.")
+            raise UnreadableSource(f"{path}: {_empty(path)}")
         yield from source_of(glimpse, sources).read(path, options, report)
         if report.rows == 0 and not report.notes and not report.rejected:
             report.notes.append(f"{path}: the file holds no rows")
     except UnreadableSource as error:
         if alone:
             raise
-        report.reject(str(path), str(error), "unreadable file")
+        report.reject(str(path), str(error).removeprefix(f"{path}: "), "unreadable file")

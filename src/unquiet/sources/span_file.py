@@ -13,7 +13,7 @@ from unquiet.conventions.otlp import Telemetry
 from unquiet.conventions.traces import Traces
 from unquiet.model.rejections import ReadReport
 from unquiet.model.spans import Span
-from unquiet.sources.protocol import ReadOptions, future_reason
+from unquiet.sources.protocol import ReadOptions, misplaced
 
 QUIET_SPANS = 20_000
 """A trace of which none of the next so many spans is a part is complete."""
@@ -21,7 +21,7 @@ QUIET_SPANS = 20_000
 
 @dataclass(slots=True)
 class DraftTables:
-    """Turn drafts of one file -> tables of bounded size; drafts from the future are rejected."""
+    """Turn drafts of one file -> tables of bounded size; drafts whose time cannot be true are rejected."""
 
     path: Path
     options: ReadOptions
@@ -31,11 +31,12 @@ class DraftTables:
     def add(self, drafts: Iterable[TurnDraft]) -> Iterator[pa.Table]:
         """Take in drafts and give full tables."""
         for draft in drafts:
-            if draft.time_us > self.options.latest_us:
-                reason = future_reason(draft.time_us)
-                self.report.reject(f"{self.path}:{draft.place}", reason, "time in the future")
-            else:
+            flaw = misplaced(draft.time_us, self.options)
+            if flaw is None:
                 self._waiting.append(draft)
+            else:
+                kind, reason = flaw
+                self.report.reject(f"{self.path}:{draft.place}", reason, kind)
         while len(self._waiting) >= self.options.batch_rows:
             yield self._table(self.options.batch_rows)
 
@@ -76,6 +77,8 @@ def span_tables(
     yield from tables.add(traces.rest())
     yield from tables.rest()
     _note(path, report, traces, metric_count, log_count)
+    if options.mapping:
+        report.notes.append(f"{path}: --map was not used: it names columns of a turn table, and this file holds spans")
 
 
 def _reject_late(path: Path, place: str | int, span: Span, report: ReadReport) -> None:

@@ -120,9 +120,6 @@ def _is_json(path: Path) -> bool:
 
 
 def _parquet_records(path: Path, options: ReadOptions, report: ReadReport) -> Iterator[tuple[dict[str, Any], str]]:
-    number = 0
     with open_parquet(path) as file:
-        for batch in parquet_batches(path, file, options, report):
-            for row in batch.to_pylist():
-                number += 1
-                yield row, f"row {number}"
+        for batch, places in parquet_batches(path, file, options, report):
+            yield from zip(batch.to_pylist(), places, strict=True)

@@ -22,6 +22,12 @@ DAMAGE = (EOFError, zlib.error, OSError)
 """What a reader of a damaged compressed file raises."""
 
 
+def is_compressed(path: Path) -> bool:
+    """Whether the first bytes say gzip, zstd, bz2 or lz4."""
+    with path.open("rb") as raw:
+        return raw.read(4).startswith((_GZIP, *_ARROW_CODECS))
+
+
 def open_bytes(path: Path) -> IO[bytes]:
     """The content of a file, decompressed where its first bytes say gzip, zstd, bz2 or lz4.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -26,12 +27,14 @@ from unquiet.sources.columns import (
     time_column,
 )
 from unquiet.sources.facets import facet_column, facet_map, unpacked
-from unquiet.sources.protocol import ReadOptions, future_reason
+from unquiet.sources.protocol import EARLIEST_US, ReadOptions, misplaced
 from unquiet.sources.tool_calls import tool_call_column
 
 REQUIRED = ("time", "session_id", "input", "output")
 _TEXTS = ("user_id", "finish_reason", "error", "model", "served_model")
 _NUMBERS = ("turn_index", "latency_ms", "input_tokens", "output_tokens")
+_NAME_CHARACTERS = 40
+_NAMES_SHOWN = 40
 _OWN = frozenset((*REQUIRED, *_TEXTS, *_NUMBERS, "tool_calls", "turn_id", "facets"))
 
 
@@ -46,18 +49,25 @@ def check_columns(path: Path, found: Iterable[str], mapping: Mapping[str, str]) 
     if lost:
         raise UnreadableSource(
             f"{path}: --map {' --map '.join(lost)} names a column that is not there. "
-            f"Columns found: {', '.join(columns)}."
+            f"Columns found: {_few(columns)}. Write NAME=COLUMN with one of them."
         )
     missing = [name for name in REQUIRED if mapping.get(name, name) not in columns]
     if missing:
         free = [column for column in columns if column not in _OWN]
-        example = f"--map {missing[0]}={free[0] if free else 'COLUMN'}"
+        example = "--map " + shlex.quote(f"{missing[0]}={free[0][:_NAME_CHARACTERS] if free else 'COLUMN'}")
         raise UnreadableSource(
             f"{path}: a turn table needs the columns {', '.join(REQUIRED)}; missing: {', '.join(missing)}. "
-            f"Columns found: {', '.join(columns) or 'none'}. "
+            f"Columns found: {_few(columns)}. "
             f"If one of them has it under another name, say so: {example}. "
             "Where texts were not captured, keep input and output as empty columns."
         )
+
+
+def _few(columns: list[str]) -> str:
+    """Columns for a message: a file that is no table can have very long ones, and many."""
+    shown = [c if len(c) <= _NAME_CHARACTERS else c[:_NAME_CHARACTERS] + "..." for c in columns[:_NAMES_SHOWN]]
+    more = [f"and {len(columns) - _NAMES_SHOWN} more"] if len(columns) > _NAMES_SHOWN else []
+    return ", ".join([*shown, *more]) or "none"
 
 
 @dataclass(slots=True)
@@ -68,6 +78,7 @@ class TurnRows:
     options: ReadOptions
     report: ReadReport
     _unused: set[str] = field(default_factory=set[str])
+    _hidden: set[str] = field(default_factory=set[str])
     _zone_noted: bool = False
 
     def build(self, columns: Mapping[str, Column], places: Sequence[str | int]) -> pa.Table:
@@ -92,24 +103,26 @@ class TurnRows:
             made[name] = number_column(own[name], name, kind, flaws) if name in own else null_column(count, kind)
         if made["tool_calls"] is None:
             made["tool_calls"] = null_column(count, TURNS.field("tool_calls").type)
-        self._flag_future(times, flaws)
+        self._flag_misplaced(times, flaws)
         made["facets"] = self._facets(others, own.get("facets"), count)
         made["time"] = pa.array(times).cast(pa.timestamp("us", "UTC"))
         made["turn_id"] = _turn_ids(own.get("turn_id"), made, times)
         return self._kept(pa.table([made[name] for name in TURNS.names], schema=TURNS), flaws, places)
 
     def _renamed(self, columns: Mapping[str, Column]) -> tuple[dict[str, Column], dict[str, Column]]:
-        taken = {there: wanted for wanted, there in self.options.mapping.items()}
+        taken: dict[str, list[str]] = {}
+        for wanted, there in self.options.mapping.items():
+            taken.setdefault(there, []).append(wanted)
         own: dict[str, Column] = {}
         others: dict[str, Column] = {}
         for there, values in columns.items():
-            name = taken.get(there, there)
-            if there not in taken and name in self.options.mapping:
-                self._unused.add(there)
-            elif name in _OWN:
-                own[name] = values
-            else:
-                others[name] = values
+            names = taken.get(there, [])
+            if there not in self.options.mapping:
+                names = [*names, there] if there in _OWN or not names else names
+            elif not names:
+                self._hidden.add(there)
+            for name in names:
+                (own if name in _OWN else others)[name] = values
         return own, others
 
     def _facets(self, others: Mapping[str, Column], packed: Column | None, count: int) -> pa.Array:
@@ -121,9 +134,11 @@ class TurnRows:
                 self._unused.add(name)
         return facet_map(columns, count)
 
-    def _flag_future(self, times: IntArray, flaws: Flaws) -> None:
-        for row in np.flatnonzero(times > self.options.latest_us):
-            flaws.add(int(row), "time in the future", future_reason(int(times[row])))
+    def _flag_misplaced(self, times: IntArray, flaws: Flaws) -> None:
+        for row in np.flatnonzero((times > self.options.latest_us) | (times < EARLIEST_US)):
+            flaw = misplaced(int(times[row]), self.options)
+            if flaw is not None:
+                flaws.add(int(row), *flaw)
 
     def _kept(self, turns: pa.Table, flaws: Flaws, places: Sequence[str | int]) -> pa.Table:
         self.report.rows += len(places)
@@ -144,6 +159,11 @@ class TurnRows:
         if self._unused:
             names = ", ".join(sorted(self._unused))
             self.report.notes.append(f"{self.path}: columns not used because they hold no single value a row: {names}")
+        if self._hidden:
+            names = ", ".join(sorted(self._hidden))
+            self.report.notes.append(
+                f"{self.path}: columns not used because the mapping names others for them: {names}"
+            )
 
 
 def _turn_ids(given: Column | None, made: Mapping[str, pa.Array], times: IntArray) -> pa.Array:

@@ -250,7 +250,7 @@ def _check_new(path: Path) -> None:
 
 def _unopened(path: Path, error: duckdb.Error) -> StoreError:
     """Why a database file could not be opened."""
-    if "lock" in str(error):
+    if "set lock on" in str(error) or "used by another process" in str(error):
         return StoreError(
             f"{path} is in use by another program ({error}). One process owns a folder: close the other, or "
             "choose another folder with --db."

@@ -34,6 +34,11 @@ def explained(folder: Path, action: str, error: Exception) -> StoreError:
         return StoreError(
             f"{folder} cannot be used: a file is where a folder is needed ({text}). Choose another with --db."
         )
+    if "Corrupt" in text or "checksum" in text or "Could not read enough bytes" in text:
+        return StoreError(
+            f"{folder} is damaged, found while {action}: {text}. Restore it from a backup, or move the folder away and "
+            "scan your files again into a new one."
+        )
     return StoreError(
         f"{folder} failed while {action}: {text}. What was stored before is kept. Check the disk, then run "
         "the same command again; if it fails again, move the folder away and scan into a new one."

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+SOURCE_COLUMNS = ("fingerprint", "path", "row_count", "turn_count", "details")
 
 
 class Store:
@@ -135,9 +136,14 @@ class Store:
         self._writer.prepare_commit()
         self._database.commit()
 
+    def source(self, fingerprint: str) -> SourceRow | None:
+        """What is known of the source with this content, if it was read to its end before."""
+        rows = self._database.select("sources", SOURCE_COLUMNS, where={"fingerprint": fingerprint})
+        return _source(*rows[0]) if rows else None
+
     def knows_source(self, fingerprint: str) -> bool:
         """Whether a source with this content was read to its end before."""
-        return bool(self._database.select("sources", ["seq"], where={"fingerprint": fingerprint}))
+        return self.source(fingerprint) is not None
 
     def add_source(self, source: SourceRow) -> None:
         """Remember a source that was read; the same fingerprint again replaces it."""
@@ -159,8 +165,7 @@ class Store:
 
     def sources(self) -> list[SourceRow]:
         """All sources in the order of reading."""
-        columns = ["fingerprint", "path", "row_count", "turn_count", "details"]
-        rows = self._database.select("sources", columns, order=["seq"])
+        rows = self._database.select("sources", SOURCE_COLUMNS, order=["seq"])
         return [_source(*row) for row in rows]
 
     def append_turns(self, turns: pa.Table) -> Appended:
@@ -175,6 +180,15 @@ class Store:
         if not row["row_count"]:
             return TurnExtent(0, None, None)
         return TurnExtent(int(row["row_count"]), _moment(row["first_us"]), _moment(row["last_us"]))
+
+    def turns_per_day(self) -> list[tuple[datetime, int]]:
+        """The days (their beginning in UTC) that have turns, in order, and how many turns."""
+        found = self._segments("turns", None, None)
+        if not found:
+            return []
+        self._database.bind_files("turns", found, TURNS.names)
+        rows = self._fetch(self._reads.turns_per_day()).to_pylist()
+        return [(row["day"].astimezone(UTC), int(row["row_count"])) for row in rows]
 
     def turns_between(self, start: datetime, end: datetime, *, columns: Sequence[str] | None = None) -> pa.Table:
         """Turns with start <= time < end, by (time, turn_id); `columns` of TURNS, all by default."""

@@ -78,6 +78,13 @@ def turn_extent() -> ir.Table:
     )
 
 
+def turns_per_day() -> ir.Table:
+    """The days (UTC) that have turns, and how many: day, row_count, by day."""
+    turns = _turns()
+    days = turns.group_by(day=turns.time.truncate("D")).agg(row_count=turns.count())
+    return days.order_by(days.day)
+
+
 def turns_between(start: datetime, end: datetime, columns: Sequence[str]) -> ir.Table:
     """Turns with start <= time < end, by (time, turn_id)."""
     turns = _turns()
