@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+
 from unquiet.app.describing import coverage, describe
 from unquiet.model.changes import Change
 from unquiet.model.errors import UnreadableSource
@@ -23,6 +25,9 @@ Progress = Callable[[str, float], None]
 
 SCHEMA = "unquiet.scan/1"
 STEP = timedelta(days=1)
+SHORTEST_STEP = timedelta(minutes=10)
+STEP_TURNS = 40_000
+"""Turns that are judged at once, on average."""
 
 
 @dataclass(slots=True)
@@ -125,20 +130,30 @@ def _ingest_file(store: Store, read: FileRead, fingerprint: str) -> None:
 
 
 def replay(store: Store, settings: Settings, progress: Progress) -> Judge:
-    """Judge all turns of the folder, day after day, in order of time, without looking ahead."""
+    """Judge all turns of the folder, a day or less at a time, in order of time, without looking ahead."""
     judge = Judge(settings)
     extent = store.turn_extent()
     if extent.first is None or extent.last is None:
         return judge
     start = extent.first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    days = (extent.last - start) // STEP + 1
-    for day in range(days):
-        progress(f"judging {start + day * STEP:%d %b %Y}", day / days)
-        turns = store.turns_between(start + day * STEP, start + (day + 1) * STEP)
+    length = _step(extent.count, extent.last - start)
+    steps = (extent.last - start) // length + 1
+    for step in range(steps):
+        begin = start + step * length
+        progress(f"judging {begin:%d %b %Y}", step / steps)
+        turns = store.turns_between(begin, begin + length)
         if turns.num_rows:
-            judge.push(turns, round(max(turns.column("time").to_pylist()[-1:]).timestamp() * 1e6))
+            judge.push(turns, turns.column("time").cast(pa.int64())[-1].as_py())
     progress("judging", 1.0)
     return judge
+
+
+def _step(turn_count: int, span: timedelta) -> timedelta:
+    """A day, halved while it would hold too many turns for one table in memory."""
+    step = STEP
+    while step > SHORTEST_STEP and turn_count * (step / max(span, STEP)) > STEP_TURNS:
+        step /= 2
+    return step
 
 
 def _changes(paths: Sequence[Path]) -> tuple[list[Change], ReadReport]:
