@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -76,7 +77,11 @@ def row(name: str, figure: str, limit: str = "", ratio: float | None = None) -> 
 
 def write_part(folder: Path, seed: int, turns: int) -> int:
     """One file of the traffic; the number of turns in it."""
-    story = write_story(folder, seed=seed, sessions_per_day=round(turns / DAYS / TURNS_PER_SESSION), days=DAYS)
+    with tempfile.TemporaryDirectory() as name:
+        per_day = round(turns / DAYS / TURNS_PER_SESSION)
+        story = write_story(Path(name), seed=seed, sessions_per_day=per_day, days=DAYS)
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.move(story.turns, folder / f"{seed}.jsonl.gz")
     return story.turn_count
 
 
@@ -84,7 +89,7 @@ def write_traffic(folder: Path, turns: int, seed: int) -> int:
     """About so many turns in files below the folder; how many there are. Each file is written by its own process."""
     parts = max(1, round(turns / PART_TURNS))
     with ProcessPoolExecutor(1, max_tasks_per_child=1) as pool:
-        written = [pool.submit(write_part, folder / f"part{i}", seed + i, turns // parts) for i in range(parts)]
+        written = [pool.submit(write_part, folder, seed + i, turns // parts) for i in range(parts)]
         return sum(future.result() for future in written)
 
 
@@ -178,9 +183,26 @@ def session_starts(turns: pa.Table) -> np.ndarray:
     return np.append(np.flatnonzero(np.diff(codes, prepend=-1)), len(codes))
 
 
-def signal_families(folder: Path, turns: int, seed: int, repeats: int = 5) -> None:
-    """CPU time a turn of each family, on the work that families share as if it were a family of its own."""
+def signal_families(folder: Path, turns: int, seed: int) -> None:
+    """Families on the answers as they are, and on long answers: ten of one language joined."""
     table = story_turns(folder, turns, seed)
+    family_table(table)
+    family_table(joined_answers(table, 10))
+
+
+def joined_answers(turns: pa.Table, times: int) -> pa.Table:
+    """The same turns with longer answers: each with those of the next turns of its language, ten as one text."""
+    spoken = language.languages(TurnBatch(turns), "output")
+    order = np.argsort(spoken, kind="stable")
+    texts = turns.column("output").combine_chunks().take(pa.array(order))
+    shifted = [texts.take(pa.array((np.arange(len(texts)) + step) % len(texts))) for step in range(times)]
+    joined = pc.binary_join_element_wise(*shifted, pa.scalar("\n", texts.type), null_handling="replace")
+    place = turns.schema.get_field_index("output")
+    return turns.set_column(place, turns.schema.field(place), joined.take(pa.array(np.argsort(order))))
+
+
+def family_table(table: pa.Table, repeats: int = 5) -> None:
+    """CPU time a turn of each family; work that families share counts as a family of its own."""
     starts = session_starts(table)
     spent: dict[str, list[float]] = {}
     for again in range(repeats + 1):
@@ -190,7 +212,8 @@ def signal_families(folder: Path, turns: int, seed: int, repeats: int = 5) -> No
         once["all"] = sum(once.values())
         for name, us in once.items() if again else ():
             spent.setdefault(name, []).append(us)
-    print(f"\nsignals on {len(table):,} turns: families, us a turn, medians of {repeats}")
+    length = pc.mean(pc.utf8_length(table.column("output"))).as_py()
+    print(f"\nsignals on {len(table):,} turns, answers of {length:,.0f} characters: families, medians of {repeats}")
     medians = {name: statistics.median(values) for name, values in spent.items()}
     for name, us in sorted(medians.items(), key=lambda item: (item[0] == "all", -item[1])):
         limit = (f"<= {SIGNALS_US:.0f} us", SIGNALS_US / us) if name == "all" else ("", None)
