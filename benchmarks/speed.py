@@ -343,6 +343,13 @@ def tick_turns(pool: pa.Table, starts: np.ndarray, number: int, rng: np.random.G
     return turns.sort_by([("time", "ascending"), ("turn_id", "ascending")])
 
 
+def stay_on(core: int) -> None:
+    """Begin anew on one core: libraries count the cores when they are loaded, and idle threads would wait busily."""
+    if os.sched_getaffinity(0) != {core}:
+        os.sched_setaffinity(0, {core})
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the command that runs already
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=1_000_000, help="turns of the whole scan")
@@ -358,7 +365,7 @@ def main() -> None:
     unknown = [name for name in chosen if name not in SECTIONS]
     if unknown:
         raise SystemExit(f"--only {','.join(unknown)}: expected some of {', '.join(SECTIONS)}")
-    os.sched_setaffinity(0, {wanted.core})
+    stay_on(wanted.core)
     print(f"{datetime.now(UTC):%Y-%m-%d} one core, Python {sys.version.split()[0]}, pyarrow {pa.__version__}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
