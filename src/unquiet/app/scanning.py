@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+
 from unquiet.app.calendar import lone_days, lone_note
 from unquiet.app.describing import coverage, describe
 from unquiet.model.changes import Change
@@ -23,7 +25,10 @@ Progress = Callable[[str, float], None]
 """Called with what is being done and how far it is, 0 to 1."""
 
 SCHEMA = "unquiet.scan/1"
-STEP = timedelta(days=1)
+DAY = timedelta(days=1)
+SHORTEST_STEP = timedelta(minutes=10)
+STEP_TURNS = 40_000
+"""Turns that are judged at once, on average."""
 
 
 @dataclass(slots=True)
@@ -142,16 +147,26 @@ def _ingest_file(store: Store, read: FileRead, fingerprint: str) -> None:
 
 
 def replay(store: Store, settings: Settings, progress: Progress) -> Judge:
-    """Judge all turns of the folder, day after day, in order of time, without looking ahead."""
+    """Judge all turns of the folder, a day or less at a time, in order of time, without looking ahead."""
     judge = Judge(settings)
     days = store.turns_per_day()
     days = days[lone_days(days, settings) :]
-    for number, (day, _) in enumerate(days):
+    for number, (day, count) in enumerate(days):
         progress(f"judging {day:%d %b %Y}", number / len(days))
-        turns = store.turns_between(day, day + STEP)
-        judge.push(turns, round(max(turns.column("time").to_pylist()[-1:]).timestamp() * 1e6))
+        for begin, end in _steps(day, count):
+            turns = store.turns_between(begin, end)
+            if turns.num_rows:
+                judge.push(turns, turns.column("time").cast(pa.int64())[-1].as_py())
     progress("judging", 1.0)
     return judge
+
+
+def _steps(day: datetime, turn_count: int) -> list[tuple[datetime, datetime]]:
+    """A day, halved while a part would hold too many turns for one table in memory."""
+    parts = 1
+    while turn_count > STEP_TURNS * parts and DAY / parts > SHORTEST_STEP:
+        parts *= 2
+    return [(day + i * DAY / parts, day + (i + 1) * DAY / parts) for i in range(parts)]
 
 
 def _left_out(store: Store, settings: Settings) -> dict[str, object]:

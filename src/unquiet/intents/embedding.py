@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,10 @@ MAX_CHARACTERS = 1_200
 """Of a longer text only this beginning counts: about 256 tokens of English."""
 
 _BLOCK_ROWS = 4_096
+
+_KNOWN_WORDS = 100_000
+"""Words whose tokens are kept, about 20 MB; then they are forgotten and met anew."""
+
 _WEIGHTS = "weights/l2_supercat_256.safetensors"
 _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 
@@ -72,10 +77,22 @@ def _word_vectors(words: list[str]) -> Vectors:
     if not words:
         return np.zeros((0, DIMENSIONS), np.float32)
     tokenizer, table = _static_model()
-    ids = [encoding.ids if word else [] for word, encoding in zip(words, _encode(tokenizer, words), strict=True)]
+    known = _known_tokens()
+    new = [word for word in words if word and word not in known]
+    if len(known) + len(new) > _KNOWN_WORDS:
+        known.clear()
+        new = [word for word in words if word]
+    known.update(zip(new, (encoding.ids for encoding in _encode(tokenizer, new)), strict=True))
+    ids = [known[word] if word else [] for word in words]
     lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-    flat = np.fromiter((token for run in ids for token in run), np.int64, int(lengths.sum()))
+    flat = np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum()))
     return _sum_runs(table, flat, lengths)
+
+
+@functools.cache
+def _known_tokens() -> dict[str, list[int]]:
+    """Token ids of words met before: most words of a text are common ones, and tokenising costs most."""
+    return {}
 
 
 def _encode(tokenizer: Tokenizer, words: list[str]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from unquiet.model.rejections import ReadReport
 from unquiet.sources.glimpse import Glimpse
-from unquiet.sources.json_records import JsonRecords
+from unquiet.sources.json_records import JsonRecords, uncollected
 from unquiet.sources.protocol import ReadOptions
 from unquiet.sources.turn_rows import TurnRows, check_columns
 
@@ -31,11 +32,12 @@ class JsonTurns:
         rows = TurnRows(path, options, report)
         checked = False
         for batch in JsonRecords(path, options, report):
-            columns = _columns(batch.records)
-            if not checked:
-                check_columns(path, columns, options.mapping)
-                checked = True
-            table = rows.build(columns, batch.places)
+            with uncollected():
+                columns = _columns(batch.records)
+                if not checked:
+                    check_columns(path, columns, options.mapping)
+                    checked = True
+                table = rows.build(columns, batch.places)
             if table.num_rows:
                 yield table
         rows.finish()
@@ -43,4 +45,11 @@ class JsonTurns:
 
 def _columns(records: list[dict[str, Any]]) -> dict[str, list[Any]]:
     names = dict.fromkeys((*records[0], *sorted(set().union(*records))))
-    return {name: [record.get(name) for record in records] for name in names}
+    return {name: _values(records, name) for name in names}
+
+
+def _values(records: list[dict[str, Any]], name: str) -> list[Any]:
+    try:
+        return list(map(itemgetter(name), records))
+    except KeyError:
+        return [record.get(name) for record in records]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -38,11 +39,16 @@ def _assembled(values: list[Any], flat: list[dict[str, Any]]) -> pa.Array:
     offsets = np.zeros(len(values) + 1, dtype=np.int32)
     np.cumsum([0 if v is None else len(v) for v in values], out=offsets[1:])
     missing = pa.array([v is None for v in values], type=pa.bool_())
-    columns = [
-        _texts([call.get(name) for call in flat], kind.type) for name, kind in zip(_FIELDS, TOOL_CALL, strict=True)
-    ]
+    columns = [_texts(_field(flat, name), kind.type) for name, kind in zip(_FIELDS, TOOL_CALL, strict=True)]
     calls = pa.StructArray.from_arrays(columns, fields=list(TOOL_CALL))
     return pa.ListArray.from_arrays(pa.array(offsets), calls, type=pa.list_(TOOL_CALL), mask=missing)
+
+
+def _field(calls: list[dict[str, Any]], name: str) -> list[Any]:
+    try:
+        return list(map(itemgetter(name), calls))
+    except KeyError:
+        return [call.get(name) for call in calls]
 
 
 def _texts(values: list[Any], to: pa.DataType) -> pa.Array:
