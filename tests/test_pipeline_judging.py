@@ -73,7 +73,7 @@ def test_how_the_turns_are_cut_changes_nothing(changed: pa.Table) -> None:
     assert whole.watch is not None
     assert parts.watch is not None
     np.testing.assert_array_equal(whole.watch.restarts, parts.watch.restarts)
-    np.testing.assert_array_equal(whole.watch.sessions, parts.watch.sessions)
+    np.testing.assert_array_equal(whole.watch.rates.sessions, parts.watch.rates.sessions)
 
 
 def test_what_was_raised_follows_from_what_was_there(changed: pa.Table) -> None:

@@ -126,8 +126,9 @@ def _numbers(exposed: Exposure) -> dict[str, object]:
 def _moved(
     recorded: Recorded, incident: Incident, part: Part, streams: Streams
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], BoolArray]:
-    """The events that moved in the incident's slice, the clearest first after its own, their directions, and whether
-    each is a behaviour that appeared and is among the clearest.
+    """The events that moved in the incident's slice, its own first, their directions, and which of them are telling.
+
+    Telling are behaviours that appeared and are among the clearest.
     """
     found = contrast(recorded, incident.onset.at_us, len(streams.slices))
     score = found.score[part.slice]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from unquiet.model.counts import TICK_US, TickCounts
 from unquiet.model.signals import FloatArray
+from unquiet.stats.runs import answers, blocks, run_sums
 
 IntArray = npt.NDArray[np.int64]
 
@@ -41,12 +42,14 @@ def tally(
         return
     keys = np.stack([tick_us[session], where, stratum[session], weight[session]])
     starts = np.flatnonzero(np.concatenate([[True], (np.diff(keys, axis=1) != 0).any(axis=0)]))
-    known = ~np.isnan(y)
-    n = np.add.reduceat(known[session].astype(np.float64), starts, axis=0)
-    x = np.add.reduceat(np.where(known, y, 0.0)[session], starts, axis=0)
+    known = answers(y)
     groups = keys[:, starts]
     cuts = np.flatnonzero(np.concatenate([[True], np.diff(groups[0]) != 0]))
-    for low, high in zip(cuts, [*cuts[1:], len(starts)], strict=True):
-        rows = slice(low, high)
-        tick, where_g, stratum_g, weight_g = groups[:, rows]
-        yield TickCounts(int(tick[0]), where_g, stratum_g, weight_g, n[rows], x[rows])
+    highs = np.append(cuts[1:], len(starts))
+    for ticks, low_row, high_row in blocks(starts[cuts], len(session)):
+        inside = slice(cuts[ticks.start], highs[ticks.stop - 1])
+        n, x = run_sums(known, session[low_row:high_row], starts[inside] - low_row)
+        for low, high in zip(cuts[ticks], highs[ticks], strict=True):
+            tick, where_g, stratum_g, weight_g = groups[:, low:high]
+            rows = slice(low - inside.start, high - inside.start)
+            yield TickCounts(int(tick[0]), where_g, stratum_g, weight_g, n[rows], x[rows])

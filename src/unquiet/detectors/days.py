@@ -30,16 +30,17 @@ class Days:
         self.day = -1
         self.widened = np.zeros((slice_count, event_count))
 
-    def turn(self, tick_us: int) -> None:
-        """Close the running day if the tick belongs to a later one. A tick on midnight belongs to the day it ends."""
+    def turn(self, tick_us: int) -> bool:
+        """Close the running day if the tick belongs to a later one, and say so; midnight belongs to the day it ends."""
         day = (tick_us - 1) // DAY_US
         if day == self.day:
-            return
+            return False
         if self.day >= 0:
             self.past = np.concatenate([self.past, self.today[:, None]], axis=1)[:, -DAYS_KEPT:]
             self.widened = self._widening()
         self.today = np.zeros_like(self.today)
         self.day = day
+        return True
 
     def add(self, counts: TickCounts, rate: FloatArray) -> None:
         """Add a tick, given what was expected of its rows, (G, E)."""

@@ -47,17 +47,18 @@ class Rates:
         usual = n * self._stratum(counts.stratum[starts])
         self.slice_usual[where[firsts]] += np.add.reduceat(usual, firsts, axis=0)
 
-    def expected(self, rows: IntArray, counts: TickCounts) -> FloatArray:
-        """Expected rate of each row of a tick and event, (G, E): the cell's own, shrunk toward what it belongs to.
+    def expected(self, rows: IntArray, where: IntArray, stratum: IntArray) -> FloatArray:
+        """Expected rate of each cell and event, (G, E): the cell's own, shrunk toward what it belongs to.
+
+        `rows` are the cells' rows, `where` and `stratum` their slices and strata, all (G,).
 
         The prior multiplies the odds of the stratum with the odds ratio of the slice to what its mix lets expect.
         """
-        stratum = self._stratum(counts.stratum)
+        usually = self._stratum(stratum)
         overall = _rate(self.slice_events[0], self.slice_sessions[0], 0.01)
-        where = counts.slice
         inside = _rate(self.slice_events[where], self.slice_sessions[where], overall)
         usual = _rate(self.slice_usual[where], self.slice_sessions[where], overall)
-        odds = _odds(stratum) * _odds(inside) / _odds(usual)
+        odds = _odds(usually) * _odds(inside) / _odds(usual)
         prior = odds / (1.0 + odds)
         rate = (self.events[rows] + PRIOR_SESSIONS * prior) / (self.sessions[rows] + PRIOR_SESSIONS)
         return np.clip(rate, LOWEST_RATE, 1.0 - LOWEST_RATE)
@@ -82,6 +83,12 @@ class Rates:
             self.events = np.concatenate([self.events, blank])
             self.sessions = np.concatenate([self.sessions, blank])
         return self.row_of[where, stratum]
+
+    def cells(self) -> tuple[IntArray, IntArray]:
+        """Slice and stratum of every row."""
+        where, stratum = np.nonzero(self.row_of >= 0)
+        order = np.argsort(self.row_of[where, stratum])
+        return where[order], stratum[order]
 
     def _widen(self, strata: int) -> None:
         if strata > self.row_of.shape[1]:

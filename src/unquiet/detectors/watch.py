@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from unquiet.detectors.days import Days
+from unquiet.detectors.frozen import SHARE, Frozen, rises
 from unquiet.detectors.rates import Rates
 from unquiet.detectors.shifts import halves
 from unquiet.model.counts import TickCounts
-from unquiet.stats.edetector import BET_COUNT, BET_WEIGHTS, UP_COUNT, BetTables, advance, null_range, total
+from unquiet.stats.edetector import BET_COUNT, BetTables, advance, null_range, total
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -54,7 +55,9 @@ class Watch:
         delta: float,
         shifts: Sequence[tuple[int, int, int]] = (),
     ) -> None:
-        self.share = share
+        self.share = share * (1.0 - SHARE)
+        self.frozen_share = share * SHARE
+        self.frozen: Frozen | None = None
         self.tables = tables
         self.delta = delta
         self.shifts = np.array(shifts, np.int64).reshape(-1, 3)
@@ -72,13 +75,20 @@ class Watch:
     def look_back(self, counts: TickCounts) -> None:
         """Measure the day-to-day wobble of a tick that has been learned already."""
         self.days.turn(counts.tick_us)
-        self.days.add(counts, self.rates.expected(self.rates.rows(counts.slice, counts.stratum), counts))
+        rows = self.rates.rows(counts.slice, counts.stratum)
+        self.days.add(counts, self.rates.expected(rows, counts.slice, counts.stratum))
+
+    def freeze(self) -> None:
+        """Accept what was learned so far as the baseline of the frozen reference."""
+        where, stratum = self.rates.cells()
+        rate = self.rates.expected(np.arange(len(where)), where, stratum)
+        self.frozen = Frozen(where, rate, self.rates.sessions.copy(), self.frozen_share)
 
     def step(self, counts: TickCounts) -> list[Alarm]:
         """Judge a tick against what was known before it, then learn from it."""
-        self.days.turn(counts.tick_us)
+        past = self._turn(counts.tick_us)
         rows = self.rates.rows(counts.slice, counts.stratum)
-        rate = self.rates.expected(rows, counts)
+        rate = self.rates.expected(rows, counts.slice, counts.stratum)
         starts = np.flatnonzero(np.concatenate([[True], np.diff(counts.slice) != 0]))
         where = counts.slice[starts]
         evidence = np.add.reduceat(self._evidence(rate, rows, counts), starts, axis=0)
@@ -92,12 +102,23 @@ class Watch:
         moved[crossed] = 0.0
         self.restarts[where] = moved
         self.days.add(counts, rate)
+        if self.frozen is not None:
+            self.frozen.add(rows, counts)
         self.learn(counts)
-        return alarms
+        return [*past, *alarms]
+
+    def _turn(self, tick_us: int) -> list[Alarm]:
+        """Settle what is settled once a day, if the tick begins a day; what rings then rings at this tick."""
+        before = self.days.day
+        widened = self.days.widened
+        if not self.days.turn(tick_us) or self.frozen is None:
+            return []
+        crossed = self.frozen.settle(self.days.day - before, self.delta, widened, self.tables)
+        names = {1: "up", -1: "down"}
+        return [Alarm(tick_us, where, event, names[direction], "frozen") for where, event, direction in crossed]
 
     def _alarm(self, tick_us: int, where: IntArray, moved: FloatArray, i: int, e: int) -> Alarm:
-        parts = moved[i, e] * BET_WEIGHTS
-        up = bool(parts[:UP_COUNT].sum() >= parts[UP_COUNT:].sum())
+        up = rises(moved[i, e]) > 0
         events = self.rates.events.shape[1]
         e = e if e < events else int(self.shifts[e - events, 1])
         return Alarm(tick_us, int(where[i]), int(e), "up" if up else "down", "learning")
@@ -124,4 +145,4 @@ class Watch:
             n.reshape(-1),
             x.reshape(-1),
         )
-        return flat.reshape(*rate.shape, BET_COUNT)
+        return flat.reshape(*rate.shape, BET_COUNT).astype(np.float64, copy=False)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from unquiet.incidents.expected import LOWEST_RATE, PRIOR_SESSIONS, expected_rates, odds_of
 from unquiet.model.history import Recorded
+from unquiet.stats.runs import run_sums
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -63,16 +64,8 @@ def stream_score(
 
 def contrast(recorded: Recorded, onset_us: int, slice_count: int, leave_out: BoolArray | None = None) -> Contrast:
     """Compare all sessions that began before `onset_us` with those since; `leave_out` (n,) marks sessions to ignore."""
-    session, where = recorded.member_session.astype(np.int64), recorded.member_slice.astype(np.int64)
-    if leave_out is not None:
-        keep = ~leave_out[session]
-        session, where = session[keep], where[keep]
-    cell_slice, cell_stratum, order, starts = _cells(recorded, session, where)
-    rows = session[order]
-    after = recorded.started_us[rows] >= onset_us
-    y = recorded.y[rows]
-    n1, x1 = _sums(y, after, starts)
-    n0, x0 = _sums(y, ~after, starts)
+    cell_slice, cell_stratum, before, since = _cell_sums(recorded, onset_us, slice_count, leave_out)
+    (n0, x0), (n1, x1) = before, since
     rate = _expected_rate(n0, x0, cell_slice, cell_stratum, slice_count)
     trust = (n0 + TRUSTED_SESSIONS) / (n0 + TRUSTED_SESSIONS + n1)
     per_slice = np.searchsorted(cell_slice, np.arange(slice_count))
@@ -95,24 +88,59 @@ def contrast(recorded: Recorded, onset_us: int, slice_count: int, leave_out: Boo
     return Contrast(by_slice(n0), by_slice(x0), by_slice(n1), observed, expected, score, direction)
 
 
-def _cells(recorded: Recorded, session: IntArray, where: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+Sums = tuple[FloatArray, FloatArray]
+
+
+def _cell_sums(
+    recorded: Recorded, onset_us: int, slice_count: int, leave_out: BoolArray | None
+) -> tuple[IntArray, IntArray, Sums, Sums]:
+    """Slice and stratum of each cell, and its sums (n, x) before and since.
+
+    Sessions in the same slices, stratum and side of the onset are added up first: most sessions are like many others.
+    """
+    session, where = recorded.member_session.astype(np.int64), recorded.member_slice.astype(np.int64)
+    if leave_out is not None:
+        keep = ~leave_out[session]
+        session, where = session[keep], where[keep]
+    after = recorded.started_us >= onset_us
+    first, order, starts = _alike(recorded, session, where, after, slice_count)
+    n, x = run_sums(recorded.y, order, starts)
+    kind = np.full(len(recorded), -1, np.int64)
+    kind[first] = np.arange(len(first))
+    one = kind[session] >= 0
+    session, where = session[one], where[one]
     wide = int(recorded.stratum.max(initial=0)) + 1
     cell = where * wide + recorded.stratum[session]
-    order = np.argsort(cell, kind="stable")
-    ordered = cell[order]
-    starts = np.flatnonzero(np.concatenate([[True], np.diff(ordered) != 0])) if len(ordered) else np.zeros(0, np.int64)
-    unique = ordered[starts]
-    return unique // wide, unique % wide, order, starts
+    ordered = np.argsort(cell, kind="stable")
+    unique, begins = np.unique(cell[ordered], return_index=True)
+    rows = kind[session[ordered]]
+    before, since = (_of_side(n, x, rows, begins, (after[first] == side)[:, None]) for side in (False, True))
+    return unique // wide, unique % wide, before, since
 
 
-def _sums(y: npt.NDArray[np.int8], use: BoolArray, starts: IntArray) -> tuple[FloatArray, FloatArray]:
-    if not len(starts):
-        return np.zeros((0, y.shape[1])), np.zeros((0, y.shape[1]))
-    known = (y >= 0) & use[:, None]
-    hit = (y == 1) & use[:, None]
-    n = np.add.reduceat(known, starts, axis=0, dtype=np.float64)
-    x = np.add.reduceat(hit, starts, axis=0, dtype=np.float64)
-    return n, x
+def _of_side(n: FloatArray, x: FloatArray, rows: IntArray, starts: IntArray, side: BoolArray) -> Sums:
+    return (
+        np.add.reduceat(np.where(side, n, 0.0)[rows], starts, axis=0),
+        np.add.reduceat(np.where(side, x, 0.0)[rows], starts, axis=0),
+    )
+
+
+def _alike(
+    recorded: Recorded, session: IntArray, where: IntArray, after: BoolArray, slice_count: int
+) -> tuple[IntArray, IntArray, IntArray]:
+    """A first session of each kind, all sessions kind by kind, and where each kind begins in them.
+
+    A set of slices is told by the sum of random 64-bit marks: two sets share one with a chance of 2^-64.
+    """
+    marks = np.random.default_rng(0).integers(0, 2**64, slice_count, dtype=np.uint64)
+    key = np.zeros((len(recorded), 2), np.uint64)
+    np.add.at(key[:, 0], session, marks[where])
+    key[:, 1] = recorded.stratum * 2 + after
+    order = np.lexsort((key[:, 1], key[:, 0]))
+    new = np.ones(len(order), bool)
+    new[1:] = (key[order[1:]] != key[order[:-1]]).any(axis=1)
+    starts = np.flatnonzero(new)
+    return order[starts], order, starts
 
 
 def _expected_rate(

@@ -43,9 +43,9 @@ class Part:
 
 
 def choice_cost(slices: Sequence[Slice]) -> FloatArray:
-    """The log number of slices of the same depth: what picking the best of them is worth by chance alone."""
-    depth = np.array([len(where.conditions) for where in slices])
-    return np.log(np.bincount(depth))[depth]
+    """The log number of slices with as many conditions (one or none): what picking the best is worth by chance alone."""
+    depth = np.array([max(len(where.conditions), 1) for where in slices])
+    return np.log(np.maximum(np.bincount(depth), 1))[depth]
 
 
 def best_part(found: Contrast, slices: Sequence[Slice], named: BoolArray, near: BoolArray, rang: Part) -> Part:
@@ -67,10 +67,8 @@ def best_part(found: Contrast, slices: Sequence[Slice], named: BoolArray, near: 
 
 def _simplest(score: FloatArray, slices: Sequence[Slice], where: int) -> int:
     """Of the slices with about as much evidence as `where`, the one with the fewest conditions, then the clearest."""
-    rivals = [
-        (len(slices[i].conditions), -float(score[i]), int(i)) for i in np.flatnonzero(score >= score[where] - ALIKE)
-    ]
-    return min(rivals)[2]
+    rivals = np.flatnonzero(score >= score[where] - ALIKE)
+    return min((max(len(slices[i].conditions), 1), -float(score[i]), int(i)) for i in rivals.tolist())[2]
 
 
 def near_slices(recorded: Recorded, where: int, slice_count: int, onset_us: int) -> BoolArray:

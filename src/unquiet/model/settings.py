@@ -20,7 +20,7 @@ class Settings:
     learn: timedelta = timedelta(days=7)
     least_sessions: int = 200
     idle: timedelta = timedelta(minutes=30)
-    delta: float = 0.10
+    delta: float = 0.07
     seed: int = 20260302
 
     @property

@@ -22,6 +22,7 @@ from unquiet.pipeline.measuring import Measured, measure, signal_infos
 from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us, streams_of
 from unquiet.sessions import Assembler
 from unquiet.stats.edetector import DEFAULT_WEIGHT_LEVELS, BetTables, weight_level
+from unquiet.stats.runs import answers
 
 IntArray = npt.NDArray[np.int64]
 
@@ -85,16 +86,18 @@ class Judge:
     def _learn(self, measured: Measured) -> Measured | None:
         """Collect visits until the learning period is over; give back those that come after it."""
         self.waiting.append(measured)
-        visits = pa.concat_tables([m.visits for m in self.waiting], promote_options="default")
-        vectors = np.concatenate([m.requests for m in self.waiting])
-        ticks = tick_of(closed_us(visits))
+        ticks = tick_of(np.concatenate([closed_us(m.visits) for m in self.waiting]))
         until = (self.first_us or 0) + round(self.settings.learn.total_seconds() * 1e6)
         count = int(np.searchsorted(ticks, until, side="right"))
         least = self.settings.least_sessions
         if len(ticks) < least or count == len(ticks):
             return None
         count = max(count, int(np.searchsorted(ticks, ticks[least - 1], side="right")))
-        inputs = pa.chunked_array([m.inputs for m in self.waiting]).combine_chunks()
+        waiting, self.waiting = self.waiting, []
+        visits = pa.concat_tables([m.visits for m in waiting], promote_options="default")
+        vectors = np.concatenate([m.requests for m in waiting])
+        inputs = pa.chunked_array([m.inputs for m in waiting]).combine_chunks()
+        del waiting
         self.plan = make_plan(
             visits.slice(0, count), vectors[:count], inputs.slice(0, count), self.infos, self.settings
         )
@@ -102,7 +105,6 @@ class Judge:
         share = budget_shares(self.plan.lattice, len(self.plan.events) + len(shifts), self.settings)
         self.watch = Watch(share, len(self.plan.events), self.tables, self.settings.delta, shifts)
         self.streams = streams_of(self.plan, self.infos)
-        self.waiting = []
         self._count(visits.slice(0, count), vectors[:count], judge=False)
         return Measured(visits.slice(count), inputs.slice(count), vectors[count:], {})
 
@@ -131,6 +133,7 @@ class Judge:
                 watch.learn(counts)
             for counts in learned:
                 watch.look_back(counts)
+            watch.freeze()
             return alarms
         for counts in counted:
             rung = watch.step(counts)
@@ -152,7 +155,6 @@ class Judge:
     def _record(
         self, visits: pa.Table, y: FloatArray, stratum: IntArray, ticks: IntArray, session: IntArray, where: IntArray
     ) -> None:
-        answers = np.where(np.isnan(y), -1, y).astype(np.int8)
         chunk = Recorded(
             np.array(visits.column("session_id").to_pylist(), object),
             np.array(visits.column("visit_id").to_pylist(), object),
@@ -160,7 +162,7 @@ class Judge:
             started_us(visits),
             ticks,
             stratum,
-            answers,
+            answers(y),
             session.astype(np.int32),
             where.astype(np.int32),
         )

@@ -1,0 +1,45 @@
+"""Sums over runs of rows: how often each event applied and happened, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+Answers = npt.NDArray[np.int8]
+
+BLOCK_ROWS = 65_536
+_HALF = 32
+_PACKED: IntArray = np.array([1, 1 + (1 << _HALF), 0], np.int64)
+"""An answer 0, 1 or -1 as one number, so that one sum adds both counts; sums below 2^31 each."""
+
+
+def answers(y: FloatArray) -> Answers:
+    """Answers as 1, 0 and -1 for NaN (does not apply)."""
+    out = (y > 0).astype(np.int8)
+    out[np.isnan(y)] = -1
+    return out
+
+
+def run_sums(y: Answers, rows: IntArray, starts: IntArray) -> tuple[FloatArray, FloatArray]:
+    """(n, x): to how many of the i-th run of `rows` each event applies, and in how many it happened; shape (runs, E).
+
+    `y` (sessions, E) holds 1, 0 or -1 (does not apply); run i begins at `starts[i]`.
+    """
+    out = np.empty((len(starts), y.shape[1]), np.int64)
+    for runs, low, high in blocks(starts, len(rows)):
+        out[runs] = np.add.reduceat(_PACKED[y[rows[low:high]]], starts[runs] - low, axis=0)
+    return (out & ((1 << _HALF) - 1)).astype(np.float64), (out >> _HALF).astype(np.float64)
+
+
+def blocks(starts: IntArray, end: int) -> Iterator[tuple[slice, int, int]]:
+    """Whole runs of about `BLOCK_ROWS` rows together, at least one: which runs, first row, row after the last."""
+    ends = np.append(starts[1:], end)
+    first = 0
+    while first < len(starts):
+        after = max(first + 1, int(np.searchsorted(ends, starts[first] + BLOCK_ROWS, side="right")))
+        yield slice(first, after), int(starts[first]), int(ends[after - 1])
+        first = after
