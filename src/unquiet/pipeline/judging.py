@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 from unquiet.counts import RecentSessions, event_matrix, number_shifts, tally, tick_of
 from unquiet.detectors import Alarm, Watch
 from unquiet.incidents import Crossing, Streams, handle
-from unquiet.model.counts import TICK_US
+from unquiet.model.counts import TICK_US, TickCounts
 from unquiet.model.history import History, Recorded
 from unquiet.model.incidents import Incident
 from unquiet.model.settings import Settings
@@ -20,6 +21,7 @@ from unquiet.model.signals import FloatArray
 from unquiet.pipeline.ledger import Ledger
 from unquiet.pipeline.measuring import Measured, measure, signal_infos
 from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us, streams_of
+from unquiet.pipeline.summing import counted
 from unquiet.sessions import Assembler
 from unquiet.stats.edetector import DEFAULT_WEIGHT_LEVELS, BetTables, weight_level
 from unquiet.stats.runs import answers
@@ -32,9 +34,13 @@ WINDOW_US = 42 * DAY_US
 
 @dataclass(slots=True)
 class Judged:
-    """What one push brought: the visits that closed, and the alarms that rang, in order of time."""
+    """What one push brought: the visits that closed, their counts, and the alarms that rang, in order of time.
+
+    `counts` are those of visits that were counted now: with the end of the learning period, all of it.
+    """
 
     visits: pa.Table
+    counts: list[pa.Table] = field(default_factory=list[pa.Table])
     alarms: list[Alarm] = field(default_factory=list[Alarm])
 
 
@@ -59,6 +65,7 @@ class Judge:
         self.incidents: tuple[Incident, ...] = ()
         self.streams: Streams | None = None
         self.ledger = Ledger()
+        self.counted: list[pa.Table] = []
 
     def push(self, turns: pa.Table, watermark_us: int) -> Judged:
         """Take turns in order of time, all of them up to `watermark_us`, and judge what has closed by then."""
@@ -80,7 +87,8 @@ class Judge:
         judged = Judged(measured.visits)
         left = self._learn(measured) if self.plan is None else measured
         if left is not None:
-            judged.alarms = self._watch(left)
+            judged.alarms = self._count(left.visits, left.requests, judge=True)
+        judged.counts, self.counted = self.counted, []
         return judged
 
     def _learn(self, measured: Measured) -> Measured | None:
@@ -108,13 +116,10 @@ class Judge:
         self._count(visits.slice(0, count), vectors[:count], judge=False)
         return Measured(visits.slice(count), inputs.slice(count), vectors[count:], {})
 
-    def _watch(self, measured: Measured) -> list[Alarm]:
-        return self._count(measured.visits, measured.requests, judge=True)
-
     def _count(self, visits: pa.Table, vectors: npt.NDArray[np.float32], *, judge: bool) -> list[Alarm]:
         """Count visits tick by tick; with `judge` every tick is tested before it is learned."""
-        plan, watch = self.plan, self.watch
-        if plan is None or watch is None or not visits.num_rows:
+        plan = self.plan
+        if plan is None or not visits.num_rows:
             return []
         columns = plan.facets(visits, vectors)
         self.ledger.see(columns, {r.facet: r.role for r in plan.roles}, started_us(visits))
@@ -125,18 +130,26 @@ class Judge:
         weight = weight_level(self.crowd.ranks(users, closed_us(visits)))
         session, where = plan.lattice.members(columns, visits.num_rows)
         self._record(visits, y, stratum, ticks, session, where)
+
+        def counts() -> Iterator[TickCounts]:
+            return tally(ticks, stratum, weight, y, session, where, len(DEFAULT_WEIGHT_LEVELS))
+
+        return self._watch(counts()) if judge else self._baseline(counts)
+
+    def _baseline(self, counts: Callable[[], Iterator[TickCounts]]) -> list[Alarm]:
+        """Learn the base rates, then how they wobble from day to day, and accept them as the frozen reference."""
+        if self.watch is not None:
+            for tick in counts():
+                self.watch.learn(tick)
+            for tick in counts():
+                self.watch.look_back(tick)
+            self.watch.freeze()
+        return []
+
+    def _watch(self, counts: Iterator[TickCounts]) -> list[Alarm]:
         alarms: list[Alarm] = []
-        counted = tally(ticks, stratum, weight, y, session, where, len(DEFAULT_WEIGHT_LEVELS))
-        if not judge:
-            learned = list(counted)
-            for counts in learned:
-                watch.learn(counts)
-            for counts in learned:
-                watch.look_back(counts)
-            watch.freeze()
-            return alarms
-        for counts in counted:
-            rung = watch.step(counts)
+        for tick in counts:
+            rung = self.watch.step(tick) if self.watch is not None else []
             if rung:
                 alarms.extend(rung)
                 self._explain(rung)
@@ -155,6 +168,10 @@ class Judge:
     def _record(
         self, visits: pa.Table, y: FloatArray, stratum: IntArray, ticks: IntArray, session: IntArray, where: IntArray
     ) -> None:
+        said = answers(y)
+        if self.plan is not None:
+            singles = where < self.plan.lattice.single_count
+            self.counted.append(counted(ticks, said, session[singles], where[singles], self.plan.lattice.slices))
         chunk = Recorded(
             np.array(visits.column("session_id").to_pylist(), object),
             np.array(visits.column("visit_id").to_pylist(), object),
@@ -162,7 +179,7 @@ class Judge:
             started_us(visits),
             ticks,
             stratum,
-            answers(y),
+            said,
             session.astype(np.int32),
             where.astype(np.int32),
         )
