@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from unquiet.detectors.rates import grown
 from unquiet.model.counts import TickCounts
 from unquiet.stats.edetector import BET_COUNT, BET_WEIGHTS, UP_COUNT, BetTables, advance, null_range, total
 
@@ -42,6 +43,10 @@ class Frozen:
         self.n = np.zeros_like(rate)
         self.x = np.zeros_like(rate)
         self.restarts = np.zeros((len(share), rate.shape[1], BET_COUNT))
+
+    def grow(self, count: int) -> None:
+        """Make room for `count` more slices, which the baseline did not know."""
+        self.share, self.restarts = grown(self.share, count), grown(self.restarts, count)
 
     def add(self, rows: IntArray, counts: TickCounts) -> None:
         """Add a tick; cells that the baseline did not know do not count."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
@@ -84,6 +86,12 @@ class Rates:
             self.sessions = np.concatenate([self.sessions, blank])
         return self.row_of[where, stratum]
 
+    def grow(self, count: int) -> None:
+        """Make room for `count` more slices."""
+        self.row_of = grown(self.row_of, count, -1)
+        self.slice_events, self.slice_sessions = grown(self.slice_events, count), grown(self.slice_sessions, count)
+        self.slice_usual = grown(self.slice_usual, count)
+
     def cells(self) -> tuple[IntArray, IntArray]:
         """Slice and stratum of every row."""
         where, stratum = np.nonzero(self.row_of >= 0)
@@ -95,6 +103,16 @@ class Rates:
             grown = np.full((len(self.row_of), strata), -1, np.int64)
             grown[:, : self.row_of.shape[1]] = self.row_of
             self.row_of = grown
+
+
+T = TypeVar("T", bound=np.generic)
+
+
+def grown(values: npt.NDArray[T], count: int, fill: int = 0, axis: int = 0) -> npt.NDArray[T]:
+    """The array with `count` more places along an axis, filled with `fill`."""
+    shape = list(values.shape)
+    shape[axis] = count
+    return np.concatenate([values, np.full(shape, fill, values.dtype)], axis=axis)
 
 
 def _rate(events: FloatArray, sessions: FloatArray, prior: FloatArray | float) -> FloatArray:

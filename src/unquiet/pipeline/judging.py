@@ -66,6 +66,7 @@ class Judge:
         self.streams: Streams | None = None
         self.ledger = Ledger()
         self.counted: list[pa.Table] = []
+        self.day = -1
 
     def push(self, turns: pa.Table, watermark_us: int) -> Judged:
         """Take turns in order of time, all of them up to `watermark_us`, and judge what has closed by then."""
@@ -87,7 +88,7 @@ class Judge:
         judged = Judged(measured.visits)
         left = self._learn(measured) if self.plan is None else measured
         if left is not None:
-            judged.alarms = self._count(left.visits, left.requests, judge=True)
+            judged.alarms = self._judge(left.visits, left.requests)
         judged.counts, self.counted = self.counted, []
         return judged
 
@@ -116,12 +117,32 @@ class Judge:
         self._count(visits.slice(0, count), vectors[:count], judge=False)
         return Measured(visits.slice(count), inputs.slice(count), vectors[count:], {})
 
+    def _judge(self, visits: pa.Table, vectors: npt.NDArray[np.float32]) -> list[Alarm]:
+        """Judge visits day by day: slices that turned up join at the first tick of a day."""
+        days = (tick_of(closed_us(visits)) - 1) // DAY_US
+        alarms: list[Alarm] = []
+        for day in np.unique(days).tolist():
+            low, high = np.searchsorted(days, [day, day + 1])
+            if day != self.day:
+                self._grow(day)
+            alarms.extend(self._count(visits.slice(low, high - low), vectors[low:high], judge=True))
+        return alarms
+
+    def _grow(self, day: int) -> None:
+        self.day = day
+        if self.plan is not None and self.watch is not None and self.plan.grow():
+            streams = len(self.plan.events) + len(self.watch.shifts)
+            share = budget_shares(self.plan.lattice, streams, self.settings)
+            self.watch.grow(share, day * DAY_US)
+            self.streams = streams_of(self.plan, self.infos)
+
     def _count(self, visits: pa.Table, vectors: npt.NDArray[np.float32], *, judge: bool) -> list[Alarm]:
         """Count visits tick by tick; with `judge` every tick is tested before it is learned."""
         plan = self.plan
         if plan is None or not visits.num_rows:
             return []
         columns = plan.facets(visits, vectors)
+        plan.see(columns)
         self.ledger.see(columns, {r.facet: r.role for r in plan.roles}, started_us(visits))
         names, stratum = plan.stratum(columns, visits)
         y = event_matrix(plan.events, visits, names)
@@ -170,7 +191,7 @@ class Judge:
     ) -> None:
         said = answers(y)
         if self.plan is not None:
-            singles = where < self.plan.lattice.single_count
+            singles = self.plan.lattice.single[where]
             self.counted.append(counted(ticks, said, session[singles], where[singles], self.plan.lattice.slices))
         chunk = Recorded(
             np.array(visits.column("session_id").to_pylist(), object),

@@ -27,7 +27,7 @@ from unquiet.model.signals import SignalInfo
 from unquiet.model.slices import FacetRole, Slice
 from unquiet.pipeline.judging import Judge
 from unquiet.pipeline.plan import Plan, budget_shares, streams_of
-from unquiet.slices import Lattice, Strata
+from unquiet.slices import Lattice, Newcomers, Strata
 
 FORMAT = 1
 TEXTS = ("session_id", "visit_id", "user")
@@ -81,7 +81,7 @@ def load(data: bytes, settings: Settings) -> Judge | None:
     judge.crowd = RecentSessions(meta["crowd"], meta["crowd_swept_us"])
     judge.moments = arrays["moments"]
     judge.history = History([_recorded(arrays, texts)] if texts.num_rows else [])
-    for name in ("first_us", "session_count", "turn_count", "failures"):
+    for name in ("first_us", "day", "session_count", "turn_count", "failures"):
         setattr(judge, name, meta[name])
     judge.ledger.first_us, judge.ledger.counts = meta["ledger_first_us"], meta["ledger_counts"]
     judge.plan = _plan(meta["plan"], requests)
@@ -95,6 +95,7 @@ def _meta(judge: Judge, plan: Plan, watch: Watch) -> dict[str, Any]:
     return {
         "mark": mark(judge.settings, judge.infos),
         "first_us": judge.first_us,
+        "day": judge.day,
         "session_count": judge.session_count,
         "turn_count": judge.turn_count,
         "failures": judge.failures,
@@ -102,11 +103,13 @@ def _meta(judge: Judge, plan: Plan, watch: Watch) -> dict[str, Any]:
         "crowd_swept_us": judge.crowd.swept_us,
         "ledger_first_us": judge.ledger.first_us,
         "ledger_counts": judge.ledger.counts,
-        "day": watch.days.day,
+        "watch_day": watch.days.day,
         "plan": {
             "roles": plan.roles,
             "slices": [where.conditions for where in plan.lattice.slices],
-            "single_count": plan.lattice.single_count,
+            "planned_count": plan.lattice.planned_count,
+            "decided": sorted(plan.lattice.decided),
+            "newcomers": plan.newcomers,
             "strata_facets": plan.strata.facets,
             "strata_rare": [sorted(values) for values in plan.strata.rare],
             "strata_names": plan.strata_names,
@@ -125,7 +128,9 @@ def _plan(meta: dict[str, Any], requests: IntentModel) -> Plan:
     rare = tuple(frozenset(values) for values in meta["strata_rare"])
     roles = tuple(FacetRole(**role) for role in meta["roles"])
     strata = Strata(tuple(meta["strata_facets"]), rare)
-    return Plan(roles, Lattice(slices, meta["single_count"]), strata, events, requests, meta["strata_names"])
+    lattice = Lattice(slices, meta["planned_count"], frozenset((facet, value) for facet, value in meta["decided"]))
+    newcomers = Newcomers(**meta["newcomers"])
+    return Plan(roles, lattice, strata, events, requests, meta["strata_names"], newcomers)
 
 
 def _watch(judge: Judge, plan: Plan, arrays: Arrays, meta: dict[str, Any]) -> Watch:
@@ -136,7 +141,7 @@ def _watch(judge: Judge, plan: Plan, arrays: Arrays, meta: dict[str, Any]) -> Wa
     for part, names in (("rates", RATES), ("days", DAYS)):
         for name in names:
             setattr(getattr(watch, part), name, arrays[f"{part}.{name}"])
-    watch.days.day = meta["day"]
+    watch.days.day = meta["watch_day"]
     if "frozen.rate" in arrays:
         frozen = Frozen.__new__(Frozen)
         for name in FROZEN:
