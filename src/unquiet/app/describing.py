@@ -42,8 +42,8 @@ MOVED_EVENTS = 12
 MOVED_SCORE = 8.0
 POOL = 2000
 AFFECTED = 0.5
-CLEAR_SHARE = 0.5
-"""A behaviour tells whom an incident reached if it has this share of the evidence of the clearest one."""
+CLEAR_SCORE, CLEAR_SHARE = 12.0, 0.25
+"""A behaviour tells whom an incident reached if it has so many nats, and this share of those of the clearest one."""
 
 
 def describe(judge: Judge, store: Store, announced: Sequence[Change]) -> list[dict[str, object]]:
@@ -136,7 +136,7 @@ def _moved(
     events = np.array(list(dict.fromkeys([part.event, *order])), np.int64)
     directions = found.direction[part.slice, events].astype(np.int64)
     directions[0] = part.direction
-    clear = (score[events] >= CLEAR_SHARE * score[events].max()) & (directions > 0)
+    clear = (score[events] >= max(CLEAR_SCORE, CLEAR_SHARE * score[events].max())) & (directions > 0)
     return events, directions, streams.named[events] & clear
 
 

@@ -44,7 +44,8 @@ INTENT_NAME = re.compile(r"(^|[._-])intent($|[._-])", re.IGNORECASE)
 class Plan:
     """The decisions of the learning period.
 
-    `strata_names` grows when new cells are met, `lattice` when values turn up that `newcomers` finds to have support.
+    `sliced` are the facets that make slices. `strata_names` grows when new cells are met, `lattice` when values turn up
+    that `newcomers` finds to have support.
     """
 
     roles: tuple[FacetRole, ...]
@@ -54,6 +55,7 @@ class Plan:
     requests: IntentModel
     strata_names: dict[str, int]
     newcomers: Newcomers
+    sliced: tuple[str, ...]
 
     def grow(self) -> bool:
         """Make slices of the values that have support by now; whether there were any."""
@@ -64,7 +66,7 @@ class Plan:
     def see(self, columns: dict[str, FacetColumn]) -> None:
         """Take note of the values of a batch."""
         known = {each for where in self.lattice.slices for each in where.conditions} | self.lattice.decided
-        self.newcomers.see(columns, [role.facet for role in self.roles if role.role == "slice"], known)
+        self.newcomers.see(columns, self.sliced, known)
 
     def facets(self, visits: pa.Table, vectors: Vectors) -> dict[str, FacetColumn]:
         """All facets of visits, the kind of request among them."""
@@ -110,7 +112,7 @@ def make_plan(
     names = strata.names(columns, at)
     events = plan_events(infos, visits, names)
     lattice = build_lattice(columns, sliced, visits.num_rows)
-    return Plan(tuple(roles), lattice, strata, events, model, {}, Newcomers(support(visits.num_rows)))
+    return Plan(tuple(roles), lattice, strata, events, model, {}, Newcomers(support(visits.num_rows)), tuple(sliced))
 
 
 def budget_shares(lattice: Lattice, event_count: int, settings: Settings) -> FloatArray:
