@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unquiet import intents
+from unquiet.app.seeing import languages, signals_without_input, smallest_changes
 from unquiet.counts import Event
 from unquiet.incidents import (
     Exposure,
@@ -191,6 +192,9 @@ def coverage(judge: Judge, store: Store) -> dict[str, object]:
         "open_sessions": judge.assembler.open_count,
         "measurement_failures": dict(judge.failures),
         "rejected_rows": {source.path: dict(source.rejected) for source in store.sources() if source.rejected},
+        "budget_per_30_days": judge.settings.budget,
+        "streams": watched_streams(judge),
+        "languages": languages(judge),
     }
     if judge.plan is None:
         notes["not_judged"] = (
@@ -200,7 +204,15 @@ def coverage(judge: Judge, store: Store) -> dict[str, object]:
         return notes
     notes["strata"] = list(judge.plan.strata.facets)
     notes["facets"] = {role.facet: f"{role.role}: {role.reason}" for role in judge.plan.roles}
-    return notes
+    depth = [len(where.conditions) for where in judge.plan.lattice.slices]
+    notes["slices"] = {"singles": depth.count(1), "pairs": depth.count(2)}
+    notes["signals_without_input"] = signals_without_input(judge)
+    return notes | smallest_changes(judge)
+
+
+def watched_streams(judge: Judge) -> int:
+    """How many streams are under test; 0 while nothing is judged."""
+    return judge.watch.restarts.shape[0] * judge.watch.restarts.shape[1] if judge.watch is not None else 0
 
 
 def iso(us: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from unquiet.app.describing import coverage, describe
+from unquiet.app.describing import coverage, describe, watched_streams
 from unquiet.app.replaying import Progress, left_out, replay
 from unquiet.model.changes import Change
 from unquiet.model.errors import UnreadableSource
@@ -58,19 +58,19 @@ def scan(
                 store.upsert_incident(str(document["id"]), document, raised_at=raised, status=str(document["status"]))
             notes = {**coverage(judge, store), **left_out(store, settings)}
             store.put_setting("coverage", notes)
+            store.put_setting("scanned_turns", store.turn_extent().count)
         result.document = scan_document(judge, documents, notes)
     return result
 
 
 def scan_document(judge: Judge, documents: list[dict[str, object]], notes: dict[str, object]) -> dict[str, object]:
     """The answer of schema `unquiet.scan/1`."""
-    watched = judge.watch.restarts.shape[:2] if judge.watch is not None else (0, 0)
     shown = [{key: value for key, value in d.items() if key != "session_ids"} for d in documents]
     return {
         "schema": SCHEMA,
         "sessions": judge.session_count + judge.assembler.open_count,
         "turns": judge.turn_count + judge.assembler.open_turns.num_rows,
-        "streams": watched[0] * watched[1],
+        "streams": watched_streams(judge),
         "budget_per_30_days": judge.settings.budget,
         "incidents": shown,
         "coverage": notes,

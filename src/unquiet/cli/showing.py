@@ -10,14 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import click
-import orjson
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from unquiet.app.scanning import ScanResult
+from unquiet.cli.status import visible_line
 from unquiet.model.errors import UnquietError
 from unquiet.model.rejections import ReadReport
 from unquiet.store import Store
@@ -107,17 +106,23 @@ def show_scan(console: Console, result: ScanResult, folder: Path) -> None:
         f"{document['sessions']} sessions, {document['turns']} turns, {document['streams']} streams watched; "
         f"budget {document['budget_per_30_days']:g} false incidents per 30 days"
     )
-    coverage = document["coverage"]
-    for name in ("left_out", "not_judged"):
-        if isinstance(coverage, dict) and name in coverage:
-            console.print(f"[yellow]{escape(str(coverage[name]))}[/yellow]", soft_wrap=True)
+    coverage: dict[str, Any] = document["coverage"] if isinstance(document["coverage"], dict) else {}
+    if "left_out" in coverage:
+        console.print(f"[yellow]{escape(str(coverage['left_out']))}[/yellow]", soft_wrap=True)
     incidents = document["incidents"]
-    show_incidents(console, incidents if isinstance(incidents, list) else [])
+    show_incidents(console, incidents if isinstance(incidents, list) else [], coverage)
+    visible = visible_line(coverage)
+    if visible is not None:
+        console.print(escape(visible), soft_wrap=True)
     console.print(f"kept in {escape(str(folder))}", style="dim")
 
 
-def show_incidents(console: Console, documents: Sequence[Mapping[str, Any]]) -> None:
-    """A table of incidents, or a sentence that there is none."""
+def show_incidents(console: Console, documents: Sequence[Mapping[str, Any]], coverage: Mapping[str, Any]) -> None:
+    """A table of incidents, or a sentence that there is none, or that none could have been found."""
+    if "not_judged" in coverage:
+        console.print(f"[yellow]{escape(str(coverage['not_judged']))}[/yellow]", soft_wrap=True)
+        if not documents:
+            return
     if not documents:
         console.print("no incident: nothing that was judged changed beyond the budget")
         return
@@ -188,29 +193,3 @@ def _short(text: str | None) -> str:
         return "(content was not captured)"
     flat = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
     return flat[:SHOWN_CHARACTERS] + ("..." if len(flat) > SHOWN_CHARACTERS else "")
-
-
-def show_status(console: Console, store: Store, folder: Path, as_json: bool) -> None:
-    """What was read, what was judged, what cannot be seen."""
-    extent = store.turn_extent()
-    status = {
-        "folder": str(folder),
-        "turns": extent.count,
-        "first": extent.first.isoformat() if extent.first else None,
-        "last": extent.last.isoformat() if extent.last else None,
-        "files": [
-            {"path": s.path, "rows": s.rows, "turns": s.turns, "rejected": dict(s.rejected)} for s in store.sources()
-        ],
-        "open_incidents": [str(d["id"]) for d in store.incidents() if d["status"] in ("open", "reopened")],
-        "coverage": store.get_setting("coverage") or "unknown: no scan has come to its end in this folder",
-    }
-    if as_json:
-        click.echo(orjson.dumps(status, option=orjson.OPT_INDENT_2).decode())
-        return
-    for name, value in status.items():
-        text = (
-            value
-            if isinstance(value, str | int) or value is None
-            else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-        )
-        console.print(f"[bold]{name}[/bold] {escape(str(text))}", soft_wrap=True)
