@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unquiet import intents
+from unquiet.app.phrasing import event_phrase, measure_phrase
 from unquiet.app.seeing import languages, signals_without_input, smallest_changes
-from unquiet.counts import Event
 from unquiet.incidents import (
     Exposure,
     Part,
@@ -29,7 +29,6 @@ from unquiet.incidents import (
 from unquiet.model.changes import Change
 from unquiet.model.history import Recorded
 from unquiet.model.incidents import Incident
-from unquiet.model.signals import SignalInfo
 from unquiet.pipeline.judging import Judge
 from unquiet.store import Store
 
@@ -81,7 +80,13 @@ def _document(
     info = next(info for info in judge.infos if info.name == event.signal)
     return {
         "id": incident.id,
-        "title": title(event_phrase(info, event, incident.direction), incident.slice, incident.onset, exposed),
+        "title": title(
+            event_phrase(info, event, incident.direction),
+            incident.slice,
+            incident.onset,
+            exposed,
+            measure_phrase(info, event, incident.direction),
+        ),
         "status": "resolved" if over_us else incident.status,
         "signal": event.signal,
         **_standing(incident),
@@ -176,15 +181,6 @@ def _first_inputs(store: Store, session_ids: list[str]) -> dict[str, str]:
     for session_id, text in zip(table.column("session_id").to_pylist(), table.column("input").to_pylist(), strict=True):
         first.setdefault(session_id, text or "")
     return first
-
-
-def event_phrase(info: SignalInfo, event: Event, direction: str) -> str:
-    """What the agent does now, in words: the signal's phrase for the direction that the event means."""
-    rising = (direction == "up") != (event.test == "below")
-    phrase = info.phrase_up if rising else info.phrase_down
-    if event.test == "label":
-        phrase = phrase.replace("{label}", event.label) if "{label}" in phrase else f"{phrase} ({event.label})"
-    return phrase
 
 
 def coverage(judge: Judge, store: Store) -> dict[str, object]:
