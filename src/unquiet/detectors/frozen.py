@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from unquiet.detectors.rates import grown
+from unquiet.detectors.rates import grown, safe_range
 from unquiet.model.counts import TickCounts
-from unquiet.stats.edetector import BET_COUNT, BET_WEIGHTS, UP_COUNT, BetTables, advance, null_range, total
+from unquiet.stats.edetector import BET_COUNT, BET_WEIGHTS, UP_COUNT, BetTables, advance, total
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -71,7 +71,7 @@ class Frozen:
         out = np.zeros(self.restarts.shape)
         busy = np.flatnonzero(self.n.any(axis=1))
         n, x = (np.where(self.bets, part, 0.0)[busy].reshape(-1) for part in (self.n, self.x))
-        low, high = null_range(self.rate[busy], delta + self.margin[busy] + widened[self.slice_of[busy]])
+        low, high = safe_range(self.rate[busy], delta + self.margin[busy] + widened[self.slice_of[busy]])
         levels = tables.up_level(high).reshape(-1), tables.down_level(low).reshape(-1), np.zeros(len(n), np.int64)
         flat = tables.log_evidence(*levels, n, x).reshape(len(busy), self.rate.shape[1], BET_COUNT)
         np.add.at(out, self.slice_of[busy], flat)

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from unquiet.detectors.days import Days
 from unquiet.detectors.frozen import SHARE, Frozen, rises
-from unquiet.detectors.rates import Rates, grown
+from unquiet.detectors.rates import Rates, grown, safe_range
 from unquiet.detectors.shifts import halves
 from unquiet.model.counts import TickCounts
-from unquiet.stats.edetector import BET_COUNT, BetTables, advance, null_range, total
+from unquiet.stats.edetector import BET_COUNT, BetTables, advance, total
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -148,7 +148,7 @@ class Watch:
 
     def _bets(self, rate: FloatArray, delta: FloatArray, weight: IntArray, n: FloatArray, x: FloatArray) -> FloatArray:
         """Log evidence, shape (G, k, J), of k events of each row; all inputs but `weight` (G,) are (G, k)."""
-        low, high = null_range(rate, delta)
+        low, high = safe_range(rate, delta)
         flat = self.tables.log_evidence(
             self.tables.up_level(high).reshape(-1),
             self.tables.down_level(low).reshape(-1),
