@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from unquiet.detectors.rates import LOWEST_RATE
 from unquiet.model.counts import TickCounts
 from unquiet.stats.edetector import BET_COUNT, BET_WEIGHTS, UP_COUNT, BetTables, advance, null_range, total
 
@@ -66,7 +67,10 @@ class Frozen:
         out = np.zeros(self.restarts.shape)
         busy = np.flatnonzero(self.n.any(axis=1))
         n, x = (np.where(self.bets, part, 0.0)[busy].reshape(-1) for part in (self.n, self.x))
-        low, high = null_range(self.rate[busy], delta + self.margin[busy] + widened[self.slice_of[busy]])
+        rate = self.rate[busy]
+        low, high = null_range(rate, delta + self.margin[busy] + widened[self.slice_of[busy]])
+        # beyond the lowest rate that is told apart the true one may be anything, as nothing that never happens can fall
+        low, high = np.where(rate <= LOWEST_RATE, 0.0, low), np.where(rate >= 1.0 - LOWEST_RATE, 1.0, high)
         levels = tables.up_level(high).reshape(-1), tables.down_level(low).reshape(-1), np.zeros(len(n), np.int64)
         flat = tables.log_evidence(*levels, n, x).reshape(len(busy), self.rate.shape[1], BET_COUNT)
         np.add.at(out, self.slice_of[busy], flat)
