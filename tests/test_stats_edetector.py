@@ -13,6 +13,7 @@ from unquiet.stats.edetector import (
     BET_WEIGHTS,
     DEFAULT_WEIGHT_LEVELS,
     UP_COUNT,
+    UP_ODDS_RATIOS,
     BetTables,
     advance,
     information_weight,
@@ -84,6 +85,31 @@ def test_mirrored_rates_have_mirrored_null_ranges(rate: float) -> None:
     mirrored_low, mirrored_high = null_range(np.array([1 - rate]))
     assert np.allclose([low, high], [1 - mirrored_high, 1 - mirrored_low], atol=1e-12)
     assert low[0] < rate < high[0]
+
+
+@given(st.floats(0.001, 0.999), st.floats(0.0, 3.0))
+def test_the_null_is_a_range_of_odds(rate: float, delta: float) -> None:
+    low, high = (float(v[0]) for v in null_range(np.array([rate]), delta))
+    odds = rate / (1 - rate)
+    assert high / (1 - high) == pytest.approx(odds * (1 + delta))
+    assert low / (1 - low) == pytest.approx(odds / (1 + delta))
+
+
+@pytest.mark.parametrize(("streams", "events"), [(500, 4), (50_000, 5)])
+def test_what_never_happened_before_rings_within_a_few_sessions(streams: int, events: int) -> None:
+    """Known as 0.1 % (and nothing bet on a fall), 300 sessions a day, one of so many streams of the default budget."""
+    _, high = null_range(np.array([0.001]), 0.07)
+    quiet, event = one(0.0, high[0], 0, 1, 0)[None], one(0.0, high[0], 0, 1, 1)[None]
+    mass = np.array([1 / 30 / streams / 300])
+    restarts = np.zeros((1, BET_COUNT))
+    for _ in range(10_000):
+        restarts = advance(restarts, mass, quiet)
+    rang: list[bool] = []
+    while not any(rang):
+        restarts = advance(restarts, mass, event)
+        rang.append(bool(total(restarts)[0] >= 1))
+    assert len(rang) <= events
+    assert UP_ODDS_RATIOS[-1] >= 200
 
 
 @settings(max_examples=25)

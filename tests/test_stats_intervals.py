@@ -11,7 +11,7 @@ from unquiet.stats.detectable import kl_bernoulli, smallest_detectable
 from unquiet.stats.edetector import BET_COUNT, BetTables, advance, null_range, total
 from unquiet.stats.intervals import excess, newcombe, wilson
 from unquiet.stats.mix import rate_and_mix
-from unquiet.stats.wobble import MARGIN_PER_WOBBLE, day_wobble, guarded_delta
+from unquiet.stats.wobble import MARGIN_PER_WOBBLE, common_margin, common_wobble, day_wobble, guarded_delta
 
 
 def test_wilson_equals_the_published_values() -> None:
@@ -145,6 +145,29 @@ def test_wobble_is_seen_where_it_matters_and_not_invented() -> None:
     assert np.allclose(guarded_delta(0.1, wobbly), 0.1 + MARGIN_PER_WOBBLE * wobbly)
 
 
+def test_slices_together_know_their_wobble_after_a_week() -> None:
+    """Fifty slices and all traffic, twenty events: seen where it is, to a fifth of it; chance and a step are neither."""
+    rng = np.random.default_rng(9)
+    n = np.full((7, 51, 20), 1_000)
+    n[:, 0] = 50_000
+
+    def found(odds: np.ndarray) -> np.ndarray:
+        x = rng.binomial(n, 0.1 * odds / (1 + 0.1 * (odds - 1))).astype(float)
+        return common_wobble(n.astype(float), x, errors=3.0)
+
+    assert np.all(np.abs(found(np.exp(0.2 * rng.standard_normal(n.shape))) - 0.2) < 0.04)
+    assert np.mean(found(np.ones(n.shape)) > 0) <= 0.05
+    assert np.mean(found(np.where(np.arange(7)[:, None, None] < 4, 1.0, 1.5) * np.ones(n.shape)) > 0) <= 0.05
+
+
+def test_a_wobble_in_common_widens_only_where_a_day_could_ring() -> None:
+    margin = common_margin(np.full(4, 0.2), np.array([1.0, 10.0, 100.0, 1e6]))
+    assert 0 < margin[0] < 0.1
+    assert np.all(np.diff(margin) > 0)
+    assert margin[-1] == pytest.approx(np.expm1(0.8), rel=0.01)
+    assert common_margin(np.zeros(1), np.full(1, 1e6))[0] == 0
+
+
 def test_a_lasting_step_is_not_taken_for_wobble() -> None:
     rng = np.random.default_rng(8)
     n = np.full((28, 200), 2_000)
@@ -155,3 +178,5 @@ def test_a_lasting_step_is_not_taken_for_wobble() -> None:
 def test_wobble_of_too_few_days_and_of_no_traffic_is_zero() -> None:
     assert np.all(day_wobble(np.full((4, 2), 100.0), np.full((4, 2), 50.0) * [[1], [0], [1], [0]]) == 0)
     assert np.all(day_wobble(np.zeros((20, 2)), np.zeros((20, 2))) == 0)
+    assert np.all(common_wobble(np.zeros((20, 3, 2)), np.zeros((20, 3, 2)), 3.0) == 0)
+    assert np.all(common_wobble(np.full((4, 3, 2), 10.0), np.zeros((4, 3, 2)), 3.0) == 0)

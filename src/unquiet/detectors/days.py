@@ -7,15 +7,16 @@ import numpy.typing as npt
 
 from unquiet.detectors.rates import grown
 from unquiet.model.counts import TickCounts
-from unquiet.stats.wobble import MARGIN_PER_WOBBLE, day_wobble
+from unquiet.stats.wobble import MARGIN_PER_WOBBLE, common_margin, common_wobble, day_wobble
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 DAY_US = 86_400_000_000
 DAYS_KEPT = 28
-OWN_ERRORS, SHARED_ERRORS = 3.0, 2.0
-"""Standard errors that a wobble must exceed: that of a slice, and that of all traffic, which every slice then shares."""
+OWN_ERRORS, SHARED_ERRORS, COMMON_ERRORS = 3.0, 2.0, 3.0
+"""Standard errors that a wobble must exceed to be believed: that of one slice, that of all traffic, which every slice
+then shares, and the one that slices have in common, each on its own days."""
 
 
 class Days:
@@ -64,4 +65,6 @@ class Days:
         flat = n.reshape(len(n), -1), adjusted.reshape(len(n), -1)
         own = day_wobble(*flat, errors=OWN_ERRORS).reshape(shape)
         shared = day_wobble(n[:, 0], adjusted[:, 0], errors=SHARED_ERRORS)
-        return MARGIN_PER_WOBBLE * np.maximum(own, shared)
+        common = common_wobble(n, adjusted, errors=COMMON_ERRORS)
+        information = total * mean * (1.0 - mean) / len(n)
+        return np.maximum(MARGIN_PER_WOBBLE * np.maximum(own, shared), common_margin(common, information))

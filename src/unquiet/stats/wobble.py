@@ -18,6 +18,9 @@ MARGIN_PER_WOBBLE = 3.5
 
 LEAST_DAYS = 4
 
+COMMON_DEVIATIONS, HARMLESS_NATS, MOST_MARGIN = 4.0, 8.0, 1.5
+"""Of a wobble that slices have in common: see `common_margin`; 500 of them see one of four deviations every month."""
+
 
 def day_wobble(sessions: FloatArray, events: FloatArray, errors: float = 1.0) -> FloatArray:
     """Standard deviation of the log odds of the daily rate beyond binomial chance; counts (D, S), result (S,).
@@ -44,6 +47,45 @@ def day_wobble(sessions: FloatArray, events: FloatArray, errors: float = 1.0) ->
     mean_noise = np.where(seen, noise, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1.0) / 2.0
     variance = np.where(count >= LEAST_DAYS, np.maximum(excess, 0.0), 0.0) * spread * mean_noise
     return np.sqrt(variance) / spread
+
+
+def common_wobble(sessions: FloatArray, events: FloatArray, errors: float) -> FloatArray:
+    """The same of S slices together, which may each wobble on days of their own; counts (D, S, E), result (E,).
+
+    One slice with a week of days says little of its wobble, and of 500 of them one is always unlucky: together they know
+    it well. The sum of `z^2 - 1` over slices and days has the mean `tau^2 sum(I)`; the day with most of it is left out.
+    Slice 0 is all traffic and tells how often the others count a session: their noise is that much more alike.
+    """
+    if len(sessions) <= LEAST_DAYS + 1 or sessions.shape[1] < 2:
+        return np.zeros(sessions.shape[2])
+    n, x = sessions[:, 1:], events[:, 1:]
+    seen = (n[:-1] > 0) & (n[1:] > 0)
+    total, happened = n.sum(axis=0), x.sum(axis=0)
+    rate = np.divide(happened, total, out=np.zeros_like(total), where=total > 0)
+    spread = np.maximum(rate * (1.0 - rate), 1e-12)
+    noise = 1.0 / np.maximum(n[:-1], 1.0) + 1.0 / np.maximum(n[1:], 1.0)
+    step = x[1:] / np.maximum(n[1:], 1.0) - x[:-1] / np.maximum(n[:-1], 1.0)
+    excess = np.where(seen, step**2 / (spread * noise) - 1.0, 0.0).sum(axis=1)
+    information = np.where(seen, 2.0 * spread / noise, 0.0).sum(axis=1)
+    kept = np.arange(len(excess))[:, None] != excess.argmax(axis=0)
+    cells = np.maximum(seen.sum(axis=(0, 1)), 1.0)
+    overlap = np.maximum(total.sum(axis=0) / np.maximum(sessions[:, 0].sum(axis=0), 1.0), 1.0)
+    rarer = np.minimum(happened, total - happened).sum(axis=0) / cells
+    over = (excess * kept).sum(axis=0)
+    sure = over > errors * np.sqrt((2.0 + 1.0 / np.maximum(rarer, 0.05)) * cells * overlap)
+    return np.sqrt(np.where(sure, over / np.maximum((information * kept).sum(axis=0), 1e-12), 0.0))
+
+
+def common_margin(wobble: FloatArray, information: FloatArray) -> FloatArray:
+    """Tolerance that a wobble tau asks for where a day brings the information I = N q (1 - q); any shape.
+
+    A day's rate is seen with the variance `tau^2 + 1 / I`, and what it is above the tolerance m brings
+    `I (log odds - m)^2 / 2` nats: a day of COMMON_DEVIATIONS standard deviations brings no more than HARMLESS_NATS.
+    So thin slices, whose days prove nothing, nearly keep their tolerance.
+    """
+    noise = 1.0 / np.maximum(information, 1e-12)
+    margin = COMMON_DEVIATIONS * np.sqrt(wobble**2 + noise) - np.sqrt(2.0 * HARMLESS_NATS * noise)
+    return np.where(wobble > 0, np.expm1(np.clip(margin, 0.0, MOST_MARGIN)), 0.0)
 
 
 def guarded_delta(delta: FloatArray | float, wobble: FloatArray) -> FloatArray:
