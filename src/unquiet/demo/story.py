@@ -50,7 +50,7 @@ class Story:
 
 
 def write_story(
-    folder: Path, *, seed: int = 7, sessions_per_day: int = 1_400, days: int = 14, start: datetime = START
+    folder: Path, *, seed: int = 7, sessions_per_day: int = 3_000, days: int = 14, start: datetime = START
 ) -> Story:
     """Write `turns.jsonl.gz`, `deploys.jsonl` and `story.json` into the folder, which is made if it is missing.
 
