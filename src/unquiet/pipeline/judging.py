@@ -17,14 +17,13 @@ from unquiet.model.counts import TICK_US, TickCounts
 from unquiet.model.history import History, Recorded
 from unquiet.model.incidents import Incident
 from unquiet.model.settings import Settings
-from unquiet.model.signals import FloatArray
 from unquiet.pipeline.ledger import Ledger
 from unquiet.pipeline.measuring import Measured, measure, signal_infos
 from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us, streams_of
 from unquiet.pipeline.summing import counted
 from unquiet.sessions import Assembler
 from unquiet.stats.edetector import DEFAULT_WEIGHT_LEVELS, BetTables, weight_level
-from unquiet.stats.runs import answers
+from unquiet.stats.runs import Answers
 
 IntArray = npt.NDArray[np.int64]
 
@@ -187,12 +186,11 @@ class Judge:
         self.incidents = handle(self.incidents, crossings, lambda: self.history.upto(tick_us), self.streams)
 
     def _record(
-        self, visits: pa.Table, y: FloatArray, stratum: IntArray, ticks: IntArray, session: IntArray, where: IntArray
+        self, visits: pa.Table, y: Answers, stratum: IntArray, ticks: IntArray, session: IntArray, where: IntArray
     ) -> None:
-        said = answers(y)
         if self.plan is not None:
             singles = self.plan.lattice.single[where]
-            self.counted.append(counted(ticks, said, session[singles], where[singles], self.plan.lattice.slices))
+            self.counted.append(counted(ticks, y, session[singles], where[singles], self.plan.lattice.slices))
         chunk = Recorded(
             np.array(visits.column("session_id").to_pylist(), object),
             np.array(visits.column("visit_id").to_pylist(), object),
@@ -200,7 +198,7 @@ class Judge:
             started_us(visits),
             ticks,
             stratum,
-            said,
+            y,
             session.astype(np.int32),
             where.astype(np.int32),
         )
