@@ -17,6 +17,7 @@ from unquiet.app.folders import HOME, check_scanned, known_folder, remember, sca
 from unquiet.app.measuring import measure_files
 from unquiet.app.scanning import ScanResult, scan
 from unquiet.app.status import OPEN, status
+from unquiet.cli.demo_page import INTRO, show_demo
 from unquiet.cli.showing import (
     Bar,
     Output,
@@ -48,24 +49,18 @@ def demo_command(seed: int) -> None:
     unquiet demo
     """
     folder = HOME / "demo"
-    with Bar(Console(stderr=True)) as bar:
-        demo = run_demo(folder, seed, bar.update)
-    remember(folder / "store")
     console = Output()
     with printing():
-        show_scan(console, demo.result, folder / "store")
+        console.print(INTRO, highlight=False, soft_wrap=True)
+    with Bar(Console(stderr=True)) as bar:
+        demo = run_demo(folder, seed, bar.update)
+    remember(demo.store)
+    with printing():
+        show_demo(console, demo)
     if demo.found is None:
         raise UnquietError(
-            f"the demo's failure ({demo.story.slice} since {demo.story.onset:%d %b %H:%M} UTC) was not found"
-        )
-    with Store.open(folder / "store", create=False) as store, printing():
-        document = store.incident(demo.found)
-        if document is not None:
-            show_incident(console, document, store)
-        console.print(
-            f"\nThe truth of the story: {len(demo.story.affected)} sessions of {demo.story.slice} since "
-            f"{demo.story.onset:%a %d %b %H:%M} UTC. Look further: unquiet incident {demo.found}",
-            soft_wrap=True,
+            f"the demo's failure ({demo.story.slice} since {demo.story.onset:%d %b %H:%M} UTC) was not found with seed "
+            f"{seed}. Run it without --seed, and please report the seed."
         )
 
 

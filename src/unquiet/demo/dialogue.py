@@ -37,6 +37,8 @@ def converse(visit: Visit, outcome: Outcome, draw: Draw) -> list[Exchange]:
     """The turns of a session that ends with the outcome."""
     book = phrasebook(MARKETS[visit.locale].language)
     scene = _Scene(visit, SCRIPTS[visit.intent], book, book.topics[visit.intent], draw, _slots(visit, book, draw))
+    if outcome == "left":
+        return [Exchange(scene.first(scene.topic.bare), scene.agent(book.ask_order))]
     said, index = scene.request()
     turns: list[Exchange] = []
     if scene.script.needs_order and draw.chance(_WITHOUT_NUMBER):

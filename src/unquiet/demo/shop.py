@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Outcome = Literal["done", "denied", "handoff", "tool_error", "quiet"]
+Outcome = Literal["done", "denied", "handoff", "tool_error", "left", "quiet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,8 @@ class Script:
     """How the agent handles one kind of request.
 
     `weekday` and `weekend` are shares of the traffic. `act` is the tool that does what was asked for, `look` the
-    one that is asked before. `otherwise` holds the probabilities of the outcomes that are not "done".
+    one that is asked before. `otherwise` holds the probabilities of the outcomes that are not "done"; who "left" was
+    asked for the number of the order and did not come back with it.
     """
 
     weekday: float
@@ -32,25 +33,35 @@ class Script:
 
 
 SCRIPTS: Mapping[str, Script] = {
-    "order_status": Script(0.22, 0.185, "track_shipment", otherwise={"handoff": 0.02, "tool_error": 0.02}),
-    "refund": Script(0.075, 0.065, "refund", otherwise={"denied": 0.03, "handoff": 0.03, "tool_error": 0.015}),
+    "order_status": Script(
+        0.22, 0.185, "track_shipment", otherwise={"handoff": 0.02, "tool_error": 0.02, "left": 0.05}
+    ),
+    "refund": Script(
+        0.075, 0.065, "refund", otherwise={"denied": 0.02, "handoff": 0.03, "tool_error": 0.015, "left": 0.05}
+    ),
     "cancel_order": Script(
-        0.09, 0.075, "cancel_order", otherwise={"denied": 0.12, "handoff": 0.02, "tool_error": 0.015}
+        0.09, 0.075, "cancel_order", otherwise={"denied": 0.12, "handoff": 0.02, "tool_error": 0.015, "left": 0.03}
     ),
     "change_address": Script(
-        0.08, 0.065, "update_address", otherwise={"denied": 0.09, "handoff": 0.02, "tool_error": 0.02}
+        0.08, 0.065, "update_address", otherwise={"denied": 0.09, "handoff": 0.02, "tool_error": 0.02, "left": 0.03}
     ),
     "damaged_item": Script(
-        0.08, 0.07, "create_ticket", apologises=True, otherwise={"denied": 0.04, "handoff": 0.09, "tool_error": 0.01}
+        0.08,
+        0.07,
+        "create_ticket",
+        apologises=True,
+        otherwise={"denied": 0.04, "handoff": 0.09, "tool_error": 0.01, "left": 0.02},
     ),
-    "invoice": Script(0.09, 0.05, "send_invoice", otherwise={"denied": 0.03, "handoff": 0.01, "tool_error": 0.02}),
+    "invoice": Script(
+        0.09, 0.05, "send_invoice", otherwise={"denied": 0.03, "handoff": 0.01, "tool_error": 0.02, "left": 0.05}
+    ),
     "delivery_problem": Script(
         0.09,
         0.24,
         "create_ticket",
         look="track_shipment",
         apologises=True,
-        otherwise={"denied": 0.03, "handoff": 0.42, "tool_error": 0.015},
+        otherwise={"denied": 0.03, "handoff": 0.42, "tool_error": 0.015, "left": 0.02},
     ),
     "product_question": Script(
         0.14, 0.13, None, look="search_help", needs_order=False, otherwise={"denied": 0.08, "handoff": 0.01}
@@ -131,8 +142,8 @@ class Release:
 RELEASES = (
     Release("app", "5.2.0", "5.3.0", 2 / 14, 9.5),
     Release("prompt", "v40", "v41", 5 / 14, 10.25),
-    Release("app", "5.3.0", "5.3.1", 8 / 14, 16.75),
-    Release("prompt", "v41", "v42", 9 / 14, 14.0 + 7 / 60),
+    Release("app", "5.3.0", "5.3.1", 7 / 14, 16.75),
+    Release("prompt", "v41", "v42", 8 / 14, 14.0 + 7 / 60),
 )
 """Harmless ones, but for the second prompt."""
 
@@ -142,5 +153,5 @@ FAULT = RELEASES[3]
 FAULT_SLICE: Mapping[str, str] = {"intent": "refund", "locale": "de-DE"}
 """Whom the failure meets."""
 
-FAULT_DOSE = 0.6
+FAULT_DOSE = 0.75
 """The share of the sessions in `FAULT_SLICE` that it meets."""

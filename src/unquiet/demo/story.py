@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from unquiet.demo.charts import Chart, draw_charts
 from unquiet.demo.dialogue import Exchange, converse
 from unquiet.demo.draw import Draw
 from unquiet.demo.shop import FAULT, FAULT_DOSE, FAULT_SLICE, MODEL, RELEASES, SCRIPTS, Outcome, Release
@@ -35,22 +36,23 @@ class Story:
     """What was written, and the truth about it.
 
     `turns` and `deploys` are the files. `onset` is when the failure began, `slice` the facets of those it can
-    meet, `affected` the sessions that it met, `deploy` the release it came with. `session_count` and `turn_count`
-    say how much traffic there is.
+    meet, `affected` the sessions that it met and when they began, `deploy` the release it came with, `charts` what
+    a dashboard shows of it. `session_count` and `turn_count` say how much traffic there is.
     """
 
     turns: Path
     deploys: Path
     onset: datetime
     slice: dict[str, str]
-    affected: tuple[str, ...]
+    affected: dict[str, datetime]
     deploy: dict[str, str]
     session_count: int
     turn_count: int
+    charts: tuple[Chart, ...]
 
 
 def write_story(
-    folder: Path, *, seed: int = 7, sessions_per_day: int = 1_400, days: int = 14, start: datetime = START
+    folder: Path, *, seed: int = 7, sessions_per_day: int = 3_000, days: int = 14, start: datetime = START
 ) -> Story:
     """Write `turns.jsonl.gz`, `deploys.jsonl` and `story.json` into the folder, which is made if it is missing.
 
@@ -65,17 +67,19 @@ def write_story(
             f"days={days}, sessions_per_day={sessions_per_day}, start={start!r}."
         )
     rows, affected, session_count = _tell(seed, sessions_per_day, days, start)
+    onset = start + timedelta(seconds=release_s(FAULT, days))
     folder.mkdir(parents=True, exist_ok=True)
     deploys = [_deploy(release, start, days) for release in RELEASES]
     story = Story(
         turns=folder / "turns.jsonl.gz",
         deploys=folder / "deploys.jsonl",
-        onset=start + timedelta(seconds=release_s(FAULT, days)),
+        onset=onset,
         slice=dict(FAULT_SLICE),
         affected=affected,
         deploy=_deploy(FAULT, start, days),
         session_count=session_count,
         turn_count=len(rows),
+        charts=draw_charts(rows, _written(onset)),
     )
     _write_gzip(story.turns, rows)
     story.deploys.write_bytes(b"".join(orjson.dumps(deploy) + b"\n" for deploy in deploys))
@@ -83,22 +87,22 @@ def write_story(
     return story
 
 
-def _tell(seed: int, sessions_per_day: int, days: int, start: datetime) -> tuple[list[Row], tuple[str, ...], int]:
+def _tell(seed: int, sessions_per_day: int, days: int, start: datetime) -> tuple[list[Row], dict[str, datetime], int]:
     """All rows in the order of their time, the affected sessions and the number of sessions."""
     rng = np.random.default_rng(seed)
     draw = Draw(rng.spawn(1)[0])
     onset_s = release_s(FAULT, days)
     timed: list[tuple[float, Row]] = []
-    affected: list[str] = []
+    affected: dict[str, datetime] = {}
     session_count = 0
     for visit in draw_visits(rng, start=start, days=days, sessions_per_day=sessions_per_day):
         session_count += 1
         outcome = _outcome(visit, onset_s, draw)
         if outcome == "quiet":
-            affected.append(visit.session_id)
+            affected[visit.session_id] = start + timedelta(seconds=visit.at_s)
         timed.extend(_rows(visit, converse(visit, outcome, draw), start, draw))
     timed.sort(key=lambda pair: pair[0])
-    return [row for _, row in timed], tuple(affected), session_count
+    return [row for _, row in timed], affected, session_count
 
 
 def _outcome(visit: Visit, onset_s: float, draw: Draw) -> Outcome:
@@ -136,7 +140,7 @@ def _with_retries(turns: Iterable[Exchange], draw: Draw) -> Iterator[tuple[Excha
 
 def _row(visit: Visit, turn: Exchange, index: int, at: datetime) -> Row:
     return {
-        "time": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": _written(at),
         "session_id": visit.session_id,
         "turn_index": index,
         "user_id": visit.user_id,
@@ -158,6 +162,10 @@ def _row(visit: Visit, turn: Exchange, index: int, at: datetime) -> Row:
     }
 
 
+def _written(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def _deploy(release: Release, start: datetime, days: int) -> dict[str, str]:
     at = (start + timedelta(seconds=release_s(release, days))).isoformat().replace("+00:00", "Z")
     return {"time": at, "kind": release.kind, "from": release.before, "to": release.after}
@@ -177,7 +185,7 @@ def _truth(story: Story) -> dict[str, Any]:
         "onset": story.onset.isoformat().replace("+00:00", "Z"),
         "slice": story.slice,
         "deploy": story.deploy,
-        "affected": story.affected,
+        "affected": list(story.affected),
         "session_count": story.session_count,
         "turn_count": story.turn_count,
     }

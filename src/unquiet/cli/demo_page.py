@@ -1,0 +1,108 @@
+"""What the demo prints: what is about to be played, the incident, the truth beside it, and what to do next."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from unquiet.app.demonstrating import Comparison, Demo
+from unquiet.cli.showing import show_incident, show_incidents, show_reports
+from unquiet.cli.status import moment, slice_name
+from unquiet.store import Store
+
+INTRO = """\
+Two weeks of a made-up shop's support agent: ten kinds of request, five locales, tools, quiet nights, other weekends.
+In one kind of request and one locale the agent quietly begins to fail. unquiet is not told; it reads the file like any
+other. This takes about half a minute, the second time a few seconds.
+"""
+
+
+def show_demo(console: Console, demo: Demo) -> None:
+    """The answer of the scan and, where the story was found, the incident beside what really happened."""
+    document, found = demo.result.document, demo.found
+    show_reports(console, demo.result.reports)
+    console.print(
+        f"{document['sessions']} sessions, {document['turns']} turns read from {escape(str(demo.story.turns))}; "
+        f"{document['streams']} streams watched; alarm budget: {document['budget_per_30_days']:g} false incident per 30 days",
+        soft_wrap=True,
+    )
+    incidents = document["incidents"]
+    if isinstance(incidents, list) and (found is None or len(incidents) > 1):
+        show_incidents(console, incidents, {})
+    if found is None:
+        return
+    console.print()
+    with Store.open(demo.store, create=False) as store:
+        show_incident(console, found.incident, store)
+    _show_truth(console, demo, found)
+    _show_charts(console, demo)
+    _show_next(console, str(found.incident["id"]))
+
+
+def _show_truth(console: Console, demo: Demo, found: Comparison) -> None:
+    story, incident = demo.story, found.incident
+    onset = incident["onset"]
+    ends = " to ".join(_clock(onset[end], story.onset) for end in ("earliest", "latest"))
+    if found.deploy_rank is None:
+        suspected = "not among the changes near the onset"
+    else:
+        suspected = f"number {found.deploy_rank} of {len(incident['suspects'])} changes near the onset"
+    table = Table("", "what was done to the traffic", "what unquiet says", box=None, pad_edge=False)
+    where = slice_name(story.slice)
+    table.add_row("where", escape(where), escape(slice_name(incident["slice"])))
+    since = f"{_clock(onset['at'], story.onset)} ({ends})" + ("" if found.inside else ", which 1 time in 20 misses it")
+    table.add_row("since", f"{moment(story.onset.isoformat())} UTC", since)
+    table.add_row("with", escape("{kind} {from} -> {to}".format_map(story.deploy)), suspected)
+    table.add_row("sessions", f"{len(story.affected)} met", f"{found.claimed} claimed, {found.right} of them met")
+    table.add_row("noticed", "", f"{_span(found.late)} after it began, when {found.met} had been met")
+    console.print("\n[bold]The truth beside it[/bold]")
+    console.print(table)
+
+
+def _show_charts(console: Console, demo: Demo) -> None:
+    table = Table("what the usual charts show", "before", "since", box=None, pad_edge=False)
+    for chart in demo.story.charts:
+        table.add_row(chart.name, chart.before, chart.since)
+    console.print()
+    console.print(table)
+
+
+def _show_next(console: Console, incident_id: str) -> None:
+    program = _program()
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for command, why in (
+        (f"incident {incident_id} --sessions", "the ids of the sessions that it claims"),
+        ("incidents", "all incidents of this traffic"),
+        ("status", "what was read, and how small a change could have been seen"),
+        ("scan YOUR-FILE", "your own traffic: JSONL, CSV or Parquet, a row a turn; traces and exports as they are"),
+    ):
+        table.add_row(escape(f"{program} {command}"), why)
+    console.print("\n[bold]Go on with[/bold]")
+    console.print(table)
+
+
+def _program() -> str:
+    """How to call the command from here: by its name if the shell finds it, else by its path."""
+    if shutil.which("unquiet"):
+        return "unquiet"
+    called = Path(sys.argv[0]).resolve()
+    if called.name != "unquiet":
+        return "python -m unquiet"
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)
+
+
+def _clock(text: str, near: datetime) -> str:
+    """A moment, its date only where it is not that of `near`."""
+    at = datetime.fromisoformat(text)
+    return f"{at:%H:%M}" if at.date() == near.date() else f"{at:%a %d %b %H:%M}"
+
+
+def _span(late: timedelta) -> str:
+    minutes = round(late.total_seconds() / 60)
+    return f"{minutes // 60} h {minutes % 60} min"
