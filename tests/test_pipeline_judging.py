@@ -10,7 +10,8 @@ import pytest
 
 from unquiet.model.settings import Settings
 from unquiet.model.turns import TURNS
-from unquiet.pipeline.judging import Judge
+from unquiet.pipeline.judging import DAY_US, Judge
+from unquiet.sessions import Assembler
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 GOOD = "Your order is on its way and will arrive within three days. Here is the link to follow the parcel."
@@ -112,3 +113,55 @@ def test_a_value_that_turns_up_later_becomes_a_slice_of_its_own() -> None:
         {"plan": "trial"}
     ]
     assert [incident.slice.as_dict() for incident in judge.incidents] == [{"plan": "trial"}]
+
+
+def failing(seed: int, days: int, spans: list[tuple[float, float]]) -> pa.Table:
+    """Refund requests that are refused within each span of days."""
+    rows = traffic(seed, days, None, per_day=200).to_pylist()
+    rng = np.random.default_rng(seed)
+    for row in rows:
+        day = (row["time"] - START) / timedelta(days=1)
+        hit = any(low <= day < high for low, high in spans) and dict(row["facets"])["intent"] == "refund"
+        if hit and rng.random() < 0.7:
+            row["output"] = BAD
+    return pa.Table.from_pylist(rows, schema=TURNS)
+
+
+def test_an_incident_is_resolved_and_reopened_and_stays_one() -> None:
+    turns = failing(11, 34, [(12, 15), (24, 28)])
+    at = turns.column("time").cast(pa.int64()).to_numpy()
+    judge = Judge(Settings(learn=timedelta(days=5)))
+    seen = []
+    for day in range(34):
+        low, high = np.searchsorted(at, [at[0] + day * DAY_US, at[0] + (day + 1) * DAY_US])
+        judge.push(turns.slice(low, high - low), int(at[high - 1]))
+        seen.append([incident.status for incident in judge.incidents])
+    assert [len(each) for each in seen[-1:]] == [1]
+    assert seen[14] == ["open"]
+    assert ["reopened"] in seen[24:29]
+
+
+def test_a_lasting_change_is_raised_once() -> None:
+    assert len(judged(failing(12, 60, [(12, 60)]), [4000, 9000]).incidents) == 1
+
+
+def test_a_user_id_that_all_share_does_not_blind() -> None:
+    rows = [row | {"user_id": "anonymous"} for row in failing(13, 16, [(9, 16)]).to_pylist()]
+    judge = judged(pa.Table.from_pylist(rows, schema=TURNS), [])
+    assert [incident.slice.as_dict() for incident in judge.incidents] == [{"intent": "refund"}]
+
+
+def test_a_session_that_never_ends_is_cut_alike_in_any_batches() -> None:
+    rows = traffic(14, 6, None, per_day=90).to_pylist()
+    turns = pa.Table.from_pylist([row | {"session_id": "one"} for row in rows], schema=TURNS)
+    at = turns.column("time").cast(pa.int64()).to_numpy()
+
+    def visits(cuts: list[int]) -> list[int]:
+        assembler, found = Assembler(idle=timedelta(hours=12)), []
+        for low, high in zip([0, *cuts], [*cuts, len(at)], strict=True):
+            closed = assembler.push(turns.slice(low, high - low), int(at[high - 1]))
+            found.extend(np.diff(closed.starts).tolist())
+        return found
+
+    assert visits([]) == visits([100, 200, 350, 500])
+    assert len(visits([])) >= 4

@@ -27,7 +27,7 @@ from unquiet.incidents import (
     title,
 )
 from unquiet.model.changes import Change
-from unquiet.model.history import Recorded
+from unquiet.model.history import WINDOW_US, Recorded
 from unquiet.model.incidents import Incident
 from unquiet.pipeline.judging import Judge
 from unquiet.store import Store
@@ -37,6 +37,9 @@ FloatArray = npt.NDArray[np.float64]
 
 LEAST_SHOWN = 0.2
 """A behaviour does not tell whom an incident reached if it shows in less than this share of the excess."""
+
+AGE_DAYS = 10
+DAY_US = 86_400_000_000
 
 MOST_PAIRS = 10
 MOVED_EVENTS = 12
@@ -53,7 +56,27 @@ def describe(judge: Judge, store: Store, announced: Sequence[Change]) -> list[di
         return []
     recorded = judge.history.upto(2**62)
     changes = [*announced, *judge.ledger.changes()]
-    return [_document(judge, store, recorded, incident, changes) for incident in judge.incidents]
+    documents: list[dict[str, object]] = []
+    for incident in judge.incidents:
+        kept = store.incident(incident.id) if _ages(incident, recorded) else None
+        documents.append(kept or _document(judge, store, recorded, incident, changes))
+    return documents
+
+
+def describe_ageing(judge: Judge, store: Store, announced: Sequence[Change]) -> list[dict[str, object]]:
+    """The incidents of which the sessions before the onset will soon be forgotten, as they can be told for the last time."""
+    if not judge.incidents:
+        return []
+    recorded = judge.history.upto(2**62)
+    ageing = [i for i in judge.incidents if _ages(i, recorded) and store.incident(i.id) is None]
+    changes = [*announced, *judge.ledger.changes()] if ageing else []
+    return [_document(judge, store, recorded, incident, changes) for incident in ageing]
+
+
+def _ages(incident: Incident, recorded: Recorded) -> bool:
+    """Whether the window of recorded sessions has moved so far that too little of the time before the onset is left."""
+    last_us = int(recorded.tick_us[-1])
+    return incident.onset.at_us < last_us - WINDOW_US + AGE_DAYS * DAY_US
 
 
 def _document(
@@ -200,6 +223,9 @@ def coverage(judge: Judge, store: Store) -> dict[str, object]:
             f"{judge.settings.learn / timedelta(days=1):g} days (and {judge.settings.least_sessions} sessions)"
         )
         return notes
+    if judge.plan.shared_users:
+        names = ", ".join(sorted(judge.plan.shared_users)[:5])
+        notes["shared_users"] = f"user ids that cannot be one person's are taken as unknown: {names}"
     notes["strata"] = list(judge.plan.strata.facets)
     notes["facets"] = {role.facet: f"{role.role}: {role.reason}" for role in judge.plan.roles}
     depth = [len(where.conditions) for where in judge.plan.lattice.slices]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import orjson
 import pyarrow as pa
 
 from unquiet.app.calendar import lone_days, lone_note
+from unquiet.app.describing import describe_ageing
+from unquiet.model.changes import Change
 from unquiet.model.settings import Settings
 from unquiet.pipeline.judging import Judge
 from unquiet.pipeline.saving import dump, load
@@ -29,7 +31,7 @@ BEGINNING = datetime.min.replace(tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 
 
-def replay(store: Store, settings: Settings, progress: Progress) -> Judge:
+def replay(store: Store, settings: Settings, progress: Progress, announced: Sequence[Change] = ()) -> Judge:
     """Judge the turns of the folder, a day or less at a time, in order of time, without looking ahead.
 
     A judgement that was saved goes on with the turns that are later than all it knows. If turns were added before that
@@ -47,9 +49,17 @@ def replay(store: Store, settings: Settings, progress: Progress) -> Judge:
             turns = store.turns_between(max(begin, reached), end)
             if turns.num_rows:
                 _keep(store, judge, turns)
+        keep_incidents(store, describe_ageing(judge, store, announced))
     progress("judging", 1.0)
     _save(store, judge)
     return judge
+
+
+def keep_incidents(store: Store, documents: Sequence[dict[str, object]]) -> None:
+    """Keep incidents in the folder, in place of what was known of them."""
+    for document in documents:
+        raised = datetime.fromisoformat(str(document["raised_at"]))
+        store.upsert_incident(str(document["id"]), document, raised_at=raised, status=str(document["status"]))
 
 
 def left_out(store: Store, settings: Settings) -> dict[str, object]:

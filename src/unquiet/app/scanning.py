@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from unquiet.app.describing import coverage, describe, watched_streams
-from unquiet.app.replaying import Progress, left_out, replay
+from unquiet.app.replaying import Progress, keep_incidents, left_out, replay
 from unquiet.model.changes import Change
 from unquiet.model.errors import UnreadableSource
 from unquiet.model.rejections import ReadReport
@@ -51,11 +50,9 @@ def scan(
             result.reports.append((", ".join(map(str, changes)), change_report))
         ingest(store, paths, mapping, result, progress)
         with store.transaction():
-            judge = replay(store, settings, progress)
+            judge = replay(store, settings, progress, announced)
             documents = describe(judge, store, announced)
-            for document in documents:
-                raised = datetime.fromisoformat(str(document["raised_at"]))
-                store.upsert_incident(str(document["id"]), document, raised_at=raised, status=str(document["status"]))
+            keep_incidents(store, documents)
             notes = {**coverage(judge, store), **left_out(store, settings)}
             store.put_setting("coverage", notes)
             store.put_setting("scanned_turns", store.turn_extent().count)

@@ -10,6 +10,8 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 
 DAY_US = 86_400_000_000
+MOST_RANK = 16
+"""Further sessions of a user within a day have this rank too: none of them counts any more."""
 
 
 class RecentSessions:
@@ -36,6 +38,7 @@ class RecentSessions:
             while recent and recent[0] <= at - DAY_US:
                 recent.pop(0)
             recent.append(at)
+            del recent[:-MOST_RANK]
             out[i] = len(recent)
         if len(closed_us):
             self._sweep(int(closed_us[-1]))

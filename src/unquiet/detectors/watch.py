@@ -80,6 +80,7 @@ class Watch:
 
     def freeze(self) -> None:
         """Accept what was learned so far as the baseline of the frozen reference."""
+        self.seen_us[:] = self.seen_us.max(initial=0)
         where, stratum = self.rates.cells()
         rate = self.rates.expected(np.arange(len(where)), where, stratum)
         self.frozen = Frozen(where, rate, self.rates.sessions.copy(), self.frozen_share)

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from unquiet.incidents.contrast import contrast, stream_score
 from unquiet.incidents.localise import Part, best_part, near_slices
-from unquiet.incidents.timing import onset_of, quick_onset
+from unquiet.incidents.recovery import recovered_at
+from unquiet.incidents.timing import BASELINE_US, onset_of, quick_onset
 from unquiet.model.history import Recorded
 from unquiet.model.incidents import Incident, Onset, Sibling
 from unquiet.model.slices import Slice
@@ -68,29 +69,43 @@ def handle(
     A crossing whose onset may be that of a known incident joins it; otherwise it opens one, in the slice and with the
     event that show the change best.
     """
-    known = list(incidents)
-    if all(_known(known, streams, crossing) for crossing in crossings):
-        return tuple(known)
     sessions = recorded()
+    known = [_watched(incident, sessions, streams) for incident in incidents]
     for crossing in crossings:
-        if _known(known, streams, crossing):
-            continue
-        onset = crossing_onset(sessions, crossing)
         sibling = Sibling(
             streams.slices[crossing.slice],
             streams.events[crossing.event],
             "up" if crossing.direction > 0 else "down",
             crossing.tick_us,
         )
-        home = _home(known, sessions, crossing, onset, streams)
-        if home is None:
-            opened = open_incident(sessions, crossing, onset, streams)
-            home = _same_change(known, opened)
+        home = _known(known, sibling)
+        if home is None and applies(sessions, crossing):
+            onset = crossing_onset(sessions, crossing)
+            home = _home(known, sessions, crossing, onset, streams)
             if home is None:
-                home = len(known)
-                known.append(opened)
-        known[home] = _join(known[home], sibling)
+                opened = open_incident(sessions, crossing, onset, streams)
+                home = _same_change(known, opened)
+                if home is None:
+                    home = len(known)
+                    known.append(opened)
+        if home is not None:
+            known[home] = _join(known[home], sibling)
     return tuple(known)
+
+
+def applies(recorded: Recorded, crossing: Crossing) -> bool:
+    """Whether the sessions still known say anything of the stream that crossed."""
+    return bool((recorded.y[slice_rows(recorded, crossing.slice), crossing.event] >= 0).any())
+
+
+def _watched(incident: Incident, recorded: Recorded, streams: Streams) -> Incident:
+    """The incident, resolved if its rate has gone back by now."""
+    if incident.status == "resolved" or incident.onset.at_us < int(recorded.started_us.min()) + BASELINE_US:
+        return incident
+    rows = slice_rows(recorded, streams.slices.index(incident.slice))
+    event = streams.events.index(incident.event)
+    over_us = recovered_at(recorded, rows, event, incident.onset.at_us, incident.onset.latest_us)
+    return incident if over_us is None else replace(incident, status="resolved", resolved_us=over_us)
 
 
 def crossing_onset(recorded: Recorded, crossing: Crossing) -> Onset:
@@ -127,16 +142,14 @@ def _timed(recorded: Recorded, where: int, event: int, direction: int, tick_us: 
     return onset_of(recorded, rows, event, direction, first.earliest_us, tick_us)
 
 
-def _known(incidents: Sequence[Incident], streams: Streams, crossing: Crossing) -> bool:
-    """Whether an open incident already holds this stream in this direction: then it says nothing new."""
-    where, event = streams.slices[crossing.slice], streams.events[crossing.event]
-    key = (where, event, "up" if crossing.direction > 0 else "down")
-    return any(
-        incident.status != "resolved"
-        and crossing.tick_us - incident.tick_us <= RECENT_US
-        and any((s.slice, s.event, s.direction) == key for s in incident.siblings)
-        for incident in incidents
-    )
+def _known(incidents: Sequence[Incident], sibling: Sibling) -> int | None:
+    """The open incident that holds this very stream in this direction: then it says nothing new."""
+    key = (sibling.slice, sibling.event, sibling.direction)
+    for index, incident in enumerate(incidents):
+        recent = incident.status != "resolved" and sibling.tick_us - incident.last_us <= RECENT_US
+        if recent and any((s.slice, s.event, s.direction) == key for s in incident.siblings):
+            return index
+    return None
 
 
 def _home(
@@ -149,7 +162,7 @@ def _home(
     """
     for index in range(len(incidents) - 1, -1, -1):
         incident = incidents[index]
-        if incident.status == "resolved" or crossing.tick_us - incident.tick_us > RECENT_US:
+        if crossing.tick_us - incident.last_us > RECENT_US:
             continue
         same_signal = streams.signal_of[streams.events.index(incident.event)] == streams.signal_of[crossing.event]
         inside, shared = _shared(recorded, streams.slices.index(incident.slice), crossing.slice, incident.onset.at_us)
@@ -182,7 +195,7 @@ def _same_change(incidents: Sequence[Incident], opened: Incident) -> int | None:
     for index in range(len(incidents) - 1, -1, -1):
         incident = incidents[index]
         same = (incident.slice, incident.event, incident.direction) == (opened.slice, opened.event, opened.direction)
-        recent = opened.tick_us - incident.tick_us <= RECENT_US
+        recent = opened.tick_us - incident.last_us <= RECENT_US
         if recent and (opened.onset.overlaps(incident.onset, SLACK_US) or (same and incident.status != "resolved")):
             return index
     return None
@@ -190,6 +203,7 @@ def _same_change(incidents: Sequence[Incident], opened: Incident) -> int | None:
 
 def _join(incident: Incident, sibling: Sibling) -> Incident:
     joined = incident.with_sibling(sibling)
-    if incident.status == "resolved" and incident.resolved_us is not None and sibling.tick_us > incident.resolved_us:
+    own = (sibling.slice, sibling.event, sibling.direction) == (incident.slice, incident.event, incident.direction)
+    if own and incident.status == "resolved" and incident.resolved_us is not None:
         joined = replace(joined, status="reopened", resolved_us=None)
     return joined

@@ -62,6 +62,8 @@ def best_part(found: Contrast, slices: Sequence[Slice], named: BoolArray, near: 
     telling = np.where(named, NAMED * np.where(found.direction > 0, RISING, 1.0), 1.0)
     where, event = (int(i) for i in np.unravel_index(int((score * telling).argmax()), score.shape))
     where = _simplest(score[:, event], slices, where)
+    if (where, event) == (rang.slice, rang.event):
+        return rang
     return Part(where, event, int(found.direction[where, event]), float(found.score[where, event]))
 
 

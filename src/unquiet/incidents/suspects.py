@@ -11,6 +11,7 @@ HOUR_US = 3_600_000_000
 NEAR_US = 24 * HOUR_US
 SAME_US = 6 * HOUR_US
 MOST = 5
+SEEN = "first seen in traffic"
 
 
 def rank_suspects(changes: Sequence[Change], onset: Onset) -> list[Change]:
@@ -20,6 +21,8 @@ def rank_suspects(changes: Sequence[Change], onset: Onset) -> list[Change]:
     (an announcement and the first sight in the traffic) is listed once, as announced.
     """
     near = [c for c in changes if onset.earliest_us - NEAR_US <= micros(c) <= onset.latest_us]
+    announced = [c for c in near if c.source != SEEN]
+    near = [c for c in near if c.source != SEEN or not any(_same(c, other) for other in announced)]
     near.sort(key=lambda c: (_distance(micros(c), onset), abs(micros(c) - onset.at_us), c.kind))
     kept: list[Change] = []
     for change in near:

@@ -59,7 +59,10 @@ def quick_onset(recorded: Recorded, rows: IntArray, event: int, direction: int, 
         rate = cautious(expected_rates(recorded, rows, event, before_us), direction)
         gain = hit[:, None] * np.log(ratios) - np.log1p((ratios - 1.0) * rate[:, None])
         total = np.cumsum(gain[::-1], axis=0)[::-1]
-        mass = np.exp(total - total.max()).mean(axis=1) * np.maximum(np.diff(edges), 1.0) * (at >= floor_us)
+        total[at < floor_us] = -np.inf
+        if not np.isfinite(total).any():
+            return Onset(int(at[-1]), int(at[-1]), until_us)
+        mass = np.exp(total - total.max()).mean(axis=1) * np.maximum(np.diff(edges), 1.0)
         before_us = int(at[int(np.searchsorted(np.cumsum(mass), mass.sum() / 2.0))])
     below = np.concatenate([[0.0], np.cumsum(mass / mass.sum())])
     low, middle, high = (round(float(v)) for v in np.interp([0.01, 0.5, 0.99], below, edges))

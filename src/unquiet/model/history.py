@@ -11,6 +11,8 @@ IntArray = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.int8]
 
 UNKNOWN = -1
+WINDOW_US = 42 * 86_400_000_000
+LATEST_US = 2**62
 
 
 @dataclass(slots=True)
@@ -36,7 +38,7 @@ class Recorded:
 
 @dataclass(slots=True)
 class History:
-    """The sessions of the window in which changes are explained; grows by chunks, forgets what is older than the window."""
+    """The sessions of the window in which changes are explained: the last WINDOW_US before the moment that is asked for."""
 
     chunks: list[Recorded] = field(default_factory=list[Recorded])
 
@@ -46,30 +48,18 @@ class History:
             self.chunks.append(chunk)
 
     def forget_before(self, tick_us: int) -> None:
-        """Drop whole chunks whose sessions all closed before a moment."""
-        self.chunks = [chunk for chunk in self.chunks if chunk.tick_us[-1] >= tick_us]
+        """Drop the sessions that closed by a moment."""
+        kept = [_between(chunk, tick_us, LATEST_US) for chunk in self.chunks if chunk.tick_us[-1] > tick_us]
+        self.chunks = [chunk for chunk in kept if len(chunk)]
 
     def upto(self, tick_us: int) -> Recorded:
-        """All sessions that had closed by the end of a tick, as one table."""
+        """The sessions of the window that had closed by the end of a tick, as one table."""
         self._join()
         if not self.chunks:
             raise ValueError("no session has been recorded yet")
         whole = self.chunks[0]
-        n = int(np.searchsorted(whole.tick_us, tick_us, side="right"))
-        if n == len(whole):
-            return whole
-        inside = whole.member_session < n
-        return Recorded(
-            whole.session_id[:n],
-            whole.visit_id[:n],
-            whole.user[:n],
-            whole.started_us[:n],
-            whole.tick_us[:n],
-            whole.stratum[:n],
-            whole.y[:n],
-            whole.member_session[inside],
-            whole.member_slice[inside],
-        )
+        last = min(tick_us, int(whole.tick_us[-1]))
+        return _between(whole, last - WINDOW_US, last)
 
     def _join(self) -> None:
         if len(self.chunks) < 2:
@@ -89,3 +79,22 @@ class History:
             np.concatenate([chunk.member_slice for chunk in chunks]),
         )
         self.chunks = [joined]
+
+
+def _between(whole: Recorded, after_us: int, until_us: int) -> Recorded:
+    """The sessions that closed after one moment and by another."""
+    low, high = np.searchsorted(whole.tick_us, [after_us, until_us], side="right")
+    if low == 0 and high == len(whole):
+        return whole
+    inside = (whole.member_session >= low) & (whole.member_session < high)
+    return Recorded(
+        whole.session_id[low:high],
+        whole.visit_id[low:high],
+        whole.user[low:high],
+        whole.started_us[low:high],
+        whole.tick_us[low:high],
+        whole.stratum[low:high],
+        whole.y[low:high],
+        (whole.member_session[inside] - low).astype(np.int32),
+        whole.member_slice[inside],
+    )

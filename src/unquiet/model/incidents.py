@@ -51,8 +51,12 @@ class Incident:
     siblings: tuple[Sibling, ...] = field(default=())
 
     def with_sibling(self, sibling: Sibling) -> Incident:
-        """The incident with one more stream, unless that stream and direction is known already."""
-        known = {(s.slice, s.event, s.direction) for s in self.siblings}
-        if (sibling.slice, sibling.event, sibling.direction) in known:
-            return self
-        return replace(self, siblings=(*self.siblings, sibling))
+        """The incident with one more stream, or a later crossing of one that it has."""
+        stream = (sibling.slice, sibling.event, sibling.direction)
+        others = tuple(s for s in self.siblings if (s.slice, s.event, s.direction) != stream)
+        return replace(self, siblings=(*others, sibling))
+
+    @property
+    def last_us(self) -> int:
+        """The tick at which one of its streams crossed last."""
+        return max((s.tick_us for s in self.siblings), default=self.tick_us)

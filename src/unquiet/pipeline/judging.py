@@ -14,7 +14,7 @@ from unquiet.counts import RecentSessions, event_matrix, number_shifts, tally, t
 from unquiet.detectors import Alarm, Watch
 from unquiet.incidents import Crossing, Streams, handle
 from unquiet.model.counts import TICK_US, TickCounts
-from unquiet.model.history import History, Recorded
+from unquiet.model.history import WINDOW_US, History, Recorded
 from unquiet.model.incidents import Incident
 from unquiet.model.settings import Settings
 from unquiet.pipeline.ledger import Ledger
@@ -28,7 +28,6 @@ from unquiet.stats.runs import Answers
 IntArray = npt.NDArray[np.int64]
 
 DAY_US = 86_400_000_000
-WINDOW_US = 42 * DAY_US
 
 
 @dataclass(slots=True)
@@ -146,7 +145,8 @@ class Judge:
         names, stratum = plan.stratum(columns, visits)
         y = event_matrix(plan.events, visits, names)
         ticks = tick_of(closed_us(visits))
-        users = visits.column("user_id").to_pylist()
+        shared = plan.shared_users
+        users = [None if user in shared else user for user in visits.column("user_id").to_pylist()]
         weight = weight_level(self.crowd.ranks(users, closed_us(visits)))
         session, where = plan.lattice.members(columns, visits.num_rows)
         self._record(visits, y, stratum, ticks, session, where)

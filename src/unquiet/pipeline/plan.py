@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from unquiet.counts import Event, event_matrix, plan_events
 from unquiet.incidents import Streams
@@ -32,6 +33,8 @@ Vectors = npt.NDArray[np.float32]
 
 LABELS_THAT_ARE_BEHAVIOUR = ("tools", "finish_reason")
 
+SHARED_USER, SHARED_A_DAY = 0.1, 20
+DAY_US = 86_400_000_000
 LATER_SHARE = 0.1
 """Part of the budget kept for slices that turn up after the learning period."""
 
@@ -44,8 +47,8 @@ INTENT_NAME = re.compile(r"(^|[._-])intent($|[._-])", re.IGNORECASE)
 class Plan:
     """The decisions of the learning period.
 
-    `sliced` are the facets that make slices. `strata_names` grows when new cells are met, `lattice` when values turn up
-    that `newcomers` finds to have support.
+    `sliced` are the facets that make slices, `shared_users` the user ids that cannot be one person's. `strata_names` grows
+    when new cells are met, `lattice` when values turn up that `newcomers` finds to have support.
     """
 
     roles: tuple[FacetRole, ...]
@@ -56,6 +59,7 @@ class Plan:
     strata_names: dict[str, int]
     newcomers: Newcomers
     sliced: tuple[str, ...]
+    shared_users: frozenset[str] = frozenset()
 
     def grow(self) -> bool:
         """Make slices of the values that have support by now; whether there were any."""
@@ -112,7 +116,21 @@ def make_plan(
     names = strata.names(columns, at)
     events = plan_events(infos, visits, names)
     lattice = build_lattice(columns, sliced, visits.num_rows)
-    return Plan(tuple(roles), lattice, strata, events, model, {}, Newcomers(support(visits.num_rows)), tuple(sliced))
+    newcomers = Newcomers(support(visits.num_rows))
+    days = max(float(at.max() - at.min()) / DAY_US, 1.0)
+    shared = shared_users(visits.column("user_id"), days)
+    return Plan(tuple(roles), lattice, strata, events, model, {}, newcomers, tuple(sliced), shared)
+
+
+def shared_users(users: pa.ChunkedArray, days: float) -> frozenset[str]:
+    """Ids that stand for many people ("anonymous", a service account), of the sessions of some days.
+
+    These have more than SHARED_USER of all sessions and more than SHARED_A_DAY sessions a day. They count as sessions of
+    unknown users; as one person's, all but a few a day would not count at all.
+    """
+    counts = pc.value_counts(users.drop_null().combine_chunks()).to_pylist()
+    least = max(SHARED_USER * len(users), SHARED_A_DAY * days)
+    return frozenset(row["values"] for row in counts if row["counts"] > least)
 
 
 def budget_shares(lattice: Lattice, event_count: int, settings: Settings) -> FloatArray:

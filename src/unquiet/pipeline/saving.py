@@ -111,6 +111,7 @@ def _meta(judge: Judge, plan: Plan, watch: Watch) -> dict[str, Any]:
             "decided": sorted(plan.lattice.decided),
             "newcomers": plan.newcomers,
             "sliced": plan.sliced,
+            "shared_users": sorted(plan.shared_users),
             "strata_facets": plan.strata.facets,
             "strata_rare": [sorted(values) for values in plan.strata.rare],
             "strata_names": plan.strata_names,
@@ -131,7 +132,17 @@ def _plan(meta: dict[str, Any], requests: IntentModel) -> Plan:
     strata = Strata(tuple(meta["strata_facets"]), rare)
     lattice = Lattice(slices, meta["planned_count"], frozenset((facet, value) for facet, value in meta["decided"]))
     newcomers = Newcomers(**meta["newcomers"])
-    return Plan(roles, lattice, strata, events, requests, meta["strata_names"], newcomers, tuple(meta["sliced"]))
+    return Plan(
+        roles,
+        lattice,
+        strata,
+        events,
+        requests,
+        meta["strata_names"],
+        newcomers,
+        tuple(meta["sliced"]),
+        frozenset(meta["shared_users"]),
+    )
 
 
 def _watch(judge: Judge, plan: Plan, arrays: Arrays, meta: dict[str, Any]) -> Watch:

@@ -76,11 +76,22 @@ class Assembler:
         codes = known.column("session_id").combine_chunks().dictionary_encode().indices.to_numpy()
         new = np.ones(len(at), bool)
         new[1:] = (codes[1:] != codes[:-1]) | (np.diff(at) > _us(self.idle))
-        visit = np.cumsum(new) - 1
-        age = (at - at[np.flatnonzero(new)][visit]) // _us(self.longest)
-        new[1:] |= np.diff(age) > 0
+        firsts = np.flatnonzero(new)
+        lasts = np.append(firsts[1:], len(at)) - 1
+        for first, last in zip(firsts, lasts, strict=True):
+            if at[last] - at[first] >= _us(self.longest):
+                new[self._cuts(at, int(first), int(last))] = True
         firsts = np.flatnonzero(new)
         return firsts, np.append(firsts[1:], len(at)) - 1, at
+
+    def _cuts(self, at: IntArray, first: int, last: int) -> list[int]:
+        """Where a visit that is too long begins anew: at the first turn that is `longest` or more after its first."""
+        cuts: list[int] = []
+        while True:
+            first += int(np.searchsorted(at[first : last + 1], at[first] + _us(self.longest)))
+            if first > last:
+                return cuts
+            cuts.append(first)
 
 
 def _us(span: timedelta) -> int:

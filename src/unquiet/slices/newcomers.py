@@ -21,6 +21,9 @@ class Newcomers:
 
     def see(self, columns: Mapping[str, FacetColumn], sliced: Sequence[str], known: set[tuple[str, str]]) -> None:
         """Count the sessions of a batch."""
+        if self.made >= MOST_NEW:
+            self.counts.clear()
+            return
         for facet in sliced:
             column = columns.get(facet)
             if column is None:
