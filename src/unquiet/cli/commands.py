@@ -43,11 +43,11 @@ def unquiet() -> None:
 @unquiet.command("demo")
 @click.option("--seed", type=int, default=7, show_default=True, help="Another seed tells the story with other traffic.")
 def demo_command(seed: int) -> None:
-    r"""Play two weeks of a support agent's traffic with one quiet failure in it, and find it.
+    """Play two weeks of a support agent's traffic with one quiet failure in it, and find it.
 
     \b
     unquiet demo
-    """
+    """  # noqa: D301
     folder = HOME / "demo"
     console = Output()
     with printing():
@@ -81,21 +81,21 @@ def scan_command(
     changes: tuple[Path, ...],
     learn_days: float,
 ) -> None:
-    r"""Read recorded traffic and find the incidents in it.
+    """Read recorded traffic and find the incidents in it.
 
     \b
     unquiet scan traffic.jsonl.gz
     unquiet scan exports/ --changes deploys.jsonl --json
     unquiet scan chat.csv --map input=question --map output=answer
-    """
+    """  # noqa: D301
     settings = _settings(budget, learn_days)
     mapping = _mapping(maps)
     folder = db or scan_folder(paths, mapping, settings)
+    if db is None:
+        remember(folder)
     console = Console(stderr=True)
     with Bar(console) as bar:
         result = scan(paths, folder, settings, mapping=mapping, changes=changes, progress=bar.update)
-    if db is None:
-        remember(folder)
     _print_scan(result, folder, as_json)
     sys.exit(_code([str(i["status"]) for i in _incidents(result)]))
 
@@ -104,12 +104,12 @@ def scan_command(
 @click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def incidents_command(db: Path | None, as_json: bool) -> None:
-    r"""List the incidents of a folder.
+    """List the incidents of a folder.
 
     \b
     unquiet incidents
     unquiet incidents --db history --json
-    """
+    """  # noqa: D301
     folder = known_folder(db)
     with Store.open(folder, create=False) as store:
         check_scanned(store, folder)
@@ -131,12 +131,12 @@ def incidents_command(db: Path | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
 def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path | None) -> None:
-    r"""Show one incident.
+    """Show one incident.
 
     \b
     unquiet incident 20260318-a50e8c
     unquiet incident 20260318-a50e8c --sessions > affected.txt
-    """
+    """  # noqa: D301
     folder = known_folder(db)
     with Store.open(folder, create=False) as store:
         check_scanned(store, folder)
@@ -161,12 +161,12 @@ def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path |
 @click.option("--sessions", is_flag=True, help="One row a session, with the session signals.")
 @click.option("--map", "maps", multiple=True, metavar="NAME=COLUMN", help="Which column holds NAME: input=question.")
 def measure_command(paths: tuple[str, ...], out: Path, sessions: bool, maps: tuple[str, ...]) -> None:
-    r"""Write the behaviour signals of every turn (or session) to a file.
+    """Write the behaviour signals of every turn (or session) to a file.
 
     \b
     unquiet measure traffic.jsonl.gz --out signals.parquet
     unquiet measure traffic.jsonl.gz --out sessions.jsonl --sessions
-    """
+    """  # noqa: D301
     measured = measure_files(paths, _mapping(maps), out, per_session=sessions)
     show_reports(Console(stderr=True), measured.reports)
     rejected = sum(report.rejected_count for _, report in measured.reports)
@@ -179,12 +179,12 @@ def measure_command(paths: tuple[str, ...], out: Path, sessions: bool, maps: tup
 @click.option("--all", "every_slice", is_flag=True, help="Show every slice, pairs of facet values too.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def status_command(db: Path | None, every_slice: bool, as_json: bool) -> None:
-    r"""Say what was read, what was judged and what cannot be seen.
+    """Say what was read, what was judged and what cannot be seen.
 
     \b
     unquiet status
     unquiet status --all
-    """
+    """  # noqa: D301
     folder = known_folder(db)
     with Store.open(folder, create=False) as store:
         known = status(store, folder, datetime.now(UTC))

@@ -164,9 +164,10 @@ def _numbers(document: Mapping[str, Any]) -> dict[str, str]:
         "before": f"{before['rate']:.1%} of {before['n']} sessions ({before['rate_mix_adjusted']:.1%} for today's mix)",
         "after": f"{after['rate']:.1%} of {after['n']} sessions",
         "beyond expected": f"{excess['estimate']:.0f} sessions ({excess['low']:.0f} to {excess['high']:.0f}), "
-        f"about {document['users_reached']} users",
+        + (f"about {document['users_reached']} users" if document["users_reached"] else "users unknown"),
         "moved with it": ", ".join(document["moved"]),
-        "affected": f"{len(document['session_ids'])} sessions (unquiet incident {document['id']} --sessions)",
+        "affected": f"{len(document['session_ids'])} sessions look like it (`--sessions` prints their ids); some would "
+        "have gone the same way anyway",
     }
     if document["also_in"]:
         rows["also in"] = "; ".join(slice_name(where) for where in document["also_in"])
