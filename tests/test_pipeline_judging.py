@@ -95,3 +95,20 @@ def test_a_short_history_is_not_judged() -> None:
     judge = judged(traffic(4, 3, None), [])
     assert judge.plan is None
     assert judge.incidents == ()
+
+
+def test_a_value_that_turns_up_later_becomes_a_slice_of_its_own() -> None:
+    """A new plan from day 7 on, whose requests are refused from day 14 on."""
+    rng = np.random.default_rng(8)
+    rows = traffic(5, 20, None).to_pylist()
+    for row in rows:
+        day = (row["time"] - START) / timedelta(days=1)
+        if day >= 7 and rng.random() < 0.15:
+            row["facets"] = [("intent", dict(row["facets"])["intent"]), ("plan", "trial")]
+            row["output"] = BAD if day >= 14 and rng.random() < 0.8 else GOOD
+    judge = judged(pa.Table.from_pylist(rows, schema=TURNS), [900, 2000])
+    assert judge.plan is not None
+    assert [where.as_dict() for where in judge.plan.lattice.slices[judge.plan.lattice.planned_count :]] == [
+        {"plan": "trial"}
+    ]
+    assert [incident.slice.as_dict() for incident in judge.incidents] == [{"plan": "trial"}]

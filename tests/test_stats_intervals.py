@@ -81,6 +81,14 @@ def test_more_traffic_and_more_time_see_smaller_changes() -> None:
     assert np.all(month > 0.022)
 
 
+def test_the_tolerance_may_differ_by_slice_and_means_odds() -> None:
+    one, rate, share = np.ones(2), np.array([0.02, 0.9]), np.full(2, 1e-4)
+    both = smallest_detectable(5e3 * one, rate, 50.0 * one, 7, share, np.array([0.05, 0.5]))
+    alone = smallest_detectable(5e3 * one, rate, 50.0 * one, 7, share, 0.5)
+    assert both[1] == alone[1] > null_range(rate, 0.5)[1][1]
+    assert both[0] < alone[0]
+
+
 def test_what_no_method_can_see_is_not_a_number() -> None:
     few = smallest_detectable(np.array([3.0]), np.array([0.4]), np.array([1.0]), 1, np.array([1e-4]))
     assert np.isnan(few[0])

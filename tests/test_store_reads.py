@@ -198,12 +198,21 @@ def test_turn_keys_are_a_set(batches: list[list[int]], commits: list[bool]) -> N
     [
         reads.turn_extent(),
         reads.turns_per_day(),
+        reads.turn_count_until(at(1)),
         reads.turns_between(at(0), at(1), TURNS.names),
         reads.turns_of_sessions(["turn_id"], 5),
         reads.sessions_between(SESSIONS, at(0), at(1), "started", {"locale": "de"}),
         reads.counts_between(at(0), at(1), "all"),
     ],
-    ids=["turn_extent", "turns_per_day", "turns_between", "turns_of_sessions", "sessions_between", "counts_between"],
+    ids=[
+        "turn_extent",
+        "turns_per_day",
+        "turn_count_until",
+        "turns_between",
+        "turns_of_sessions",
+        "sessions_between",
+        "counts_between",
+    ],
 )
 def test_every_read_has_a_query_on_both_engines(read: ir.Table, dialect: str) -> None:
     assert reads.query(read, dialect).startswith("SELECT")

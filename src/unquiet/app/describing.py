@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from unquiet import intents
-from unquiet.counts import Event
+from unquiet.app.phrasing import event_phrase, measure_phrase
+from unquiet.app.seeing import languages, signals_without_input, smallest_changes
 from unquiet.incidents import (
     Exposure,
     Part,
     Streams,
+    by_day,
     contrast,
     exposure,
     further_parts,
@@ -27,7 +29,6 @@ from unquiet.incidents import (
 from unquiet.model.changes import Change
 from unquiet.model.history import Recorded
 from unquiet.model.incidents import Incident
-from unquiet.model.signals import SignalInfo
 from unquiet.pipeline.judging import Judge
 from unquiet.store import Store
 
@@ -42,8 +43,8 @@ MOVED_EVENTS = 12
 MOVED_SCORE = 8.0
 POOL = 2000
 AFFECTED = 0.5
-CLEAR_SHARE = 0.5
-"""A behaviour tells whom an incident reached if it has this share of the evidence of the clearest one."""
+CLEAR_SCORE, CLEAR_SHARE = 12.0, 0.25
+"""A behaviour tells whom an incident reached if it has so many nats, and this share of those of the clearest one."""
 
 
 def describe(judge: Judge, store: Store, announced: Sequence[Change]) -> list[dict[str, object]]:
@@ -79,13 +80,20 @@ def _document(
     info = next(info for info in judge.infos if info.name == event.signal)
     return {
         "id": incident.id,
-        "title": title(event_phrase(info, event, incident.direction), incident.slice, incident.onset, exposed),
+        "title": title(
+            event_phrase(info, event, incident.direction),
+            incident.slice,
+            incident.onset,
+            exposed,
+            measure_phrase(info, event, incident.direction),
+        ),
         "status": "resolved" if over_us else incident.status,
         "signal": event.signal,
         **_standing(incident),
         "also_in": [streams.slices[p.slice].as_dict() for p in parts[1:]],
         "resolved_at": iso(over_us) if over_us else None,
         **_numbers(exposed),
+        "by_day": by_day(recorded, own, event_index, incident.onset.at_us),
         "moved": [streams.events[e] for e in moved],
         "suspects": [_suspect(change) for change in rank_suspects(changes, incident.onset)],
         "evidence": {"before": [b for b, _ in pairs], "after": [a for _, a in pairs]},
@@ -136,7 +144,7 @@ def _moved(
     events = np.array(list(dict.fromkeys([part.event, *order])), np.int64)
     directions = found.direction[part.slice, events].astype(np.int64)
     directions[0] = part.direction
-    clear = (score[events] >= CLEAR_SHARE * score[events].max()) & (directions > 0)
+    clear = (score[events] >= max(CLEAR_SCORE, CLEAR_SHARE * score[events].max())) & (directions > 0)
     return events, directions, streams.named[events] & clear
 
 
@@ -175,15 +183,6 @@ def _first_inputs(store: Store, session_ids: list[str]) -> dict[str, str]:
     return first
 
 
-def event_phrase(info: SignalInfo, event: Event, direction: str) -> str:
-    """What the agent does now, in words: the signal's phrase for the direction that the event means."""
-    rising = (direction == "up") != (event.test == "below")
-    phrase = info.phrase_up if rising else info.phrase_down
-    if event.test == "label":
-        phrase = phrase.replace("{label}", event.label) if "{label}" in phrase else f"{phrase} ({event.label})"
-    return phrase
-
-
 def coverage(judge: Judge, store: Store) -> dict[str, object]:
     """What was not looked at, and why."""
     notes: dict[str, object] = {
@@ -191,6 +190,9 @@ def coverage(judge: Judge, store: Store) -> dict[str, object]:
         "open_sessions": judge.assembler.open_count,
         "measurement_failures": dict(judge.failures),
         "rejected_rows": {source.path: dict(source.rejected) for source in store.sources() if source.rejected},
+        "budget_per_30_days": judge.settings.budget,
+        "streams": watched_streams(judge),
+        "languages": languages(judge),
     }
     if judge.plan is None:
         notes["not_judged"] = (
@@ -200,7 +202,15 @@ def coverage(judge: Judge, store: Store) -> dict[str, object]:
         return notes
     notes["strata"] = list(judge.plan.strata.facets)
     notes["facets"] = {role.facet: f"{role.role}: {role.reason}" for role in judge.plan.roles}
-    return notes
+    depth = [len(where.conditions) for where in judge.plan.lattice.slices]
+    notes["slices"] = {"singles": depth.count(1), "pairs": depth.count(2)}
+    notes["signals_without_input"] = signals_without_input(judge)
+    return notes | smallest_changes(judge)
+
+
+def watched_streams(judge: Judge) -> int:
+    """How many streams are under test; 0 while nothing is judged."""
+    return judge.watch.restarts.shape[0] * judge.watch.restarts.shape[1] if judge.watch is not None else 0
 
 
 def iso(us: int) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
-import pyarrow as pa
-
-from unquiet.app.calendar import lone_days, lone_note
-from unquiet.app.describing import coverage, describe
+from unquiet.app.describing import coverage, describe, watched_streams
+from unquiet.app.replaying import Progress, left_out, replay
 from unquiet.model.changes import Change
 from unquiet.model.errors import UnreadableSource
 from unquiet.model.rejections import ReadReport
@@ -21,14 +19,7 @@ from unquiet.sources import FileRead, find_files, read_files
 from unquiet.sources.changes import read_changes
 from unquiet.store import SourceRow, Store
 
-Progress = Callable[[str, float], None]
-"""Called with what is being done and how far it is, 0 to 1."""
-
 SCHEMA = "unquiet.scan/1"
-DAY = timedelta(days=1)
-SHORTEST_STEP = timedelta(minutes=10)
-STEP_TURNS = 40_000
-"""Turns that are judged at once, on average."""
 
 
 @dataclass(slots=True)
@@ -59,27 +50,27 @@ def scan(
         if change_report.rejected_count:
             result.reports.append((", ".join(map(str, changes)), change_report))
         ingest(store, paths, mapping, result, progress)
-        judge = replay(store, settings, progress)
-        documents = describe(judge, store, announced)
         with store.transaction():
+            judge = replay(store, settings, progress)
+            documents = describe(judge, store, announced)
             for document in documents:
                 raised = datetime.fromisoformat(str(document["raised_at"]))
                 store.upsert_incident(str(document["id"]), document, raised_at=raised, status=str(document["status"]))
-            notes = {**coverage(judge, store), **_left_out(store, settings)}
+            notes = {**coverage(judge, store), **left_out(store, settings)}
             store.put_setting("coverage", notes)
+            store.put_setting("scanned_turns", store.turn_extent().count)
         result.document = scan_document(judge, documents, notes)
     return result
 
 
 def scan_document(judge: Judge, documents: list[dict[str, object]], notes: dict[str, object]) -> dict[str, object]:
     """The answer of schema `unquiet.scan/1`."""
-    watched = judge.watch.restarts.shape[:2] if judge.watch is not None else (0, 0)
     shown = [{key: value for key, value in d.items() if key != "session_ids"} for d in documents]
     return {
         "schema": SCHEMA,
         "sessions": judge.session_count + judge.assembler.open_count,
         "turns": judge.turn_count + judge.assembler.open_turns.num_rows,
-        "streams": watched[0] * watched[1],
+        "streams": watched_streams(judge),
         "budget_per_30_days": judge.settings.budget,
         "incidents": shown,
         "coverage": notes,
@@ -144,35 +135,6 @@ def _ingest_file(store: Store, read: FileRead, fingerprint: str) -> None:
                 notes=tuple(report.notes),
             )
         )
-
-
-def replay(store: Store, settings: Settings, progress: Progress) -> Judge:
-    """Judge all turns of the folder, a day or less at a time, in order of time, without looking ahead."""
-    judge = Judge(settings)
-    days = store.turns_per_day()
-    days = days[lone_days(days, settings) :]
-    for number, (day, count) in enumerate(days):
-        progress(f"judging {day:%d %b %Y}", number / len(days))
-        for begin, end in _steps(day, count):
-            turns = store.turns_between(begin, end)
-            if turns.num_rows:
-                judge.push(turns, turns.column("time").cast(pa.int64())[-1].as_py())
-    progress("judging", 1.0)
-    return judge
-
-
-def _steps(day: datetime, turn_count: int) -> list[tuple[datetime, datetime]]:
-    """A day, halved while a part would hold too many turns for one table in memory."""
-    parts = 1
-    while turn_count > STEP_TURNS * parts and DAY / parts > SHORTEST_STEP:
-        parts *= 2
-    return [(day + i * DAY / parts, day + (i + 1) * DAY / parts) for i in range(parts)]
-
-
-def _left_out(store: Store, settings: Settings) -> dict[str, object]:
-    days = store.turns_per_day()
-    lone = lone_days(days, settings)
-    return {"left_out": lone_note(days, lone)} if lone else {}
 
 
 def _changes(paths: Sequence[Path]) -> tuple[list[Change], ReadReport]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -16,6 +16,7 @@ from unquiet.app.demonstrating import run_demo
 from unquiet.app.folders import HOME, check_scanned, known_folder, remember, scan_folder
 from unquiet.app.measuring import measure_files
 from unquiet.app.scanning import ScanResult, scan
+from unquiet.app.status import OPEN, status
 from unquiet.cli.showing import (
     Bar,
     Output,
@@ -24,14 +25,12 @@ from unquiet.cli.showing import (
     show_incidents,
     show_reports,
     show_scan,
-    show_status,
 )
+from unquiet.cli.status import show_status
 from unquiet.model.errors import ConfigError, UnquietError
 from unquiet.model.settings import Settings
 from unquiet.model.turns import TURNS
 from unquiet.store import Store
-
-OPEN = ("open", "reopened")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -119,13 +118,15 @@ def incidents_command(db: Path | None, as_json: bool) -> None:
     folder = known_folder(db)
     with Store.open(folder, create=False) as store:
         check_scanned(store, folder)
-        documents = store.incidents()
+        documents, coverage = store.incidents(), store.get_setting("coverage")
     with printing():
         if as_json:
             shown = [{k: v for k, v in d.items() if k != "session_ids"} for d in documents]
             click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+            if "not_judged" in coverage:
+                click.echo(coverage["not_judged"], err=True)
         else:
-            show_incidents(Output(), documents)
+            show_incidents(Output(), documents, coverage)
     sys.exit(_code([str(d["status"]) for d in documents]))
 
 
@@ -180,16 +181,23 @@ def measure_command(paths: tuple[str, ...], out: Path, sessions: bool, maps: tup
 
 @unquiet.command("status")
 @click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
+@click.option("--all", "every_slice", is_flag=True, help="Show every slice, pairs of facet values too.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def status_command(db: Path | None, as_json: bool) -> None:
+def status_command(db: Path | None, every_slice: bool, as_json: bool) -> None:
     r"""Say what was read, what was judged and what cannot be seen.
 
     \b
     unquiet status
+    unquiet status --all
     """
     folder = known_folder(db)
-    with Store.open(folder, create=False) as store, printing():
-        show_status(Output(), store, folder, as_json)
+    with Store.open(folder, create=False) as store:
+        known = status(store, folder, datetime.now(UTC))
+    with printing():
+        if as_json:
+            click.echo(orjson.dumps(known, option=orjson.OPT_INDENT_2).decode())
+        else:
+            show_status(Output(), known, every_slice=every_slice)
 
 
 def _settings(budget: float, learn_days: float) -> Settings:

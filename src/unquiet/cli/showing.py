@@ -10,19 +10,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import click
-import orjson
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from unquiet.app.scanning import ScanResult
+from unquiet.cli.evidence import show_pairs
+from unquiet.cli.picture import picture
+from unquiet.cli.status import moment, slice_name, visible_line
 from unquiet.model.errors import UnquietError
 from unquiet.model.rejections import ReadReport
 from unquiet.store import Store
-
-SHOWN_CHARACTERS = 300
 
 
 class Bar:
@@ -107,17 +106,23 @@ def show_scan(console: Console, result: ScanResult, folder: Path) -> None:
         f"{document['sessions']} sessions, {document['turns']} turns, {document['streams']} streams watched; "
         f"budget {document['budget_per_30_days']:g} false incidents per 30 days"
     )
-    coverage = document["coverage"]
-    for name in ("left_out", "not_judged"):
-        if isinstance(coverage, dict) and name in coverage:
-            console.print(f"[yellow]{escape(str(coverage[name]))}[/yellow]", soft_wrap=True)
+    coverage: dict[str, Any] = document["coverage"] if isinstance(document["coverage"], dict) else {}
+    if "left_out" in coverage:
+        console.print(f"[yellow]{escape(str(coverage['left_out']))}[/yellow]", soft_wrap=True)
     incidents = document["incidents"]
-    show_incidents(console, incidents if isinstance(incidents, list) else [])
+    show_incidents(console, incidents if isinstance(incidents, list) else [], coverage)
+    visible = visible_line(coverage)
+    if visible is not None:
+        console.print(escape(visible), soft_wrap=True)
     console.print(f"kept in {escape(str(folder))}", style="dim")
 
 
-def show_incidents(console: Console, documents: Sequence[Mapping[str, Any]]) -> None:
-    """A table of incidents, or a sentence that there is none."""
+def show_incidents(console: Console, documents: Sequence[Mapping[str, Any]], coverage: Mapping[str, Any]) -> None:
+    """A table of incidents, or a sentence that there is none, or that none could have been found."""
+    if "not_judged" in coverage:
+        console.print(f"[yellow]{escape(str(coverage['not_judged']))}[/yellow]", soft_wrap=True)
+        if not documents:
+            return
     if not documents:
         console.print("no incident: nothing that was judged changed beyond the budget")
         return
@@ -133,14 +138,28 @@ def show_incidents(console: Console, documents: Sequence[Mapping[str, Any]]) -> 
 
 
 def show_incident(console: Console, document: Mapping[str, Any], store: Store) -> None:
-    """One incident: the sentence, the numbers, suspects and the same request before and after."""
+    """One incident: the sentence, the days, the numbers, suspects and the same request before and after."""
     console.print(f"[bold]{escape(str(document['title']))}[/bold]", soft_wrap=True)
-    before, after, excess = document["before"], document["after"], document["excess_sessions"]
-    onset = document["onset"]
+    console.print()
+    for line in picture(document, plain="utf" not in console.encoding.lower()):
+        console.print(escape(line), soft_wrap=True, highlight=False)
+    console.print()
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in _numbers(document).items():
+        table.add_row(name, escape(value))
+    console.print(table)
+    _show_suspects(console, document)
+    show_pairs(console, document, store)
+
+
+def _numbers(document: Mapping[str, Any]) -> dict[str, str]:
+    before, after, excess, onset = (document[name] for name in ("before", "after", "excess_sessions", "onset"))
+    over = document["resolved_at"]
     rows = {
-        "status": document["status"],
-        "raised at": document["raised_at"],
-        "onset": f"{onset['at']} (between {onset['earliest']} and {onset['latest']})",
+        "status": f"{document['status']}, back to before since {moment(over)} UTC" if over else str(document["status"]),
+        "raised at": f"{moment(document['raised_at'])} UTC",
+        "onset": f"{moment(onset['at'])} (between {moment(onset['earliest'])} and {moment(onset['latest'])}) UTC",
+        "where": slice_name(document["slice"]),
         "signal": f"{document['event']} {document['direction']}",
         "before": f"{before['rate']:.1%} of {before['n']} sessions ({before['rate_mix_adjusted']:.1%} for today's mix)",
         "after": f"{after['rate']:.1%} of {after['n']} sessions",
@@ -150,13 +169,8 @@ def show_incident(console: Console, document: Mapping[str, Any], store: Store) -
         "affected": f"{len(document['session_ids'])} sessions (unquiet incident {document['id']} --sessions)",
     }
     if document["also_in"]:
-        rows["also in"] = "; ".join(", ".join(f"{k}={v}" for k, v in s.items()) for s in document["also_in"])
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in rows.items():
-        table.add_row(name, escape(str(value)))
-    console.print(table)
-    _show_suspects(console, document)
-    _show_pair(console, document, store)
+        rows["also in"] = "; ".join(slice_name(where) for where in document["also_in"])
+    return rows
 
 
 def _show_suspects(console: Console, document: Mapping[str, Any]) -> None:
@@ -167,50 +181,3 @@ def _show_suspects(console: Console, document: Mapping[str, Any]) -> None:
     for rank, suspect in enumerate(document["suspects"], start=1):
         text = f"{suspect['kind']} {suspect['from']} -> {suspect['to']} at {suspect['at']} ({suspect['source']})"
         console.print(f"  {rank}. {escape(text)}", soft_wrap=True)
-
-
-def _show_pair(console: Console, document: Mapping[str, Any], store: Store) -> None:
-    evidence = document["evidence"]
-    for before, after in list(zip(evidence["before"], evidence["after"], strict=False))[:2]:
-        turns = store.turns_of_sessions([before, after], columns=["session_id", "time", "input", "output"])
-        by_id: dict[str, dict[str, Any]] = {}
-        for turn in turns.to_pylist():
-            by_id.setdefault(turn["session_id"], turn)
-        for name, session_id in (("before", before), ("after", after)):
-            turn = by_id.get(session_id, {})
-            console.print(f"\n[bold]{name}[/bold] {escape(session_id)}")
-            console.print(f"  asked:    {escape(_short(turn.get('input')))}", soft_wrap=True)
-            console.print(f"  answered: {escape(_short(turn.get('output')))}", soft_wrap=True)
-
-
-def _short(text: str | None) -> str:
-    if text is None:
-        return "(content was not captured)"
-    flat = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
-    return flat[:SHOWN_CHARACTERS] + ("..." if len(flat) > SHOWN_CHARACTERS else "")
-
-
-def show_status(console: Console, store: Store, folder: Path, as_json: bool) -> None:
-    """What was read, what was judged, what cannot be seen."""
-    extent = store.turn_extent()
-    status = {
-        "folder": str(folder),
-        "turns": extent.count,
-        "first": extent.first.isoformat() if extent.first else None,
-        "last": extent.last.isoformat() if extent.last else None,
-        "files": [
-            {"path": s.path, "rows": s.rows, "turns": s.turns, "rejected": dict(s.rejected)} for s in store.sources()
-        ],
-        "open_incidents": [str(d["id"]) for d in store.incidents() if d["status"] in ("open", "reopened")],
-        "coverage": store.get_setting("coverage") or "unknown: no scan has come to its end in this folder",
-    }
-    if as_json:
-        click.echo(orjson.dumps(status, option=orjson.OPT_INDENT_2).decode())
-        return
-    for name, value in status.items():
-        text = (
-            value
-            if isinstance(value, str | int) or value is None
-            else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-        )
-        console.print(f"[bold]{name}[/bold] {escape(str(text))}", soft_wrap=True)

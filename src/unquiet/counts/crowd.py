@@ -15,13 +15,13 @@ DAY_US = 86_400_000_000
 class RecentSessions:
     """Counts the sessions of each user within the trailing day.
 
-    The state is a mapping user -> times, which is a value: it can be stored and restored. Users that have been away for
-    a day are forgotten.
+    The state is a mapping user -> times and the moment of the last sweep, in which users that have been away for a day are
+    forgotten: values that can be stored and restored.
     """
 
-    def __init__(self, times: dict[str, list[int]] | None = None) -> None:
+    def __init__(self, times: dict[str, list[int]] | None = None, swept_us: int = 0) -> None:
         self.times: dict[str, list[int]] = times or {}
-        self._swept_us = 0
+        self.swept_us = swept_us
 
     def ranks(self, users: Sequence[str | None], closed_us: IntArray) -> IntArray:
         """The rank K >= 1 of each session among its user's sessions of the trailing day; unknown users always get 1.
@@ -42,7 +42,7 @@ class RecentSessions:
         return out
 
     def _sweep(self, now_us: int) -> None:
-        if now_us - self._swept_us < DAY_US:
+        if now_us - self.swept_us < DAY_US:
             return
-        self._swept_us = now_us
+        self.swept_us = now_us
         self.times = {user: recent for user, recent in self.times.items() if recent[-1] > now_us - DAY_US}

@@ -20,6 +20,7 @@ from unquiet.model.sessions import CATEGORY_PREFIX, SIGNAL_PREFIX
 from unquiet.model.signals import FloatArray, SignalInfo
 
 IntArray = npt.NDArray[np.int64]
+Answers = npt.NDArray[np.int8]
 
 LEVELS = (0.25, 0.5, 0.75)
 QUANTILES = (("below", 0.1), ("above", 0.5), ("above", 0.9), ("above", 0.99))
@@ -115,9 +116,9 @@ def _quantile_events(signal: str, visits: pa.Table, strata: npt.NDArray[np.objec
     return events
 
 
-def event_matrix(events: Sequence[Event], visits: pa.Table, strata: Sequence[str]) -> FloatArray:
-    """Answers of every visit to every event: (visits, events), 1 yes, 0 no, NaN does not apply."""
-    out = np.full((visits.num_rows, len(events)), np.nan)
+def event_matrix(events: Sequence[Event], visits: pa.Table, strata: Sequence[str]) -> Answers:
+    """Answers of every visit to every event: (visits, events), 1 yes, 0 no, -1 does not apply."""
+    out = np.full((visits.num_rows, len(events)), -1, np.int8)
     labels: dict[str, tuple[npt.NDArray[np.bool_], IntArray, npt.NDArray[np.object_]]] = {}
     strata_names, strata_codes = np.unique(np.array(strata, dtype=object), return_inverse=True)
     for j, event in enumerate(events):
@@ -126,7 +127,7 @@ def event_matrix(events: Sequence[Event], visits: pa.Table, strata: Sequence[str
             continue
         values = _numbers(visits, SIGNAL_PREFIX + event.signal)
         yes = _answer(event, values, strata_names, strata_codes)
-        out[:, j] = np.where(np.isnan(values), np.nan, yes)
+        out[:, j] = np.where(np.isnan(values), -1, yes)
     return out
 
 
@@ -144,7 +145,7 @@ def _answer(
 
 def _label_column(
     event: Event, visits: pa.Table, cache: dict[str, tuple[npt.NDArray[np.bool_], IntArray, npt.NDArray[np.object_]]]
-) -> FloatArray:
+) -> Answers:
     if event.signal not in cache:
         name = CATEGORY_PREFIX + event.signal
         if name not in visits.column_names:
@@ -155,8 +156,8 @@ def _label_column(
             flat = pc.list_flatten(lists).to_numpy(zero_copy_only=False)
             cache[event.signal] = (known, pc.list_parent_indices(lists).to_numpy(), flat)
     known, owner, flat = cache[event.signal]
-    column = np.where(known, 0.0, np.nan)
-    column[owner[flat == event.label]] = 1.0
+    column = np.where(known, 0, -1).astype(np.int8)
+    column[owner[flat == event.label]] = 1
     return column
 
 

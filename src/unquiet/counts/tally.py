@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unquiet.model.counts import TICK_US, TickCounts
-from unquiet.model.signals import FloatArray
-from unquiet.stats.runs import answers, blocks, run_sums
+from unquiet.stats.runs import Answers, blocks, run_sums
 
 IntArray = npt.NDArray[np.int64]
 
@@ -23,14 +22,15 @@ def tally(
     tick_us: IntArray,
     stratum: IntArray,
     weight: IntArray,
-    y: FloatArray,
+    y: Answers,
     member_session: IntArray,
     member_slice: IntArray,
     weight_levels: int,
 ) -> Iterator[TickCounts]:
     """Counts of every tick, in order of time.
 
-    Per session: the end of its tick, its stratum and weight level, its events `y` (sessions, events) as 0, 1 or NaN.
+    Per session: the end of its tick, its stratum and weight level, its events `y` (sessions, events) as 0, 1 or -1 (does
+    not apply).
     `member_session`, `member_slice` are parallel: which session is in which slice. Sessions whose weight level is
     `weight_levels` or more are not counted.
     """
@@ -42,13 +42,12 @@ def tally(
         return
     keys = np.stack([tick_us[session], where, stratum[session], weight[session]])
     starts = np.flatnonzero(np.concatenate([[True], (np.diff(keys, axis=1) != 0).any(axis=0)]))
-    known = answers(y)
     groups = keys[:, starts]
     cuts = np.flatnonzero(np.concatenate([[True], np.diff(groups[0]) != 0]))
     highs = np.append(cuts[1:], len(starts))
     for ticks, low_row, high_row in blocks(starts[cuts], len(session)):
         inside = slice(cuts[ticks.start], highs[ticks.stop - 1])
-        n, x = run_sums(known, session[low_row:high_row], starts[inside] - low_row)
+        n, x = run_sums(y, session[low_row:high_row], starts[inside] - low_row)
         for low, high in zip(cuts[ticks], highs[ticks], strict=True):
             tick, where_g, stratum_g, weight_g = groups[:, low:high]
             rows = slice(low - inside.start, high - inside.start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from unquiet.detectors.rates import grown
 from unquiet.model.counts import TickCounts
 from unquiet.stats.wobble import MARGIN_PER_WOBBLE, common_margin, common_wobble, day_wobble
 
@@ -30,6 +31,11 @@ class Days:
         self.today = np.zeros((3, slice_count, event_count), np.float32)
         self.day = -1
         self.widened = np.zeros((slice_count, event_count))
+
+    def grow(self, count: int) -> None:
+        """Make room for `count` more slices."""
+        self.past, self.today = grown(self.past, count, axis=2), grown(self.today, count, axis=1)
+        self.widened = grown(self.widened, count)
 
     def turn(self, tick_us: int) -> bool:
         """Close the running day if the tick belongs to a later one, and say so; midnight belongs to the day it ends."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from unquiet.detectors.rates import LOWEST_RATE
+from unquiet.detectors.rates import grown, safe_range
 from unquiet.model.counts import TickCounts
-from unquiet.stats.edetector import BET_COUNT, BET_WEIGHTS, UP_COUNT, BetTables, advance, null_range, total
+from unquiet.stats.edetector import BET_COUNT, BET_WEIGHTS, UP_COUNT, BetTables, advance, total
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -44,6 +44,10 @@ class Frozen:
         self.x = np.zeros_like(rate)
         self.restarts = np.zeros((len(share), rate.shape[1], BET_COUNT))
 
+    def grow(self, count: int) -> None:
+        """Make room for `count` more slices, which the baseline did not know."""
+        self.share, self.restarts = grown(self.share, count), grown(self.restarts, count)
+
     def add(self, rows: IntArray, counts: TickCounts) -> None:
         """Add a tick; cells that the baseline did not know do not count."""
         use = (rows < len(self.rate)) & (counts.weight == 0)
@@ -67,10 +71,7 @@ class Frozen:
         out = np.zeros(self.restarts.shape)
         busy = np.flatnonzero(self.n.any(axis=1))
         n, x = (np.where(self.bets, part, 0.0)[busy].reshape(-1) for part in (self.n, self.x))
-        rate = self.rate[busy]
-        low, high = null_range(rate, delta + self.margin[busy] + widened[self.slice_of[busy]])
-        # beyond the lowest rate that is told apart the true one may be anything, as nothing that never happens can fall
-        low, high = np.where(rate <= LOWEST_RATE, 0.0, low), np.where(rate >= 1.0 - LOWEST_RATE, 1.0, high)
+        low, high = safe_range(self.rate[busy], delta + self.margin[busy] + widened[self.slice_of[busy]])
         levels = tables.up_level(high).reshape(-1), tables.down_level(low).reshape(-1), np.zeros(len(n), np.int64)
         flat = tables.log_evidence(*levels, n, x).reshape(len(busy), self.rate.shape[1], BET_COUNT)
         np.add.at(out, self.slice_of[busy], flat)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 from unquiet.model.counts import TickCounts
+from unquiet.stats.edetector import null_range
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -14,6 +17,9 @@ PRIOR_SESSIONS = 8.0
 """How many sessions the rate expected from slice and stratum weighs against a cell's own counts."""
 
 LOWEST_RATE = 0.001
+"""No rate is known to be lower than this when a rise is bet on, nor higher than its complement when a fall is."""
+
+TINY = 1e-9
 
 
 class Rates:
@@ -61,7 +67,7 @@ class Rates:
         odds = _odds(usually) * _odds(inside) / _odds(usual)
         prior = odds / (1.0 + odds)
         rate = (self.events[rows] + PRIOR_SESSIONS * prior) / (self.sessions[rows] + PRIOR_SESSIONS)
-        return np.clip(rate, LOWEST_RATE, 1.0 - LOWEST_RATE)
+        return np.clip(rate, TINY, 1.0 - TINY)
 
     def _stratum(self, stratum: IntArray) -> FloatArray:
         """The rates of strata on all traffic, (G, E)."""
@@ -84,6 +90,12 @@ class Rates:
             self.sessions = np.concatenate([self.sessions, blank])
         return self.row_of[where, stratum]
 
+    def grow(self, count: int) -> None:
+        """Make room for `count` more slices."""
+        self.row_of = grown(self.row_of, count, -1)
+        self.slice_events, self.slice_sessions = grown(self.slice_events, count), grown(self.slice_sessions, count)
+        self.slice_usual = grown(self.slice_usual, count)
+
     def cells(self) -> tuple[IntArray, IntArray]:
         """Slice and stratum of every row."""
         where, stratum = np.nonzero(self.row_of >= 0)
@@ -95,6 +107,23 @@ class Rates:
             grown = np.full((len(self.row_of), strata), -1, np.int64)
             grown[:, : self.row_of.shape[1]] = self.row_of
             self.row_of = grown
+
+
+def safe_range(rate: FloatArray, delta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The null range of learned rates, any shape: what never happened yet may happen, and is no news if it does not."""
+    low, _ = null_range(np.minimum(rate, 1.0 - LOWEST_RATE), delta)
+    _, high = null_range(np.maximum(rate, LOWEST_RATE), delta)
+    return low, high
+
+
+T = TypeVar("T", bound=np.generic)
+
+
+def grown(values: npt.NDArray[T], count: int, fill: int = 0, axis: int = 0) -> npt.NDArray[T]:
+    """The array with `count` more places along an axis, filled with `fill`."""
+    shape = list(values.shape)
+    shape[axis] = count
+    return np.concatenate([values, np.full(shape, fill, values.dtype)], axis=axis)
 
 
 def _rate(events: FloatArray, sessions: FloatArray, prior: FloatArray | float) -> FloatArray:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-SAFE = 1e-3
+SAFE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)

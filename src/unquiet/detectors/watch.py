@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from unquiet.detectors.days import Days
 from unquiet.detectors.frozen import SHARE, Frozen, rises
-from unquiet.detectors.rates import Rates
+from unquiet.detectors.rates import Rates, grown, safe_range
 from unquiet.detectors.shifts import halves
 from unquiet.model.counts import TickCounts
-from unquiet.stats.edetector import BET_COUNT, BetTables, advance, null_range, total
+from unquiet.stats.edetector import BET_COUNT, BetTables, advance, total
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -84,6 +84,17 @@ class Watch:
         rate = self.rates.expected(np.arange(len(where)), where, stratum)
         self.frozen = Frozen(where, rate, self.rates.sessions.copy(), self.frozen_share)
 
+    def grow(self, share: FloatArray, tick_us: int) -> None:
+        """Take on more slices, from a moment on: `share` are those of all slices, the known ones first."""
+        count = len(share) - len(self.share)
+        self.share = share * (1.0 - SHARE)
+        self.restarts = grown(self.restarts, count)
+        self.seen_us = np.append(self.seen_us, np.full(count, tick_us))
+        self.rates.grow(count)
+        self.days.grow(count)
+        if self.frozen is not None:
+            self.frozen.grow(count)
+
     def step(self, counts: TickCounts) -> list[Alarm]:
         """Judge a tick against what was known before it, then learn from it."""
         past = self._turn(counts.tick_us)
@@ -137,7 +148,7 @@ class Watch:
 
     def _bets(self, rate: FloatArray, delta: FloatArray, weight: IntArray, n: FloatArray, x: FloatArray) -> FloatArray:
         """Log evidence, shape (G, k, J), of k events of each row; all inputs but `weight` (G,) are (G, k)."""
-        low, high = null_range(rate, delta)
+        low, high = safe_range(rate, delta)
         flat = self.tables.log_evidence(
             self.tables.up_level(high).reshape(-1),
             self.tables.down_level(low).reshape(-1),

@@ -3,6 +3,7 @@
 from unquiet.incidents.affected import new_behaviour, showing
 from unquiet.incidents.casebook import Crossing, Streams, handle, slice_rows
 from unquiet.incidents.contrast import contrast
+from unquiet.incidents.daily import by_day
 from unquiet.incidents.exposure import Exposure, exposure
 from unquiet.incidents.localise import Part, further_parts, members
 from unquiet.incidents.recovery import recovered_at
@@ -14,6 +15,7 @@ __all__ = [
     "Exposure",
     "Part",
     "Streams",
+    "by_day",
     "contrast",
     "exposure",
     "further_parts",

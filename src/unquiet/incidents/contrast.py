@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from unquiet.incidents.expected import LOWEST_RATE, PRIOR_SESSIONS, expected_rates, odds_of
+from unquiet.incidents.expected import PRIOR_SESSIONS, TINY, cautious, expected_rates, odds_of
 from unquiet.model.history import Recorded
 from unquiet.stats.runs import run_sums
 
@@ -57,7 +57,7 @@ def stream_score(
     trust = ((known + TRUSTED_SESSIONS) / (known + TRUSTED_SESSIONS + later))[stratum]
     use = (y >= 0) & after
     ratios = ODDS_RATIOS[ODDS_RATIOS > 1.0] if direction > 0 else ODDS_RATIOS[ODDS_RATIOS < 1.0]
-    hit, rate, trust = y[use] == 1, rate[use], trust[use]
+    hit, rate, trust = y[use] == 1, cautious(rate[use], direction), trust[use]
     gain = hit[:, None] * np.log(ratios) - np.log1p((ratios - 1.0) * rate[:, None])
     return float(np.max((trust[:, None] * gain).sum(axis=0), initial=0.0))
 
@@ -80,8 +80,9 @@ def contrast(recorded: Recorded, onset_us: int, slice_count: int, leave_out: Boo
 
     observed, expected = by_slice(x1), by_slice(n1 * rate)
     score = np.zeros(shape)
+    up, down = cautious(rate, 1), cautious(rate, -1)
     for ratio in ODDS_RATIOS:
-        gain = trust * (x1 * np.log(ratio) - n1 * np.log1p((ratio - 1.0) * rate))
+        gain = trust * (x1 * np.log(ratio) - n1 * np.log1p((ratio - 1.0) * (up if ratio > 1.0 else down)))
         rising = (observed >= expected) == (ratio > 1.0)
         score = np.maximum(score, np.where(rising, by_slice(gain), 0.0))
     direction = np.where(observed >= expected, 1, -1)
@@ -164,4 +165,4 @@ def _expected_rate(
     odds = odds_of(stratum[cell_stratum]) * (odds_of(inside) / odds_of(standard))[cell_slice]
     prior = odds / (1.0 + odds)
     rate = (x + PRIOR_SESSIONS * prior) / (n + PRIOR_SESSIONS)
-    return np.clip(rate, LOWEST_RATE, 1.0 - LOWEST_RATE)
+    return np.clip(rate, TINY, 1.0 - TINY)

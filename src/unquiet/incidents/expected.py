@@ -15,6 +15,9 @@ PRIOR_SESSIONS = 8.0
 """How many sessions the rate that stratum and slice let expect weighs against a cell's own counts."""
 
 LOWEST_RATE = 0.001
+"""No rate is known to be lower than this when a rise is looked for, nor higher than its complement when a fall is."""
+
+TINY = 1e-9
 
 
 def expected_rates(recorded: Recorded, rows: IntArray, event: int, before_us: int) -> FloatArray:
@@ -38,7 +41,12 @@ def cell_rates(n: FloatArray, x: FloatArray, root_n: FloatArray, root_x: FloatAr
     standard = (usual + overall) / (n.sum(axis=0) + 1.0)
     odds = odds_of(stratum) * odds_of(inside) / odds_of(standard)
     prior = odds / (1.0 + odds)
-    return np.clip((x + PRIOR_SESSIONS * prior) / (n + PRIOR_SESSIONS), LOWEST_RATE, 1.0 - LOWEST_RATE)
+    return np.clip((x + PRIOR_SESSIONS * prior) / (n + PRIOR_SESSIONS), TINY, 1.0 - TINY)
+
+
+def cautious(rate: FloatArray, direction: int) -> FloatArray:
+    """The rate to compare with when a change in `direction` is looked for: what never happened may happen."""
+    return np.maximum(rate, LOWEST_RATE) if direction > 0 else np.minimum(rate, 1.0 - LOWEST_RATE)
 
 
 def odds_of(rate: FloatArray) -> FloatArray:

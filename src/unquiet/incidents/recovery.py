@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from unquiet.incidents.expected import expected_rates
+from unquiet.incidents.expected import LOWEST_RATE, expected_rates
 from unquiet.model.history import Recorded
 
 IntArray = npt.NDArray[np.int64]
@@ -23,7 +23,7 @@ def recovered_at(recorded: Recorded, rows: IntArray, event: int, onset_us: int, 
     (Page 1954 run backwards); the changed rate is taken from the first half of the sessions since `latest_us`.
     """
     rows = rows[np.argsort(recorded.started_us[rows], kind="stable")]
-    rate = expected_rates(recorded, rows, event, onset_us)
+    rate = np.clip(expected_rates(recorded, rows, event, onset_us), LOWEST_RATE, 1.0 - LOWEST_RATE)
     since = (recorded.started_us[rows] >= latest_us) & (recorded.y[rows, event] >= 0)
     y, before, at = recorded.y[rows[since], event] == 1, rate[since], recorded.started_us[rows[since]]
     if len(y) < 2 * LEAST_SESSIONS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from unquiet.incidents.expected import expected_rates
+from unquiet.incidents.expected import cautious, expected_rates
 from unquiet.model.history import Recorded
 from unquiet.model.incidents import Onset
 from unquiet.stats.onset import change_time
@@ -23,7 +23,7 @@ def onset_of(recorded: Recorded, rows: IntArray, event: int, direction: int, bef
     `direction` is +1 for a rise and -1 for a fall; the rates of before are those before `before_us`.
     """
     rows = rows[np.argsort(recorded.started_us[rows], kind="stable")]
-    rate = expected_rates(recorded, rows, event, before_us)
+    rate = cautious(expected_rates(recorded, rows, event, before_us), direction)
     known = (recorded.y[rows, event] >= 0) & (recorded.started_us[rows] >= _floor_us(recorded, before_us))
     at, rate = recorded.started_us[rows][known], rate[known]
     hit = (recorded.y[rows, event][known] == 1).astype(np.float64)
@@ -56,7 +56,7 @@ def quick_onset(recorded: Recorded, rows: IntArray, event: int, direction: int, 
     floor_us = _floor_us(recorded, before_us)
     mass = np.ones(len(at))
     for _ in range(2):
-        rate = expected_rates(recorded, rows, event, before_us)
+        rate = cautious(expected_rates(recorded, rows, event, before_us), direction)
         gain = hit[:, None] * np.log(ratios) - np.log1p((ratios - 1.0) * rate[:, None])
         total = np.cumsum(gain[::-1], axis=0)[::-1]
         mass = np.exp(total - total.max()).mean(axis=1) * np.maximum(np.diff(edges), 1.0) * (at >= floor_us)

@@ -5,16 +5,23 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from unquiet.incidents.exposure import Exposure
+from unquiet.incidents.places import place
 from unquiet.model.incidents import Onset
 from unquiet.model.slices import Slice
 
 
-def title(phrase: str, where: Slice, onset: Onset, exposed: Exposure) -> str:
-    """What changed, for whom, by how much, since when, how many: `refuses (intent=refund): 2 % -> 61 % since ...`."""
-    place = "in all traffic" if not where.conditions else "where " + _conditions(where)
+def title(phrase: str, where: Slice, onset: Onset, exposed: Exposure, measure: str = "") -> str:
+    """What changed, for whom, by how much, since when, how many, in one sentence.
+
+    `refuses refund requests in German: 2 % -> 61 % since Tue 17 Mar 14:10 (13:50-14:35 UTC), about 96 sessions`.
+    `measure` says what the percentages of a number count: `shorter than 90 % of usual answers`.
+    """
     rates = f"{percent(exposed.expected_rate)} -> {percent(exposed.after_rate)}"
+    subject = place(phrase, where)
+    if measure:
+        subject, rates = f"{subject} ({measure})", f"{rates} of sessions"
     count = round(abs(exposed.excess))
-    return f"{phrase} {place}: {rates} since {span(onset)}, about {count} sessions"
+    return f"{subject}: {rates} since {span(onset)}, about {count} {'session' if count == 1 else 'sessions'}"
 
 
 def percent(rate: float) -> str:
@@ -29,7 +36,3 @@ def span(onset: Onset) -> str:
     if low.date() == at.date() == high.date():
         return f"{at:%a %d %b %H:%M} ({low:%H:%M}-{high:%H:%M} UTC)"
     return f"{at:%a %d %b %H:%M} ({low:%d %b %H:%M} - {high:%d %b %H:%M} UTC)"
-
-
-def _conditions(where: Slice) -> str:
-    return " and ".join(f"{facet} is {value}" for facet, value in where.conditions)

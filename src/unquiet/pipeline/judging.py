@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,17 +13,17 @@ import pyarrow.compute as pc
 from unquiet.counts import RecentSessions, event_matrix, number_shifts, tally, tick_of
 from unquiet.detectors import Alarm, Watch
 from unquiet.incidents import Crossing, Streams, handle
-from unquiet.model.counts import TICK_US
+from unquiet.model.counts import TICK_US, TickCounts
 from unquiet.model.history import History, Recorded
 from unquiet.model.incidents import Incident
 from unquiet.model.settings import Settings
-from unquiet.model.signals import FloatArray
 from unquiet.pipeline.ledger import Ledger
 from unquiet.pipeline.measuring import Measured, measure, signal_infos
 from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us, streams_of
+from unquiet.pipeline.summing import counted
 from unquiet.sessions import Assembler
 from unquiet.stats.edetector import DEFAULT_WEIGHT_LEVELS, BetTables, weight_level
-from unquiet.stats.runs import answers
+from unquiet.stats.runs import Answers
 
 IntArray = npt.NDArray[np.int64]
 
@@ -32,9 +33,13 @@ WINDOW_US = 42 * DAY_US
 
 @dataclass(slots=True)
 class Judged:
-    """What one push brought: the visits that closed, and the alarms that rang, in order of time."""
+    """What one push brought: the visits that closed, their counts, and the alarms that rang, in order of time.
+
+    `counts` are those of visits that were counted now: with the end of the learning period, all of it.
+    """
 
     visits: pa.Table
+    counts: list[pa.Table] = field(default_factory=list[pa.Table])
     alarms: list[Alarm] = field(default_factory=list[Alarm])
 
 
@@ -59,6 +64,8 @@ class Judge:
         self.incidents: tuple[Incident, ...] = ()
         self.streams: Streams | None = None
         self.ledger = Ledger()
+        self.counted: list[pa.Table] = []
+        self.day = -1
 
     def push(self, turns: pa.Table, watermark_us: int) -> Judged:
         """Take turns in order of time, all of them up to `watermark_us`, and judge what has closed by then."""
@@ -80,7 +87,8 @@ class Judge:
         judged = Judged(measured.visits)
         left = self._learn(measured) if self.plan is None else measured
         if left is not None:
-            judged.alarms = self._watch(left)
+            judged.alarms = self._judge(left.visits, left.requests)
+        judged.counts, self.counted = self.counted, []
         return judged
 
     def _learn(self, measured: Measured) -> Measured | None:
@@ -108,15 +116,32 @@ class Judge:
         self._count(visits.slice(0, count), vectors[:count], judge=False)
         return Measured(visits.slice(count), inputs.slice(count), vectors[count:], {})
 
-    def _watch(self, measured: Measured) -> list[Alarm]:
-        return self._count(measured.visits, measured.requests, judge=True)
+    def _judge(self, visits: pa.Table, vectors: npt.NDArray[np.float32]) -> list[Alarm]:
+        """Judge visits day by day: slices that turned up join at the first tick of a day."""
+        days = (tick_of(closed_us(visits)) - 1) // DAY_US
+        alarms: list[Alarm] = []
+        for day in np.unique(days).tolist():
+            low, high = np.searchsorted(days, [day, day + 1])
+            if day != self.day:
+                self._grow(day)
+            alarms.extend(self._count(visits.slice(low, high - low), vectors[low:high], judge=True))
+        return alarms
+
+    def _grow(self, day: int) -> None:
+        self.day = day
+        if self.plan is not None and self.watch is not None and self.plan.grow():
+            streams = len(self.plan.events) + len(self.watch.shifts)
+            share = budget_shares(self.plan.lattice, streams, self.settings)
+            self.watch.grow(share, day * DAY_US)
+            self.streams = streams_of(self.plan, self.infos)
 
     def _count(self, visits: pa.Table, vectors: npt.NDArray[np.float32], *, judge: bool) -> list[Alarm]:
         """Count visits tick by tick; with `judge` every tick is tested before it is learned."""
-        plan, watch = self.plan, self.watch
-        if plan is None or watch is None or not visits.num_rows:
+        plan = self.plan
+        if plan is None or not visits.num_rows:
             return []
         columns = plan.facets(visits, vectors)
+        plan.see(columns)
         self.ledger.see(columns, {r.facet: r.role for r in plan.roles}, started_us(visits))
         names, stratum = plan.stratum(columns, visits)
         y = event_matrix(plan.events, visits, names)
@@ -125,18 +150,26 @@ class Judge:
         weight = weight_level(self.crowd.ranks(users, closed_us(visits)))
         session, where = plan.lattice.members(columns, visits.num_rows)
         self._record(visits, y, stratum, ticks, session, where)
+
+        def counts() -> Iterator[TickCounts]:
+            return tally(ticks, stratum, weight, y, session, where, len(DEFAULT_WEIGHT_LEVELS))
+
+        return self._watch(counts()) if judge else self._baseline(counts)
+
+    def _baseline(self, counts: Callable[[], Iterator[TickCounts]]) -> list[Alarm]:
+        """Learn the base rates, then how they wobble from day to day, and accept them as the frozen reference."""
+        if self.watch is not None:
+            for tick in counts():
+                self.watch.learn(tick)
+            for tick in counts():
+                self.watch.look_back(tick)
+            self.watch.freeze()
+        return []
+
+    def _watch(self, counts: Iterator[TickCounts]) -> list[Alarm]:
         alarms: list[Alarm] = []
-        counted = tally(ticks, stratum, weight, y, session, where, len(DEFAULT_WEIGHT_LEVELS))
-        if not judge:
-            learned = list(counted)
-            for counts in learned:
-                watch.learn(counts)
-            for counts in learned:
-                watch.look_back(counts)
-            watch.freeze()
-            return alarms
-        for counts in counted:
-            rung = watch.step(counts)
+        for tick in counts:
+            rung = self.watch.step(tick) if self.watch is not None else []
             if rung:
                 alarms.extend(rung)
                 self._explain(rung)
@@ -153,8 +186,11 @@ class Judge:
         self.incidents = handle(self.incidents, crossings, lambda: self.history.upto(tick_us), self.streams)
 
     def _record(
-        self, visits: pa.Table, y: FloatArray, stratum: IntArray, ticks: IntArray, session: IntArray, where: IntArray
+        self, visits: pa.Table, y: Answers, stratum: IntArray, ticks: IntArray, session: IntArray, where: IntArray
     ) -> None:
+        if self.plan is not None:
+            singles = self.plan.lattice.single[where]
+            self.counted.append(counted(ticks, y, session[singles], where[singles], self.plan.lattice.slices))
         chunk = Recorded(
             np.array(visits.column("session_id").to_pylist(), object),
             np.array(visits.column("visit_id").to_pylist(), object),
@@ -162,7 +198,7 @@ class Judge:
             started_us(visits),
             ticks,
             stratum,
-            answers(y),
+            y,
             session.astype(np.int32),
             where.astype(np.int32),
         )

@@ -15,12 +15,25 @@ from unquiet.intents import NO_TEXT, NOVEL, IntentModel
 from unquiet.model.settings import Settings
 from unquiet.model.signals import FloatArray, SignalInfo
 from unquiet.model.slices import FacetRole
-from unquiet.slices import FacetColumn, Lattice, Strata, build_lattice, choose_strata, decide_roles, facet_columns
+from unquiet.slices import (
+    FacetColumn,
+    Lattice,
+    Newcomers,
+    Strata,
+    build_lattice,
+    choose_strata,
+    decide_roles,
+    facet_columns,
+    support,
+)
 
 IntArray = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
 
 LABELS_THAT_ARE_BEHAVIOUR = ("tools", "finish_reason")
+
+LATER_SHARE = 0.1
+"""Part of the budget kept for slices that turn up after the learning period."""
 
 REQUEST = "request"
 INTENT_NAME = re.compile(r"(^|[._-])intent($|[._-])", re.IGNORECASE)
@@ -29,7 +42,11 @@ INTENT_NAME = re.compile(r"(^|[._-])intent($|[._-])", re.IGNORECASE)
 
 @dataclass(slots=True)
 class Plan:
-    """The decisions of the learning period; `strata_names` grows when new cells are met."""
+    """The decisions of the learning period.
+
+    `sliced` are the facets that make slices. `strata_names` grows when new cells are met, `lattice` when values turn up
+    that `newcomers` finds to have support.
+    """
 
     roles: tuple[FacetRole, ...]
     lattice: Lattice
@@ -37,6 +54,19 @@ class Plan:
     events: tuple[Event, ...]
     requests: IntentModel
     strata_names: dict[str, int]
+    newcomers: Newcomers
+    sliced: tuple[str, ...]
+
+    def grow(self) -> bool:
+        """Make slices of the values that have support by now; whether there were any."""
+        new = self.newcomers.ripe()
+        self.lattice = self.lattice.grown(new)
+        return bool(new)
+
+    def see(self, columns: dict[str, FacetColumn]) -> None:
+        """Take note of the values of a batch."""
+        known = {each for where in self.lattice.slices for each in where.conditions} | self.lattice.decided
+        self.newcomers.see(columns, self.sliced, known)
 
     def facets(self, visits: pa.Table, vectors: Vectors) -> dict[str, FacetColumn]:
         """All facets of visits, the kind of request among them."""
@@ -82,18 +112,24 @@ def make_plan(
     names = strata.names(columns, at)
     events = plan_events(infos, visits, names)
     lattice = build_lattice(columns, sliced, visits.num_rows)
-    return Plan(tuple(roles), lattice, strata, events, model, {})
+    return Plan(tuple(roles), lattice, strata, events, model, {}, Newcomers(support(visits.num_rows)), tuple(sliced))
 
 
 def budget_shares(lattice: Lattice, event_count: int, settings: Settings) -> FloatArray:
-    """Each stream's share of the alarm budget, per day: half for all traffic and single facets, half for the pairs."""
-    total = len(lattice.slices)
-    singles, pairs = lattice.single_count, total - lattice.single_count
-    half = settings.budget_per_day * (0.5 if pairs else 1.0)
-    share = np.full(total, half / singles / event_count)
-    if pairs:
-        share[singles:] = half / pairs / event_count
-    return share
+    """Each stream's share of the alarm budget, per day.
+
+    A tenth is kept for slices that turn up later: the k-th of them has 6 / (pi k)^2 of it, whose sum never exceeds it.
+    Of the rest one half belongs to all traffic and single facets, the other to the pairs.
+    """
+    planned, total = lattice.planned_count, len(lattice.slices)
+    single = lattice.single[:planned]
+    singles, pairs = int(single.sum()), int((~single).sum())
+    later = LATER_SHARE * settings.budget_per_day
+    half = (settings.budget_per_day - later) * (0.5 if pairs else 1.0)
+    share = np.zeros(total)
+    share[:planned] = np.where(single, half / singles, half / max(pairs, 1))
+    share[planned:] = later * 6.0 / (np.pi * np.arange(1, total - planned + 1)) ** 2
+    return share / event_count
 
 
 def streams_of(plan: Plan, infos: tuple[SignalInfo, ...]) -> Streams:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +22,22 @@ SAME_SLICE = 0.9
 class Lattice:
     """The watched slices; slice 0 is all traffic, then single facets, then pairs.
 
-    `single_count` is the number of slices with at most one condition.
+    The first `planned_count` were chosen at the end of the learning period; those after it turned up later and have one
+    condition each. `decided` are the facet values that were looked at then, also those that were not taken.
     """
 
     slices: tuple[Slice, ...]
-    single_count: int
+    planned_count: int
+    decided: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def single(self) -> npt.NDArray[np.bool_]:
+        """Which slices have at most one condition."""
+        return np.array([len(where.conditions) <= 1 for where in self.slices])
+
+    def grown(self, newcomers: Sequence[Slice]) -> Lattice:
+        """The same slices and some more."""
+        return replace(self, slices=(*self.slices, *newcomers))
 
     def members(self, columns: dict[str, FacetColumn], n: int) -> tuple[IntArray, IntArray]:
         """Which of n sessions are in which slice: parallel arrays (session, slice), sorted by slice."""
@@ -43,10 +55,12 @@ class Lattice:
 def build_lattice(columns: dict[str, FacetColumn], sliced: list[str], n: int) -> Lattice:
     """Choose the slices by looking at n baseline sessions: supported values of the given facets, and their pairs."""
     singles: list[tuple[Slice, IntArray]] = []
+    decided: set[tuple[str, str]] = set()
     for facet in sliced:
         column = columns[facet]
         counts = column.counts()
-        floor = max(MIN_SUPPORT, int(0.002 * n))
+        floor = support(n)
+        decided |= {(facet, column.values[code]) for code in np.flatnonzero(counts >= floor)}
         for code in np.argsort(-counts, kind="stable")[:MOST_VALUES]:
             if floor <= counts[code] < 0.98 * n:
                 rows = np.flatnonzero(column.codes == code)
@@ -54,7 +68,12 @@ def build_lattice(columns: dict[str, FacetColumn], sliced: list[str], n: int) ->
     singles = _distinct(singles, n)
     pairs = _distinct(_pairs(singles, n), n)[:MOST_PAIRS]
     slices = (Slice(), *(where for where, _ in singles), *(where for where, _ in pairs))
-    return Lattice(slices, 1 + len(singles))
+    return Lattice(slices, len(slices), frozenset(decided))
+
+
+def support(n: int) -> int:
+    """Sessions that a value needs to be a slice, given the n sessions of the baseline."""
+    return max(MIN_SUPPORT, int(0.002 * n))
 
 
 def _pairs(singles: list[tuple[Slice, IntArray]], n: int) -> list[tuple[Slice, IntArray]]:

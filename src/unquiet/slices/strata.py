@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from unquiet.model.signals import FloatArray
 from unquiet.slices.facets import FacetColumn
+from unquiet.stats.runs import run_sums
 
+FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+Answers = npt.NDArray[np.int8]
 
 MOST_CELLS = 80
 CELL_SUPPORT = 40
@@ -62,10 +64,8 @@ def with_clock(columns: dict[str, FacetColumn], started_us: IntArray) -> dict[st
     }
 
 
-def choose_strata(
-    columns: dict[str, FacetColumn], candidates: list[str], started_us: IntArray, y: FloatArray
-) -> Strata:
-    """Grow the strata from baseline sessions; y (sessions, events) holds 0, 1 or NaN."""
+def choose_strata(columns: dict[str, FacetColumn], candidates: list[str], started_us: IntArray, y: Answers) -> Strata:
+    """Grow the strata from baseline sessions; y (sessions, events) holds 0, 1 or -1 (does not apply)."""
     every = with_clock(columns, started_us)
     pool = [*candidates, WEEK_PART, DAY_PART]
     grouped = {facet: _group_rare(every[facet]) for facet in pool}
@@ -108,13 +108,10 @@ def _compact(codes: IntArray) -> IntArray:
     return np.unique(codes, return_inverse=True)[1]
 
 
-def _deviance(cells: IntArray, y: FloatArray) -> FloatArray:
+def _deviance(cells: IntArray, y: Answers) -> FloatArray:
     """Twice the negative log-likelihood of each event with one rate per cell, shape (events,)."""
-    count = int(cells.max()) + 1
-    onehot = np.zeros((count, len(cells)), np.float32)
-    onehot[cells, np.arange(len(cells))] = 1.0
-    known = ~np.isnan(y)
-    n = onehot @ known.astype(np.float32)
-    x = onehot @ np.where(known, y, 0.0).astype(np.float32)
+    order = np.argsort(cells, kind="stable")
+    _, starts = np.unique(cells[order], return_index=True)
+    n, x = run_sums(y, order, starts)
     rate = np.clip(x / np.maximum(n, 1), 1e-6, 1 - 1e-6)
     return -2.0 * (x * np.log(rate) + (n - x) * np.log1p(-rate)).sum(axis=0)

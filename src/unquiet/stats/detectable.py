@@ -12,6 +12,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from unquiet.stats.edetector import null_range
+
 FloatArray = npt.NDArray[np.float64]
 
 LEAST_NATS = 1.0
@@ -30,15 +32,15 @@ def smallest_detectable(
     sessions_per_day: FloatArray,
     days: float,
     share_per_day: FloatArray,
-    delta: float = 0.10,
+    delta: FloatArray | float = 0.10,
 ) -> FloatArray:
     """Smallest rate above `base_rate` that is seen within `days` about every second time; NaN where none is.
 
     All arrays have the same shape (S,): sessions of the baseline, its rate, sessions a day, and the
-    stream's share of the alarm budget in false alarms a day. `delta` is the tolerance of the null:
-    information counts against `(1 + delta) base_rate`.
+    stream's share of the alarm budget in false alarms a day. `delta` is the tolerance of the null, one for all or
+    of shape (S,): information counts against the upper end of `null_range`.
     """
-    p0 = np.clip(base_rate * (1.0 + delta), 1e-9, 1.0 - 1e-9)
+    p0 = np.clip(null_range(base_rate, delta)[1], 1e-9, 1.0 - 1e-9)
     after = sessions_per_day * days
 
     def reached(p1: FloatArray) -> npt.NDArray[np.bool_]:

@@ -17,13 +17,6 @@ _PACKED: IntArray = np.array([1, 1 + (1 << _HALF), 0], np.int64)
 """An answer 0, 1 or -1 as one number, so that one sum adds both counts; sums below 2^31 each."""
 
 
-def answers(y: FloatArray) -> Answers:
-    """Answers as 1, 0 and -1 for NaN (does not apply)."""
-    out = (y > 0).astype(np.int8)
-    out[np.isnan(y)] = -1
-    return out
-
-
 def run_sums(y: Answers, rows: IntArray, starts: IntArray) -> tuple[FloatArray, FloatArray]:
     """(n, x): to how many of the i-th run of `rows` each event applies, and in how many it happened; shape (runs, E).
 

@@ -148,6 +148,10 @@ class DuckDBFolder:
         self.run(f"DELETE FROM {table} WHERE {key} = ?", [row[key]])  # noqa: S608
         self.insert(table, row)
 
+    def clear(self, table: str) -> None:
+        """Delete all rows of a table."""
+        self.run(f"DELETE FROM {table}")  # noqa: S608
+
     def insert(self, table: str, row: Mapping[str, object]) -> None:
         """Insert one row."""
         marks = ", ".join("?" for _ in row)

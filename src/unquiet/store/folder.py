@@ -190,6 +190,14 @@ class Store:
         rows = self._fetch(self._reads.turns_per_day()).to_pylist()
         return [(row["day"].astimezone(UTC), int(row["row_count"])) for row in rows]
 
+    def turn_count_until(self, moment: datetime) -> int:
+        """How many turns began at `moment` or before."""
+        found = self._segments("turns", None, moment + MICROSECOND)
+        if not found:
+            return 0
+        self._database.bind_files("turns", found, TURNS.names)
+        return int(self._fetch(self._reads.turn_count_until(moment)).to_pylist()[0]["row_count"])
+
     def turns_between(self, start: datetime, end: datetime, *, columns: Sequence[str] | None = None) -> pa.Table:
         """Turns with start <= time < end, by (time, turn_id); `columns` of TURNS, all by default."""
         schema = _chosen(TURNS, columns)
@@ -275,6 +283,14 @@ class Store:
         self._database.bind_files("counts", found, COUNTS.names)
         rows = self._fetch(self._reads.counts_between(start, end, slice_name)).cast(COUNTS)
         return summed(rows) if _overlapping(found) else rows
+
+    def forget_judgement(self) -> None:
+        """Drop all that was concluded from the turns: sessions, counts, states and incidents."""
+        with self.transaction():
+            for kind in ("sessions", "counts"):
+                self._writer.clear(kind)
+            for table in ("states", "incidents"):
+                self._database.clear(table)
 
     def save_state(self, name: str, value: bytes) -> None:
         """Keep bytes under a name, in place of the earlier ones."""

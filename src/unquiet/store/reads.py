@@ -85,6 +85,13 @@ def turns_per_day() -> ir.Table:
     return days.order_by(days.day)
 
 
+def turn_count_until(moment: datetime) -> ir.Table:
+    """One row: row_count, the turns with time <= moment."""
+    turns = _turns()
+    known = turns.filter(turns.time <= _at(moment))
+    return known.agg(row_count=known.count())
+
+
 def turns_between(start: datetime, end: datetime, columns: Sequence[str]) -> ir.Table:
     """Turns with start <= time < end, by (time, turn_id)."""
     turns = _turns()

@@ -41,9 +41,9 @@ COUNTS = pa.schema(
         pa.field("events", pa.list_(pa.int32()), nullable=False),
     ]
 )
-"""Additive counts: of `n` sessions in (tick, slice, stratum), `events[i]` showed signal i.
+"""Additive counts: of `n` sessions in (tick, slice, stratum), `events[i]` showed event i.
 
-The order of the signals is the writer's and must not change within a store; new ones go to the end.
+The order of the events is the writer's and must not change within a store; new ones go to the end.
 """
 
 SIGNAL_PREFIX = "s:"

@@ -85,6 +85,11 @@ class SegmentWriter:
             self._write(kind, pending)
             pending.clear()
 
+    def clear(self, kind: str) -> None:
+        """Drop all rows of a kind."""
+        self._pending[kind].clear()
+        self._drop(self._database.segments_of(kind))
+
     def prepare_commit(self) -> None:
         """Write everything pending, merge small segments, and write the keys of the turns."""
         for kind in _SORTED_BY:

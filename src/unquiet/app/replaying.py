@@ -1,0 +1,98 @@
+"""Replay: the folder's turns through the chain in order of time, from where the last judgement stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pyarrow as pa
+
+from unquiet.app.calendar import lone_days, lone_note
+from unquiet.model.settings import Settings
+from unquiet.pipeline.judging import Judge
+from unquiet.pipeline.saving import dump, load
+from unquiet.pipeline.summing import count_names
+from unquiet.store import Store
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and how far it is, 0 to 1."""
+
+DAY = timedelta(days=1)
+SHORTEST_STEP = timedelta(minutes=10)
+STEP_TURNS = 40_000
+"""Turns that are judged at once, on average."""
+
+STATE = "judgement"
+REACHED = "judgement reached"
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+
+
+def replay(store: Store, settings: Settings, progress: Progress) -> Judge:
+    """Judge the turns of the folder, a day or less at a time, in order of time, without looking ahead.
+
+    A judgement that was saved goes on with the turns that are later than all it knows. If turns were added before that
+    moment, or settings, signals or version have changed, everything is judged anew: the answer never depends on the
+    order in which files came. Sessions, counts and the state are kept in the folder.
+    """
+    judge, reached = _resume(store, settings)
+    if reached == BEGINNING:
+        store.forget_judgement()
+    days = store.turns_per_day()
+    days = [each for each in days[lone_days(days, settings) :] if each[0] + DAY > reached]
+    for number, (day, count) in enumerate(days):
+        progress(f"judging {day:%d %b %Y}", number / len(days))
+        for begin, end in _steps(day, count):
+            turns = store.turns_between(max(begin, reached), end)
+            if turns.num_rows:
+                _keep(store, judge, turns)
+    progress("judging", 1.0)
+    _save(store, judge)
+    return judge
+
+
+def left_out(store: Store, settings: Settings) -> dict[str, object]:
+    """The days that were not judged, where there are any, for the coverage."""
+    days = store.turns_per_day()
+    lone = lone_days(days, settings)
+    return {"left_out": lone_note(days, lone)} if lone else {}
+
+
+def _keep(store: Store, judge: Judge, turns: pa.Table) -> None:
+    judged = judge.push(turns, turns.column("time").cast(pa.int64())[-1].as_py())
+    if judged.visits.num_rows:
+        rows = judged.visits.append_column("stratum", pa.nulls(judged.visits.num_rows, pa.string()))
+        store.append_sessions(rows)
+    for counts in judged.counts:
+        store.append_counts(counts)
+
+
+def _resume(store: Store, settings: Settings) -> tuple[Judge, datetime]:
+    """The judgement to go on with, and the moment from which turns are new to it."""
+    reached = store.load_state(REACHED)
+    state = store.load_state(STATE)
+    if reached is None or state is None:
+        return Judge(settings), BEGINNING
+    known = orjson.loads(reached)
+    moment = datetime.fromisoformat(known["last"])
+    judge = load(state, settings) if store.turn_count_until(moment) == known["turns"] else None
+    return (judge, moment + TICK) if judge is not None else (Judge(settings), BEGINNING)
+
+
+def _save(store: Store, judge: Judge) -> None:
+    state, extent = dump(judge), store.turn_extent()
+    if state is None or extent.last is None or judge.streams is None:
+        return
+    store.save_state(STATE, state)
+    store.save_state(REACHED, orjson.dumps({"turns": extent.count, "last": extent.last.isoformat()}))
+    store.put_setting("count_events", count_names(judge.streams.events))
+
+
+def _steps(day: datetime, turn_count: int) -> Iterator[tuple[datetime, datetime]]:
+    """A day, halved while a part would hold too many turns for one table in memory."""
+    parts = 1
+    while turn_count > STEP_TURNS * parts and DAY / parts > SHORTEST_STEP:
+        parts *= 2
+    for part in range(parts):
+        yield day + part * DAY / parts, day + (part + 1) * DAY / parts

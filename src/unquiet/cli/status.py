@@ -1,0 +1,208 @@
+"""`unquiet status` for people: what was read, what was judged, and what could not have been seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from unquiet.incidents.wording import percent
+
+Row = Mapping[str, Any]
+
+WARN = "yellow"
+MOST_NAMED = 12
+EVENTS = {"refusal>=0.5": "refusals"}
+RARE = "any rare behaviour"
+
+
+def show_status(console: Console, status: Row, *, every_slice: bool) -> None:
+    """The facts as lines, then the table of what can be seen."""
+    coverage = status["coverage"] if isinstance(status["coverage"], dict) else {}
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, text, warn in _facts(status, coverage):
+        table.add_row(name, escape(text), style=WARN if warn else None)
+    console.print(table)
+    rows = coverage.get("smallest_detectable")
+    if not rows:
+        console.print("how small a change could be seen: unknown, nothing was judged", style=WARN)
+        return
+    console.print()
+    _show_visible(console, coverage, rows, every_slice)
+
+
+def _facts(status: Row, coverage: Row) -> Iterator[tuple[str, str, bool]]:
+    """Name, text and whether it is a warning."""
+    yield "folder", str(status["folder"]), False
+    yield from _read(status)
+    yield from _judged(status, coverage)
+    if coverage:
+        yield from _watched(coverage)
+        yield from _blind(coverage)
+    incidents = status["open_incidents"]
+    if status["judged"]:
+        yield "incidents", f"{len(incidents)} open: {', '.join(incidents)}" if incidents else "none open", False
+    else:
+        yield "incidents", "unknown: nothing was judged", True
+
+
+def _read(status: Row) -> Iterator[tuple[str, str, bool]]:
+    if status["last"] is None:
+        yield "turns", "none", True
+    else:
+        span = f"{moment(status['first'])} to {moment(status['last'])} UTC"
+        yield "turns", f"{status['turns']}, {span}; the last is {_age(status['data_age_days'])}", False
+    files = status["files"]
+    for source in files[:MOST_NAMED]:
+        rejected = source["rejected"]
+        said = ", ".join(f"{count} x {kind}" for kind, count in sorted(rejected.items()))
+        text = f"{source['path']}: {source['rows']} rows, {source['turns']} turns"
+        yield "file", f"{text}, {sum(rejected.values())} not used ({said})" if said else text, bool(said)
+    if len(files) > MOST_NAMED:
+        rest = files[MOST_NAMED:]
+        lost = sum(sum(source["rejected"].values()) for source in rest)
+        yield "", f"and {len(rest)} more files with {lost} rows not used (--json names them)", lost > 0
+
+
+def _judged(status: Row, coverage: Row) -> Iterator[tuple[str, str, bool]]:
+    if not coverage:
+        yield "judged", str(status["coverage"]), True
+        return
+    yield "judged", str(coverage.get("not_judged", "yes")), "not_judged" in coverage
+    since = status["unjudged_turns"]
+    if since is None or since:
+        count = "an unknown number of turns" if since is None else f"{since} turns"
+        yield "", f"{count} came after the last scan that ended and are not judged: scan again", True
+    if "left_out" in coverage:
+        yield "left out", str(coverage["left_out"]), True
+    yield "learning", f"{coverage['learning_days']:g} days, in which nothing is judged", False
+    if coverage.get("open_sessions"):
+        yield "open sessions", f"{coverage['open_sessions']}, judged when they are over", False
+
+
+def _watched(coverage: Row) -> Iterator[tuple[str, str, bool]]:
+    if coverage.get("streams"):
+        parts = coverage["slices"]
+        slices = f"all traffic, {parts['singles']} facet values and {parts['pairs']} pairs"
+        budget = f"alarm budget {coverage['budget_per_30_days']:g} per 30 days"
+        yield "watched", f"{coverage['streams']} streams in {slices}; {budget}", False
+    if "strata" in coverage:
+        yield "compared within", ", ".join(coverage["strata"]) or "all traffic: no facet explains behaviour", False
+    facets: Row = coverage.get("facets", {})
+    used = [name for name, said in facets.items() if said.startswith("slice:")]
+    if facets:
+        yield "facets used", ", ".join(used) or "none: only all traffic is watched", not used
+    for name, said in facets.items():
+        if name not in used:
+            yield "facet not used", f"{name}: {said.partition(': ')[2]}", False
+
+
+def _blind(coverage: Row) -> Iterator[tuple[str, str, bool]]:
+    seen = coverage.get("languages")
+    if "languages" not in coverage:
+        yield "languages", "unknown: the last scan did not count them, scan again", True
+    elif seen is None:
+        yield "languages", "unknown: no answer was there to read; refusal and other wording signals saw nothing", True
+    else:
+        share = seen["without_wording_families"]
+        named = ", ".join(f"{code} {percent(part)}" for code, part in seen["largest"].items())
+        text = f"{percent(share)} of sessions are in languages without wording families{f' ({named})' if named else ''}"
+        yield "languages", f"{text}; {', '.join(seen['with_wording_families'])} have them", share >= 0.05
+    missing = coverage.get("signals_without_input")
+    if missing:
+        yield "signals without input", ", ".join(missing), False
+    failures: Row = coverage.get("measurement_failures", {})
+    for name, count in failures.items():
+        yield "measuring failed", f"{name}: {count} times", True
+    if not failures:
+        yield "measuring failed", "never", False
+
+
+def _show_visible(console: Console, coverage: Row, rows: Sequence[Row], every_slice: bool) -> None:
+    what = _what(rows[0])
+    console.print(f"[bold]the smallest rate of {what} that would be seen[/bold] (about every second time)")
+    pairs = [row for row in rows if len(row["slice"]) == 2]
+    shown = [row for row in rows if every_slice or len(row["slice"]) < 2]
+    shown.sort(key=lambda row: (len(row["slice"]) > 0, -row["sessions_per_day"]))
+    table = Table("slice", "sessions a day", "usual rate", "1 day", "7 days", "28 days", box=None, pad_edge=False)
+    table.columns[0].overflow = "fold"
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in shown:
+        usual = percent(row["rate"]) + ("*" if row["event"] != rows[0]["event"] else "")
+        cells = (_rate(row[f"days_{days}"]) for days in (1, 7, 28))
+        table.add_row(escape(slice_name(row["slice"])), f"{row['sessions_per_day']:.1f}", usual, *cells)
+    console.print(table)
+    if any(row[f"days_{days}"] is None for row in shown for days in (1, 7, 28)):
+        console.print(
+            "none: no change at all would be seen in that time, by any method inside the budget", soft_wrap=True
+        )
+    if any(row["event"] != rows[0]["event"] for row in shown):
+        console.print(f"*: {what} are not measured there; the rates are those of {RARE}", soft_wrap=True)
+    if pairs and not every_slice:
+        console.print(_pairs(pairs))
+    rare = coverage["smallest_detectable_of_rare"]
+    numbers = ", ".join(f"{_rate(rare[f'days_{n}'])} in {n} {'day' if n == 1 else 'days'}" for n in (1, 7, 28))
+    console.print(f"any behaviour of {percent(rare['rate'])} in all traffic: {numbers}", soft_wrap=True)
+
+
+def _pairs(pairs: Sequence[Row]) -> str:
+    per_day = [row["sessions_per_day"] for row in pairs]
+    week: list[float | None] = sorted((row["days_7"] for row in pairs), key=lambda rate: 2.0 if rate is None else rate)
+    return (
+        f"and {len(pairs)} pairs of facet values with {min(per_day):.1f} to {max(per_day):.1f} sessions a day: within 7 days "
+        f"{_rate(week[0])} in the best of them, {_rate(week[len(week) // 2])} in the middle one, {_rate(week[-1])} in the worst; "
+        "--all shows them"
+    )
+
+
+def visible_line(coverage: Row) -> str | None:
+    """One sentence: the smallest change that a week shows in all traffic and in the smallest slice; None if unknown."""
+    rows: Sequence[Row] = coverage.get("smallest_detectable") or ()
+    if not rows:
+        return None
+    said = f"smallest visible change of {_what(rows[0])} in all traffic: {_change(rows[0])}"
+    alike = [row for row in rows[1:] if row["event"] == rows[0]["event"]]
+    if alike:
+        least = min(alike, key=lambda row: row["sessions_per_day"])
+        where = f"{slice_name(least['slice'])}, {least['sessions_per_day']:.1f} sessions a day"
+        said += f"; in the smallest slice ({where}): {_change(least)}"
+    return said
+
+
+def _what(row: Row) -> str:
+    """What the rates of a row are of; any other event than those named here is said by its name."""
+    event: str | None = row["event"]
+    return EVENTS.get(event, event) if event else RARE
+
+
+def _change(row: Row) -> str:
+    if row["days_7"] is None:
+        return f"{percent(row['rate'])}, and no rate would be seen within 7 days by any method"
+    return f"{percent(row['rate'])} -> {percent(row['days_7'])} within 7 days"
+
+
+def slice_name(where: Mapping[str, str]) -> str:
+    """`facet=value, facet=value`, or "all traffic"."""
+    return ", ".join(f"{facet}={value}" for facet, value in where.items()) or "all traffic"
+
+
+def moment(text: str) -> str:
+    """An ISO moment as a person writes it: `Tue 17 Mar 2026 14:10`."""
+    return f"{datetime.fromisoformat(text):%a %d %b %Y %H:%M}"
+
+
+def _age(days: float) -> str:
+    if days < 0:
+        return "in the future: check the clock of what records the traffic"
+    if days < 2:
+        return f"{days * 24:.0f} hours old"
+    return f"{days:.0f} days old"
+
+
+def _rate(rate: float | None) -> str:
+    return "none" if rate is None else percent(rate)

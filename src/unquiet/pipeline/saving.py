@@ -1,0 +1,192 @@
+"""The judgement as bytes: saved with the data it has judged, restored to go on as if it had never stopped.
+
+One archive of numpy arrays, Arrow tables and JSON; nothing in it is code. A state that another version, other settings or
+other signals wrote is not restored: then everything is judged again from the turns.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from unquiet import __version__
+from unquiet.counts import Event, RecentSessions, number_shifts
+from unquiet.detectors import Watch
+from unquiet.detectors.frozen import Frozen
+from unquiet.intents import IntentModel
+from unquiet.model.history import History, Recorded
+from unquiet.model.incidents import Incident, Onset, Sibling
+from unquiet.model.settings import Settings
+from unquiet.model.signals import SignalInfo
+from unquiet.model.slices import FacetRole, Slice
+from unquiet.pipeline.judging import Judge
+from unquiet.pipeline.plan import Plan, budget_shares, streams_of
+from unquiet.slices import Lattice, Newcomers, Strata
+
+FORMAT = 1
+TEXTS = ("session_id", "visit_id", "user")
+NUMBERS = ("started_us", "tick_us", "stratum", "y", "member_session", "member_slice")
+RATES = ("row_of", "events", "sessions", "slice_events", "slice_sessions", "slice_usual")
+DAYS = ("past", "today", "widened")
+FROZEN = ("slice_of", "rate", "bets", "margin", "share", "n", "x", "restarts")
+
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+
+def mark(settings: Settings, infos: tuple[SignalInfo, ...]) -> str:
+    """What a state depends on beside the turns: format, version, settings, signals."""
+    signals = ",".join(f"{info.name}.{info.version}" for info in infos)
+    return f"{FORMAT}|{__version__}|{settings!r}|{signals}"
+
+
+def dump(judge: Judge) -> bytes | None:
+    """The state of a judgement; None while it is still learning, which is done again in a moment."""
+    if judge.plan is None or judge.watch is None:
+        return None
+    recorded = judge.history.upto(2**62)
+    texts = pa.table({name: pa.array(getattr(recorded, name), pa.string()) for name in TEXTS})
+    arrays = {f"history.{name}": getattr(recorded, name) for name in NUMBERS}
+    arrays |= {"moments": judge.moments, **_watch_arrays(judge.watch)}
+    members = {
+        "meta": orjson.dumps(_meta(judge, judge.plan, judge.watch)),
+        "arrays": _npz(arrays),
+        "history": _ipc(texts),
+        "open_turns": _ipc(judge.assembler.open_turns),
+        "requests": judge.plan.requests.to_bytes(),
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def load(data: bytes, settings: Settings) -> Judge | None:
+    """The judgement that `dump` saved; None if it depends on something that has changed since."""
+    judge = Judge(settings)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        meta = orjson.loads(archive.read("meta"))
+        if meta["mark"] != mark(settings, judge.infos):
+            return None
+        arrays = dict(np.load(io.BytesIO(archive.read("arrays")), allow_pickle=False).items())
+        texts, open_turns = (pa.ipc.open_file(archive.read(name)).read_all() for name in ("history", "open_turns"))
+        requests = IntentModel.from_bytes(archive.read("requests"))
+    judge.assembler.open_turns = open_turns
+    judge.crowd = RecentSessions(meta["crowd"], meta["crowd_swept_us"])
+    judge.moments = arrays["moments"]
+    judge.history = History([_recorded(arrays, texts)] if texts.num_rows else [])
+    for name in ("first_us", "day", "session_count", "turn_count", "failures"):
+        setattr(judge, name, meta[name])
+    judge.ledger.first_us, judge.ledger.counts = meta["ledger_first_us"], meta["ledger_counts"]
+    judge.plan = _plan(meta["plan"], requests)
+    judge.streams = streams_of(judge.plan, judge.infos)
+    judge.watch = _watch(judge, judge.plan, arrays, meta)
+    judge.incidents = tuple(_incident(each) for each in meta["incidents"])
+    return judge
+
+
+def _meta(judge: Judge, plan: Plan, watch: Watch) -> dict[str, Any]:
+    return {
+        "mark": mark(judge.settings, judge.infos),
+        "first_us": judge.first_us,
+        "day": judge.day,
+        "session_count": judge.session_count,
+        "turn_count": judge.turn_count,
+        "failures": judge.failures,
+        "crowd": judge.crowd.times,
+        "crowd_swept_us": judge.crowd.swept_us,
+        "ledger_first_us": judge.ledger.first_us,
+        "ledger_counts": judge.ledger.counts,
+        "watch_day": watch.days.day,
+        "plan": {
+            "roles": plan.roles,
+            "slices": [where.conditions for where in plan.lattice.slices],
+            "planned_count": plan.lattice.planned_count,
+            "decided": sorted(plan.lattice.decided),
+            "newcomers": plan.newcomers,
+            "sliced": plan.sliced,
+            "strata_facets": plan.strata.facets,
+            "strata_rare": [sorted(values) for values in plan.strata.rare],
+            "strata_names": plan.strata_names,
+            "events": plan.events,
+        },
+        "incidents": judge.incidents,
+    }
+
+
+def _plan(meta: dict[str, Any], requests: IntentModel) -> Plan:
+    slices = tuple(_slice(conditions) for conditions in meta["slices"])
+    events = tuple(
+        Event(**each | {"by_stratum": tuple((name, value) for name, value in each["by_stratum"])})
+        for each in meta["events"]
+    )
+    rare = tuple(frozenset(values) for values in meta["strata_rare"])
+    roles = tuple(FacetRole(**role) for role in meta["roles"])
+    strata = Strata(tuple(meta["strata_facets"]), rare)
+    lattice = Lattice(slices, meta["planned_count"], frozenset((facet, value) for facet, value in meta["decided"]))
+    newcomers = Newcomers(**meta["newcomers"])
+    return Plan(roles, lattice, strata, events, requests, meta["strata_names"], newcomers, tuple(meta["sliced"]))
+
+
+def _watch(judge: Judge, plan: Plan, arrays: Arrays, meta: dict[str, Any]) -> Watch:
+    shifts = number_shifts(plan.events)
+    share = budget_shares(plan.lattice, len(plan.events) + len(shifts), judge.settings)
+    watch = Watch(share, len(plan.events), judge.tables, judge.settings.delta, shifts)
+    watch.restarts, watch.seen_us = arrays["restarts"], arrays["seen_us"]
+    for part, names in (("rates", RATES), ("days", DAYS)):
+        for name in names:
+            setattr(getattr(watch, part), name, arrays[f"{part}.{name}"])
+    watch.days.day = meta["watch_day"]
+    if "frozen.rate" in arrays:
+        frozen = Frozen.__new__(Frozen)
+        for name in FROZEN:
+            setattr(frozen, name, arrays[f"frozen.{name}"])
+        watch.frozen = frozen
+    return watch
+
+
+def _watch_arrays(watch: Watch) -> dict[str, np.ndarray[Any, Any]]:
+    arrays = {"restarts": watch.restarts, "seen_us": watch.seen_us}
+    arrays |= {f"rates.{name}": getattr(watch.rates, name) for name in RATES}
+    arrays |= {f"days.{name}": getattr(watch.days, name) for name in DAYS}
+    if watch.frozen is not None:
+        arrays |= {f"frozen.{name}": getattr(watch.frozen, name) for name in FROZEN}
+    return arrays
+
+
+def _recorded(arrays: Arrays, texts: pa.Table) -> Recorded:
+    strings = {name: np.array(texts.column(name).to_pylist(), object) for name in TEXTS}
+    return Recorded(**strings, **{name: arrays[f"history.{name}"] for name in NUMBERS})
+
+
+def _incident(meta: dict[str, Any]) -> Incident:
+    siblings = tuple(Sibling(**each | {"slice": _slice(each["slice"]["conditions"])}) for each in meta["siblings"])
+    made: dict[str, Any] = {
+        "slice": _slice(meta["slice"]["conditions"]),
+        "onset": Onset(**meta["onset"]),
+        "siblings": siblings,
+    }
+    return Incident(**meta | made)
+
+
+def _slice(conditions: list[list[str]]) -> Slice:
+    return Slice(tuple((facet, value) for facet, value in conditions))
+
+
+def _npz(arrays: Arrays) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **dict(arrays))
+    return buffer.getvalue()
+
+
+def _ipc(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
