@@ -10,7 +10,6 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.int8]
 
-UNKNOWN = -1
 WINDOW_US = 42 * 86_400_000_000
 LATEST_US = 2**62
 
