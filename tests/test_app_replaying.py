@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -101,5 +102,7 @@ def test_a_restart_is_not_felt(stop: int) -> None:
         restored = load(state, SETTINGS) if state is not None else again
         assert restored is not None
         again = restored
-    assert dump(again) == dump(judge)
+    first = dump(again)
+    time.sleep(2.1)  # an archive that kept the time of writing would differ: it counts in steps of two seconds
+    assert first == dump(judge)
     assert load(dump(judge) or b"", Settings(delta=0.3)) is None
