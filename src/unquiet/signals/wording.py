@@ -13,7 +13,7 @@ from unquiet.signals.language import UNDETERMINED, languages
 from unquiet.signals.lexicon import PatternSet, lexicon
 from unquiet.signals.text import Bools, head
 
-WORDING_VERSION = 2
+WORDING_VERSION = 3
 """Version of the signals that read wording families: another wording in a family file starts new baselines of all."""
 
 OPENING_BYTES = 220
