@@ -85,6 +85,13 @@ def test_the_queue_draws_from_every_stratum_and_knows_the_chance(run: Run, folde
     assert {label.inclusion for label in counts["clear yes"]} == {13 / 60}
 
 
+def test_the_turn_before_is_shown_beside(run: Run, tmp_path: Path) -> None:
+    rows = [turn(number, session_id="one", input=f"request {number}") for number in range(3)]
+    shown = run("label", "refusal", typed="n\n" * 3, db=fill(tmp_path / "one", rows)).stdout
+    assert shown.count("before, not to be labelled: request ") == 2
+    assert "before, not to be labelled: request 0 -> I'm sorry" in shown
+
+
 def test_undo_takes_the_last_label_back_and_asks_again(run: Run, folder: Path) -> None:
     result = run("label", "refusal", "--count", "2", typed="z\ny\nz\nn\nn\n")
     first, again, then, back, last = asked(result)
@@ -95,7 +102,7 @@ def test_undo_takes_the_last_label_back_and_asks_again(run: Run, folder: Path) -
 
 def test_skip_quit_end_of_input_and_unknown_keys(run: Run, folder: Path) -> None:
     skipped = run("label", "refusal", "--count", "2", typed="s\ny\nq\n")
-    assert "1 labels kept" in skipped.stdout
+    assert "1 label kept" in skipped.stdout
     wrong = run("label", "refusal", "--count", "2", typed="what\n\ny\n")
     assert wrong.stdout.count("y yes  n no") == 3
     assert wrong.exit_code == 0

@@ -19,6 +19,7 @@ Clock = Callable[[], datetime]
 SHOWN = ("turn_id", "session_id", "time", "input", "output", "tool_calls", "error")
 FRAMES = "label frames of "
 MOST_NAME = 100
+MOST_EARLIER = timedelta(hours=2)
 TICK = timedelta(microseconds=1)
 
 
@@ -83,6 +84,13 @@ class Queue:
         """The turn itself: the columns SHOWN."""
         table = self.store.turns_between(candidate.time, candidate.time + TICK, columns=SHOWN)
         return next(row for row in table.to_pylist() if row["turn_id"] == candidate.turn_id)
+
+    def earlier(self, candidate: Candidate) -> dict[str, Any] | None:
+        """The turn before it in its session, at most MOST_EARLIER earlier; None where it is the first."""
+        span = (candidate.time - MOST_EARLIER, candidate.time)
+        known = self.store.turns_of_sessions([candidate.session_id], columns=SHOWN, within=span).to_pylist()
+        before = [row for row in known if row["time"] < candidate.time]
+        return before[-1] if before else None
 
     def _drawn(self, candidate: Candidate) -> str:
         return f"{self.survey.strata[candidate.stratum].name}, version {self.survey.frame.version}"

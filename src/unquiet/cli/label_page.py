@@ -15,12 +15,19 @@ HEAD, TAIL = 3000, 1000
 
 MOST_CALLS = 12
 OF_CALL = 300
+OF_EARLIER = 400
 WARN = "yellow"
 
 
-def show_turn(console: Console, turn: Row, place: str) -> None:
-    """A request, the calls of tools and the answer; what the signal says is not shown, lest it be repeated."""
+def show_turn(console: Console, turn: Row, earlier: Row | None, place: str) -> None:
+    """A request, the calls of tools and the answer, after what was said before; what the signal says is not shown.
+
+    It would be repeated.
+    """
     console.print(Text(f"\n{place}  session {visible(turn['session_id'], 200)}", style="bold"), soft_wrap=True)
+    if earlier is not None:
+        said = [visible(text or "", OF_EARLIER).replace("\n", " ") for text in (earlier["input"], earlier["output"])]
+        console.print(Text(f"before, not to be labelled: {said[0]} -> {said[1]}", style="dim"), soft_wrap=True)
     for name, text in (("asked", turn["input"]), *_calls(turn["tool_calls"]), ("answered", turn["output"])):
         _show(console, name, "(content was not captured)" if text is None else visible(text))
     if turn["error"]:

@@ -100,7 +100,8 @@ def _ask(console: Console, queue: Queue, signal: str, count: int) -> None:
     try:
         candidate = queue.next()
         while candidate is not None and queue.given < count:
-            show_turn(console, queue.turn(candidate), f"{queue.given + 1} of {count}")
+            place = f"{queue.given + 1} of {count}"
+            show_turn(console, queue.turn(candidate), queue.earlier(candidate), place)
             key = _key(console)
             if key == "q":
                 break
@@ -110,8 +111,9 @@ def _ask(console: Console, queue: Queue, signal: str, count: int) -> None:
         console.print("interrupted")
     if not more:
         console.print("no more turns to label here")
+    labels = "label" if queue.given == 1 else "labels"
     console.print(
-        Text(f"{queue.given} labels kept; `unquiet label {signal} --report` says what they tell"), soft_wrap=True
+        Text(f"{queue.given} {labels} kept; `unquiet label {signal} --report` says what they tell"), soft_wrap=True
     )
     if interrupted:
         sys.exit(2)
