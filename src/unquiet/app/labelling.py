@@ -142,7 +142,8 @@ def open_queue(
     """
     signal = labelled_signal(name)
     labels = store.labels.of_signal(name)
-    own = {label.turn_id: label for label in labels if label.labeller == labeller}
+    mine = [label for label in labels if label.labeller == labeller]
+    own = {label.turn_id: label for label in sorted(mine, key=lambda label: label.frame == where.name)}
     keep = count + len(own)
     wanted = {label.turn_id for label in labels}
     found = survey(store, signal, where, seed=seed, keep=keep, wanted=wanted, progress=progress)
