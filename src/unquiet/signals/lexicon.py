@@ -47,12 +47,13 @@ class Lexicon:
         return self.names.index(family)
 
 
-def expand(pattern: str, words: dict[str, str]) -> str:
+def expand(pattern: str, words: dict[str, str], variants: str = "") -> str:
     """A pattern as written in a family file, as RE2 reads it.
 
     `<name>` stands for the word list of that name (lists may name others), a blank for any white space, an
     apostrophe for the plain and the typographic one, a letter beyond ASCII for both its cases, since only
-    ASCII letters of the text are lower case (so a pattern may hold neither of the two inside brackets).
+    ASCII letters of the text are lower case, and the first letter of each word of `variants` for every letter
+    of that word (so a pattern may hold none of these inside brackets).
 
     Raises:
         ValueError: The pattern names a word list that is not there.
@@ -66,13 +67,14 @@ def expand(pattern: str, words: dict[str, str]) -> str:
     while True:
         expanded = re.sub(r"<([a-z_]+)>", written_out, pattern)
         if expanded == pattern:
-            return _both_cases(expanded.replace(" ", r"(?:\s+)").replace("'", "['\u2019]"))
+            return _all_forms(expanded.replace(" ", r"(?:\s+)").replace("'", "['\u2019]"), variants)
         pattern = expanded
 
 
-def _both_cases(pattern: str) -> str:
+def _all_forms(pattern: str, variants: str) -> str:
     letters = {letter for letter in pattern if not letter.isascii() and len(letter.upper()) == 1}
-    return pattern.translate({ord(each): f"[{each}{each.upper()}]" for each in letters if each != each.upper()})
+    forms = {ord(each): f"[{each}{each.upper()}]" for each in letters if each != each.upper()}
+    return pattern.translate(forms | {ord(each[0]): f"[{each}]" for each in variants.split()})
 
 
 def family_files() -> list[dict[str, Any]]:
@@ -90,7 +92,7 @@ def shape(pattern: str) -> str:
     Patterns of one shape share a set. Mixed, their partial matches multiply the states of the automaton,
     and a pass costs three times as much.
     """
-    if re.search(r"\[\^[.,;:!?]+\\n\][*|]", pattern):
+    if re.search(r"\[\^[.,;:!?，、。；：！？]+\\n\][*|]", pattern):
         return "sentence"
     return "words" if re.search(r"\)\{0,\d\}|\)\*", pattern) else "nothing"
 
@@ -120,7 +122,7 @@ def _sets(content: dict[str, Any], names: list[str]) -> tuple[PatternSet, ...]:
     shapes: dict[str, list[tuple[str, int]]] = {}
     for family, written in content["families"].items():
         for pattern in written:
-            full = expand(pattern, content.get("words", {}))
+            full = expand(pattern, content.get("words", {}), content.get("variants", ""))
             shapes.setdefault(shape(full), []).append((full, names.index(family)))
     return tuple(_compiled(part) for kind, members in shapes.items() for part in _parts(kind, members))
 

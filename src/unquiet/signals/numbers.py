@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from unquiet.model.signals import FloatArray, Reduce, SignalInfo, TurnBatch
 from unquiet.signals.parts import Turnwise
-from unquiet.signals.text import characters, count_places, floats, present, utf8_bytes, where
+from unquiet.signals.text import Bools, characters, count_places, floats, ideographs, present, utf8_bytes, where
 
 _LAST_BLANK = 32
 """White space and control bytes end at this byte; no byte of a longer UTF-8 character is that low."""
 
 
 def words(batch: TurnBatch) -> FloatArray:
-    """Runs of non-blank characters in each answer, shape (len(batch),); NaN where there is no answer."""
+    """Words of each answer, shape (len(batch),); NaN where there is no answer.
+
+    A word is a run of non-blank characters; Han and kana, which are written without blanks, count two to a word.
+    """
 
     def make() -> FloatArray:
         data, offsets = utf8_bytes(batch, "output")
-        solid = data > _LAST_BLANK
-        starts = solid.copy()
-        starts[1:] &= ~solid[:-1]
-        first = offsets[:-1][offsets[:-1] < offsets[1:]]
-        starts[first] = solid[first]
-        return where(present(batch, "output"), count_places(np.flatnonzero(starts), offsets))
+        runs = count_places(np.flatnonzero(word_starts(data, offsets)), offsets)
+        return where(present(batch, "output"), runs + ideographs(batch) // 2)
 
     return batch.once("numbers:words", make)
+
+
+def word_starts(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> Bools:
+    """True where a run of non-blank bytes begins; `offsets` say where each text begins. Same shape as `data`."""
+    solid = data > _LAST_BLANK
+    starts = solid.copy()
+    starts[1:] &= ~solid[:-1]
+    first = offsets[:-1][offsets[:-1] < offsets[1:]]
+    starts[first] = solid[first]
+    return starts
 
 
 def _number(name: str, column: str, reduce: Reduce, up: str, down: str, definition: str) -> Turnwise:
@@ -50,11 +60,11 @@ SIGNALS = (
     Turnwise(
         SignalInfo(
             name="output_words",
-            version=1,
+            version=2,
             kind="number",
             unit="turn",
             reduce="mean",
-            definition="Words of the answer (runs of non-blank characters).",
+            definition="Words of the answer: runs of non-blank characters; two Han or kana characters make a word.",
             phrase_up="answers in more words",
             phrase_down="answers in fewer words",
             needs=("output",),

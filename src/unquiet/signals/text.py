@@ -97,6 +97,24 @@ def count_places(places: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) 
     return np.diff(np.searchsorted(places, offsets))
 
 
+def ideographs(batch: TurnBatch, column: str = "output") -> npt.NDArray[np.int64]:
+    """Han characters and kana in each text, shape (len(batch),): one says about as much as three letters."""
+
+    def make() -> npt.NDArray[np.int64]:
+        data, offsets = utf8_bytes(batch, column)
+        return count_places(np.flatnonzero(starts_ideograph(data)), offsets)
+
+    return batch.once(f"ideographs:{column}", make)
+
+
+def starts_ideograph(data: npt.NDArray[np.uint8]) -> Bools:
+    """True at the first byte of a Han character or kana in UTF-8; E3 80 is punctuation. Same shape as `data`."""
+    found = (data >= 0xE4) & (data <= 0xE9)
+    kana = np.flatnonzero(data[:-1] == 0xE3)
+    found[kana[data[kana + 1] >= 0x81]] = True
+    return found
+
+
 def fences(batch: TurnBatch) -> npt.NDArray[np.int64]:
     """Code fences (runs of three backticks or more) in each answer, shape (len(batch),)."""
 

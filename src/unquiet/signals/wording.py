@@ -13,8 +13,11 @@ from unquiet.signals.language import UNDETERMINED, languages
 from unquiet.signals.lexicon import PatternSet, lexicon
 from unquiet.signals.text import Bools, head
 
-WORDING_VERSION = 2
+WORDING_VERSION = 3
 """Version of the signals that read wording families: another wording in a family file starts new baselines of all."""
+
+READ_BYTES = 1800
+"""How much of an answer's head is read, in bytes of UTF-8: a Chinese character takes three and says as much as three letters."""
 
 OPENING_BYTES = 220
 """Families hit within this many bytes of UTF-8 count as part of the answer's opening."""
@@ -41,7 +44,7 @@ def hits(batch: TurnBatch) -> Hits:
         text = head(batch).cast(pa.large_binary())
         for code, sets in known.sets.items():
             rows = np.flatnonzero((spoken == code) | (spoken == UNDETERMINED))
-            values = text.take(pa.array(rows)).to_pylist()
+            values = [value[:READ_BYTES] for value in text.take(pa.array(rows)).to_pylist()]
             for each in sets:
                 _match(values, rows, each, found)
         return found
