@@ -20,8 +20,17 @@ _SENTENCE_PATTERNS = 16
 _WORD_ENDS = r"(?:[^0-9a-z_\x{C0}-\x{24F}]|$)"
 """Unlike \\b, which knows ASCII only, this does not find the French "est" in the Spanish "está"."""
 
-PatternSet = tuple[Any, npt.NDArray[np.int64]]
-"""An RE2 set, and the family (its place in `Lexicon.names`) that each of its patterns belongs to."""
+NO_FAMILIES = ("safety_refusal", "lecture", "policy_denial", "capability_denial", "abstention", "deflection", "handoff")
+"""Families that say no: they do not read what a file lists as harmless."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatternSet:
+    """An RE2 set: `families` says which family (its place in `Lexicon.names`) each of its patterns belongs to."""
+
+    patterns: Any
+    families: npt.NDArray[np.int64]
+    says_no: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +39,14 @@ class Lexicon:
 
     `names` are the families, shared by all languages. By language code: `versions` of the files,
     `function_words` an expression that finds the commonest words (absent for languages written without
-    blanks), and the pattern `sets`.
+    blanks), `harmless` an expression that finds wordings which only look like a no ("no problem", "if it does not
+    open"; absent where there is none), and the pattern `sets`.
     """
 
     names: tuple[str, ...]
     versions: dict[str, int]
     function_words: dict[str, str]
+    harmless: dict[str, str]
     sets: dict[str, tuple[PatternSet, ...]]
 
     def index(self, family: str) -> int:
@@ -114,17 +125,25 @@ def lexicon() -> Lexicon:
             for content in contents
             if "function_words" in content
         },
+        {content["language"]: _harmless(content) for content in contents if "harmless" in content},
         {content["language"]: _sets(content, names) for content in contents},
     )
 
 
+def _harmless(content: dict[str, Any]) -> str:
+    return "|".join(
+        expand(pattern, content.get("words", {}), content.get("variants", "")) for pattern in content["harmless"]["any"]
+    )
+
+
 def _sets(content: dict[str, Any], names: list[str]) -> tuple[PatternSet, ...]:
-    shapes: dict[str, list[tuple[str, int]]] = {}
+    shapes: dict[tuple[str, bool], list[tuple[str, int]]] = {}
     for family, written in content["families"].items():
+        apart = "harmless" in content and family in NO_FAMILIES
         for pattern in written:
             full = expand(pattern, content.get("words", {}), content.get("variants", ""))
-            shapes.setdefault(shape(full), []).append((full, names.index(family)))
-    return tuple(_compiled(part) for kind, members in shapes.items() for part in _parts(kind, members))
+            shapes.setdefault((shape(full), apart), []).append((full, names.index(family)))
+    return tuple(_compiled(part, apart) for (kind, apart), members in shapes.items() for part in _parts(kind, members))
 
 
 def _parts(kind: str, members: list[tuple[str, int]]) -> list[list[tuple[str, int]]]:
@@ -132,7 +151,7 @@ def _parts(kind: str, members: list[tuple[str, int]]) -> list[list[tuple[str, in
     return [members[start : start + most] for start in range(0, len(members), most)]
 
 
-def _compiled(members: list[tuple[str, int]]) -> PatternSet:
+def _compiled(members: list[tuple[str, int]], says_no: bool) -> PatternSet:
     options = re2.Options()
     options.max_mem = _SET_MEMORY_BYTES
     patterns = re2.Set.SearchSet(options)
@@ -142,4 +161,4 @@ def _compiled(members: list[tuple[str, int]]) -> PatternSet:
         except re2.error as error:
             raise ValueError(f"a wording pattern is not RE2: {pattern!r}: {error}") from error
     patterns.Compile()
-    return patterns, np.array([number for _, number in members], np.int64)
+    return PatternSet(patterns, np.array([number for _, number in members], np.int64), says_no)

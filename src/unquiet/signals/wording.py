@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from unquiet.model.signals import TurnBatch
 from unquiet.signals.language import UNDETERMINED, languages
@@ -41,12 +42,14 @@ def hits(batch: TurnBatch) -> Hits:
         known, spoken = lexicon(), languages(batch, "output")
         size = (len(batch), len(known.names))
         found = Hits(np.zeros(size, np.bool_), np.zeros(size, np.bool_))
-        text = head(batch).cast(pa.large_binary())
+        text = head(batch)
         for code, sets in known.sets.items():
             rows = np.flatnonzero((spoken == code) | (spoken == UNDETERMINED))
-            values = [value[:READ_BYTES] for value in text.take(pa.array(rows)).to_pylist()]
+            values = text.take(pa.array(rows))
+            whole = _as_bytes(values)
+            serious = _without(values, known.harmless[code]) if code in known.harmless else whole
             for each in sets:
-                _match(values, rows, each, found)
+                _match(serious if each.says_no else whole, rows, each, found)
         return found
 
     return batch.once("wording:hits", make)
@@ -58,8 +61,17 @@ def hit(batch: TurnBatch, *families: str) -> Bools:
     return np.any(hits(batch).anywhere[:, columns], axis=1)
 
 
+def _as_bytes(text: pa.Array) -> list[bytes]:
+    return [value[:READ_BYTES] for value in text.cast(pa.large_binary()).to_pylist()]
+
+
+def _without(text: pa.Array, harmless: str) -> list[bytes]:
+    """Each text without its harmless wordings, as bytes."""
+    return _as_bytes(pc.replace_substring_regex(text, harmless, " ")) if len(text) else []
+
+
 def _match(values: list[bytes], rows: npt.NDArray[np.int64], patterns: PatternSet, into: Hits) -> None:
-    match, family_of = patterns[0].Match, patterns[1]
+    match, family_of = patterns.patterns.Match, patterns.families
     found = [match(value) for value in values]
     _mark(into.anywhere, rows, found, family_of)
     early = [match(value[:OPENING_BYTES]) if hit else None for value, hit in zip(values, found, strict=True)]
