@@ -54,7 +54,7 @@ def test_shapes(pattern: str, expected: str) -> None:
     assert shape(expand(pattern, {})) == expected
 
 
-@pytest.mark.parametrize("content", family_files(), ids=lambda content: content["language"])
+@pytest.mark.parametrize("content", [*family_files(), *family_files("user")], ids=lambda content: content["language"])
 def test_files_hold_what_they_must(content: dict[str, object]) -> None:
     assert re.fullmatch(r"[a-z]{2}", str(content["language"]))
     assert isinstance(content["version"], int)
@@ -101,6 +101,12 @@ def test_every_language_has_the_families_of_english() -> None:
     assert [content["language"] for content in others] == LANGUAGES
     for content in others:
         assert list(content["families"]) == list(english["families"]), content["language"]
+
+
+def test_requests_are_read_in_the_same_languages() -> None:
+    english, *others = family_files("user")
+    assert [content["language"] for content in others] == LANGUAGES
+    assert all(list(content["families"]) == list(english["families"]) for content in others)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

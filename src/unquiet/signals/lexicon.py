@@ -88,9 +88,12 @@ def _all_forms(pattern: str, variants: str) -> str:
     return pattern.translate(forms | {ord(each[0]): f"[{each}]" for each in variants.split()})
 
 
-def family_files() -> list[dict[str, Any]]:
-    """The family files of the package, by language code; English comes first, whose words are asked for first."""
-    folder = files("unquiet.signals") / "families"
+def family_files(whose: str = "") -> list[dict[str, Any]]:
+    """The family files of the package, by language code; English comes first, whose words are asked for first.
+
+    `whose` is "user" for the families that are read on requests.
+    """
+    folder = files("unquiet.signals") / "families" / whose
     found = [
         tomllib.loads(each.read_text(encoding="utf-8")) for each in folder.iterdir() if each.name.endswith(".toml")
     ]
@@ -108,14 +111,14 @@ def shape(pattern: str) -> str:
     return "words" if re.search(r"\)\{0,\d\}|\)\*", pattern) else "nothing"
 
 
-@lru_cache(maxsize=1)
-def lexicon() -> Lexicon:
-    """Every family file, compiled.
+@lru_cache(maxsize=2)
+def lexicon(whose: str = "") -> Lexicon:
+    """Every family file, compiled; of answers, or with "user" of requests.
 
     Raises:
         ValueError: A pattern is not one that RE2 accepts, or names a word list that is not there.
     """
-    contents = family_files()
+    contents = family_files(whose)
     names = list(dict.fromkeys(family for content in contents for family in content["families"]))
     return Lexicon(
         tuple(names),
@@ -128,6 +131,18 @@ def lexicon() -> Lexicon:
         {content["language"]: _harmless(content) for content in contents if "harmless" in content},
         {content["language"]: _sets(content, names) for content in contents},
     )
+
+
+@lru_cache(maxsize=8)
+def written(family: str) -> dict[str, str]:
+    """All patterns of a family of answers as one expression, by language code."""
+    return {
+        content["language"]: "|".join(
+            f"(?:{expand(pattern, content.get('words', {}), content.get('variants', ''))})"
+            for pattern in content["families"][family]
+        )
+        for content in family_files()
+    }
 
 
 def _harmless(content: dict[str, Any]) -> str:

@@ -42,11 +42,18 @@ def _loop(sessions: SessionBatch) -> FloatArray:
     of_key = of_call * (len(key) + 1) + key
     _, place, times = np.unique(of_key, return_index=True, return_counts=True)
     again = np.bincount(of_call[place[times >= LOOP_CALLS]], minlength=len(sessions)) > 0
-    two_back = np.zeros(len(key), np.bool_)
-    two_back[2:] = (key[2:] == key[:-2]) & (of_call[2:] == of_call[:-2]) & (key[2:] != key[1:-1])
-    cycle = _runs(two_back) >= 2 * LOOP_CALLS - 2
+    cycle = _cycles(key, of_call, 2) | _cycles(key, of_call, 3)
     cycles = np.bincount(of_call[cycle], minlength=len(sessions)) > 0
     return where(recorded, again | cycles)
+
+
+def _cycles(key: npt.NDArray[np.int64], of_call: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.bool_]:
+    """True at each call by which a cycle of `length` different calls has gone round `LOOP_CALLS` times."""
+    back = np.zeros(len(key), np.bool_)
+    if len(key) > length:
+        same = (key[length:] == key[:-length]) & (of_call[length:] == of_call[:-length])
+        back[length:] = same & (key[length:] != key[length - 1 : -1])
+    return _runs(back) >= length * (LOOP_CALLS - 1)
 
 
 def _clarify_run(sessions: SessionBatch) -> FloatArray:
@@ -78,7 +85,7 @@ SIGNALS = (
         _card(
             "loop",
             f"The same tool was called with the same arguments {LOOP_CALLS} times, "
-            f"or two calls alternated {LOOP_CALLS} times.",
+            f"or a cycle of two or three calls went round {LOOP_CALLS} times.",
             "calls its tools in circles",
             "calls its tools in circles less often",
             ("tool_calls",),

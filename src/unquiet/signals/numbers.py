@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from unquiet.model.signals import FloatArray, Reduce, SignalInfo, TurnBatch
 from unquiet.signals.parts import Turnwise
-from unquiet.signals.text import Bools, characters, count_places, floats, ideographs, present, utf8_bytes, where
+from unquiet.signals.text import (
+    Bools,
+    bytes_of,
+    characters,
+    count_places,
+    filled,
+    floats,
+    present,
+    starts_ideograph,
+    where,
+)
 
 _LAST_BLANK = 32
 """White space and control bytes end at this byte; no byte of a longer UTF-8 character is that low."""
@@ -18,13 +29,15 @@ def words(batch: TurnBatch) -> FloatArray:
 
     A word is a run of non-blank characters; Han and kana, which are written without blanks, count two to a word.
     """
+    return batch.once("numbers:words", lambda: where(present(batch, "output"), count_words(filled(batch, "output"))))
 
-    def make() -> FloatArray:
-        data, offsets = utf8_bytes(batch, "output")
-        runs = count_places(np.flatnonzero(word_starts(data, offsets)), offsets)
-        return where(present(batch, "output"), runs + ideographs(batch) // 2)
 
-    return batch.once("numbers:words", make)
+def count_words(text: pa.Array) -> npt.NDArray[np.int64]:
+    """Words of each text of a large_string array without nulls, shape (len(text),)."""
+    data, offsets = bytes_of(text)
+    ideographs = starts_ideograph(data)
+    runs = count_places(np.flatnonzero(word_starts(data, offsets) & ~ideographs), offsets)
+    return runs + count_places(np.flatnonzero(ideographs), offsets) // 2
 
 
 def word_starts(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> Bools:
@@ -87,6 +100,22 @@ SIGNALS = (
         "is given more input tokens",
         "is given fewer input tokens",
         "Tokens of the request.",
+    ),
+    _number(
+        "reasoning_tokens",
+        "reasoning_tokens",
+        "sum",
+        "thinks with more tokens",
+        "thinks with fewer tokens",
+        "Output tokens that the model thought with.",
+    ),
+    _number(
+        "cost_usd",
+        "cost_usd",
+        "sum",
+        "costs more",
+        "costs less",
+        "What the turn cost, in US dollars.",
     ),
     _number(
         "latency_ms",

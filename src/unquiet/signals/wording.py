@@ -11,14 +11,17 @@ import pyarrow.compute as pc
 
 from unquiet.model.signals import TurnBatch
 from unquiet.signals.language import UNDETERMINED, languages
-from unquiet.signals.lexicon import PatternSet, lexicon
-from unquiet.signals.text import Bools, head
+from unquiet.signals.lexicon import Lexicon, PatternSet, lexicon
+from unquiet.signals.text import Bools, filled, head
 
 WORDING_VERSION = 3
 """Version of the signals that read wording families: another wording in a family file starts new baselines of all."""
 
 READ_BYTES = 1800
 """How much of an answer's head is read, in bytes of UTF-8: a Chinese character takes three and says as much as three letters."""
+
+REQUEST_CHARACTERS = 600
+"""How much of a request is read for what users say when something goes wrong."""
 
 OPENING_BYTES = 220
 """Families hit within this many bytes of UTF-8 count as part of the answer's opening."""
@@ -37,22 +40,31 @@ def hits(batch: TurnBatch) -> Hits:
 
     An answer is read with the families of its language, an answer of undetermined language with all.
     """
+    return batch.once("wording:hits", lambda: _read(lexicon(), languages(batch, "output"), head(batch)))
+
+
+def user_hit(batch: TurnBatch, family: str) -> Bools:
+    """True where a request hits a family of what users say, shape (len(batch),)."""
+    known = lexicon("user")
 
     def make() -> Hits:
-        known, spoken = lexicon(), languages(batch, "output")
-        size = (len(batch), len(known.names))
-        found = Hits(np.zeros(size, np.bool_), np.zeros(size, np.bool_))
-        text = head(batch)
-        for code, sets in known.sets.items():
-            rows = np.flatnonzero((spoken == code) | (spoken == UNDETERMINED))
-            values = text.take(pa.array(rows))
-            whole = _as_bytes(values)
-            serious = _without(values, known.harmless[code]) if code in known.harmless else whole
-            for each in sets:
-                _match(serious if each.says_no else whole, rows, each, found)
-        return found
+        text = pc.ascii_lower(pc.utf8_slice_codeunits(filled(batch, "input"), 0, REQUEST_CHARACTERS))
+        return _read(known, languages(batch, "input"), text)
 
-    return batch.once("wording:hits", make)
+    return batch.once("wording:user", make).anywhere[:, known.index(family)]
+
+
+def _read(known: Lexicon, spoken: npt.NDArray[np.str_], text: pa.Array) -> Hits:
+    size = (len(text), len(known.names))
+    found = Hits(np.zeros(size, np.bool_), np.zeros(size, np.bool_))
+    for code, sets in known.sets.items():
+        rows = np.flatnonzero((spoken == code) | (spoken == UNDETERMINED))
+        values = text.take(pa.array(rows))
+        whole = _as_bytes(values)
+        serious = _without(values, known.harmless[code]) if code in known.harmless else whole
+        for each in sets:
+            _match(serious if each.says_no else whole, rows, each, found)
+    return found
 
 
 def hit(batch: TurnBatch, *families: str) -> Bools:
