@@ -111,6 +111,7 @@ SIGNALS = (
             phrase_up="breaks off its answers",
             phrase_down="breaks off its answers less often",
             needs=("output", "finish_reason"),
+            none_means="Neither the answer nor a finish reason was recorded.",
         ),
         _truncated,
     ),

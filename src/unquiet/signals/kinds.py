@@ -35,6 +35,7 @@ CATEGORIES = (
             phrase_down="words its answers otherwise less often",
             needs=("output",),
             alarms=False,
+            none_means="The answer was not recorded, or is in a language without wording families.",
         ),
         _labels,
     ),

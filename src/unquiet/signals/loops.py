@@ -76,8 +76,10 @@ def _user_repeat(sessions: SessionBatch) -> FloatArray:
     return any_turn(sessions, where(present(turns, "input"), repeats))
 
 
-def _card(name: str, definition: str, up: str, down: str, needs: tuple[str, ...]) -> SignalInfo:
-    return SignalInfo(name, 1, "flag", "session", "none", definition, up, down, needs)
+def _card(
+    name: str, definition: str, up: str, down: str, needs: tuple[str, ...], none_means: str, version: int = 1
+) -> SignalInfo:
+    return SignalInfo(name, version, "flag", "session", "none", definition, up, down, needs, none_means=none_means)
 
 
 SIGNALS = (
@@ -89,6 +91,8 @@ SIGNALS = (
             "calls its tools in circles",
             "calls its tools in circles less often",
             ("tool_calls",),
+            "Tools were not recorded in any turn of the session.",
+            version=2,
         ),
         _loop,
     ),
@@ -99,6 +103,8 @@ SIGNALS = (
             "keeps asking back",
             "keeps asking back less often",
             ("output",),
+            "No answer of the session was recorded.",
+            version=2,
         ),
         _clarify_run,
     ),
@@ -109,6 +115,7 @@ SIGNALS = (
             "makes users repeat themselves",
             "makes users repeat themselves less often",
             ("input",),
+            "No request of the session was recorded.",
         ),
         _user_repeat,
     ),

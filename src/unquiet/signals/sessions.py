@@ -130,7 +130,15 @@ def _card(
         down,
         needs,
         alarms,
+        _none_means(needs, version),
     )
+
+
+def _none_means(needs: tuple[str, ...], version: int) -> str:
+    if not needs:
+        return ""
+    language = " in a language with wording families" if version == WORDING_VERSION else ""
+    return f"No turn of the session has {' and '.join(f'`{name}`' for name in needs)}{language}."
 
 
 SIGNALS = (
@@ -153,7 +161,7 @@ SIGNALS = (
         _card(
             "no_tool_call",
             "flag",
-            "No tool was called in the session.",
+            "No tool was called in the session; more often than such requests usually have it, that is tool avoidance.",
             "calls no tool",
             "calls a tool more often",
             ("tool_calls",),
@@ -164,7 +172,7 @@ SIGNALS = (
         _card(
             "no_write_call",
             "flag",
-            "No tool that acts was called in the session.",
+            "No tool that acts was called in the session; read like `no_tool_call`.",
             "takes no action with its tools",
             "takes an action with its tools more often",
             ("tool_calls",),

@@ -55,7 +55,18 @@ def _very_short(batch: TurnBatch) -> FloatArray:
 
 
 def _card(name: str, definition: str, up: str, down: str, version: int = 1) -> SignalInfo:
-    return SignalInfo(name, version, "flag", "turn", "any", definition, up, down, ("output",))
+    return SignalInfo(
+        name,
+        version,
+        "flag",
+        "turn",
+        "any",
+        definition,
+        up,
+        down,
+        ("output",),
+        none_means="The answer was not recorded.",
+    )
 
 
 SIGNALS = (
