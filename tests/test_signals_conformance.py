@@ -152,7 +152,7 @@ def test_session_labels_have_shape_and_type(each: object) -> None:
     assert len(labels) == len(sessions)
     labels.validate(full=True)
     nothing = SessionBatch(TurnBatch(turns([{}, {}])), np.array([0, 2]), {})
-    assert each.labels(nothing).null_count == 1  # type: ignore[attr-defined]
+    assert each.labels(nothing).to_pylist() in ([None], [["?", "?"]])  # type: ignore[attr-defined]
     assert signals.label_sessions(SessionBatch(TurnBatch(empty_turns()), np.zeros(1, np.int64), {}))[1] == {}
 
 

@@ -105,6 +105,14 @@ def test_the_order_of_tools_is_labelled() -> None:
     assert labels["tool_mix"].to_pylist() == [["START > a", "a > END", "a > b", "b > a"], [], None]
 
 
+def test_the_wording_of_each_turn_is_kept() -> None:
+    batch = TurnBatch(turns([{"output": "I'm sorry, I can't help with that."}, {"output": "It ships on Monday."}, {}]))
+    kept = signals.label_sessions(SessionBatch(batch, np.array([0, 2, 3]), {}))[0]["wording_by_turn"].to_pylist()
+    assert {"apology", "safety_refusal"} <= set(kept[0][0].split())
+    assert kept[0][1:] == [""]
+    assert kept[1] == ["?"]
+
+
 def test_surprisal_is_high_for_paths_that_were_never_taken() -> None:
     def sessions(*paths: str) -> SessionBatch:
         batch = TurnBatch(turns([{"tool_calls": [call(tool) for tool in path]} for path in paths]))

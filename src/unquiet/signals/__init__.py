@@ -66,7 +66,10 @@ CATEGORY_SIGNALS: tuple[CategorySignal, ...] = (
     *tools.CATEGORIES,
 )
 
-SESSION_CATEGORY_SIGNALS: tuple[SessionCategorySignal, ...] = (*tool_paths.SESSION_CATEGORIES,)
+SESSION_CATEGORY_SIGNALS: tuple[SessionCategorySignal, ...] = (
+    *tool_paths.SESSION_CATEGORIES,
+    *kinds.SESSION_CATEGORIES,
+)
 
 SESSION_SIGNALS: tuple[SessionSignal, ...] = (
     *sessions.SIGNALS,
