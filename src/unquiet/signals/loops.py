@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unquiet.model.signals import FloatArray, SessionBatch, SignalInfo
+from unquiet.signals.hashing import hashed_words
 from unquiet.signals.parts import Sessionwise
 from unquiet.signals.sessions import any_turn, session_of_turn, total
 from unquiet.signals.shortness import asks_back
@@ -19,6 +20,10 @@ LOOP_CALLS = 3
 
 CLARIFY_RUN = 3
 """So many answers in a row that ask, without a tool call, make a run of clarification."""
+
+
+REPEAT_SHARE, REPEAT_WORDS = 0.7, 4
+"""A request of at least so many different words that has so many of them in common with the one before repeats it."""
 
 
 def _call_keys(sessions: SessionBatch) -> npt.NDArray[np.int64]:
@@ -67,13 +72,32 @@ def _clarify_run(sessions: SessionBatch) -> FloatArray:
 
 def _user_repeat(sessions: SessionBatch) -> FloatArray:
     turns = sessions.turns
-    text = pc.ascii_lower(pc.utf8_trim(filled(turns, "input"), " \t\r\n.!?,;:"))
-    key = text.dictionary_encode().indices.to_numpy()
-    long = pc.greater_equal(pc.utf8_length(text), 12).to_numpy(zero_copy_only=False)
     of_turn = session_of_turn(sessions)
     repeats = np.zeros(len(turns), np.bool_)
-    repeats[1:] = (key[1:] == key[:-1]) & (of_turn[1:] == of_turn[:-1]) & long[1:]
+    repeats[1:] = (of_turn[1:] == of_turn[:-1]) & (_shared_words(filled(turns, "input")) >= REPEAT_SHARE)
     return any_turn(sessions, where(present(turns, "input"), repeats))
+
+
+def _shared_words(text: pa.Array) -> FloatArray:
+    """Distinct words in common of each text and the next, over those of the longer one, shape (len(text) - 1,).
+
+    0 where the longer one has fewer than `REPEAT_WORDS`. Case and punctuation at the ends of words do not count.
+    """
+    plain = pc.replace_substring_regex(pc.utf8_lower(text), r"[\p{P}\s]+", " ")
+    row, word = hashed_words(plain)
+    order = np.lexsort((word, row))
+    row, word = row[order], word[order]
+    fresh = np.ones(len(row), np.bool_)
+    fresh[1:] = (np.diff(row) != 0) | (word[1:] != word[:-1])
+    row, word = row[fresh], word[fresh]
+    size = np.bincount(row, minlength=len(text))
+    # Each word once under its own row and once under the row before: what then stands twice is shared by two neighbours.
+    pair, twice = np.concatenate([row, row - 1]), np.concatenate([word, word])
+    order = np.lexsort((twice, pair))
+    both = (np.diff(pair[order]) == 0) & (twice[order][1:] == twice[order][:-1])
+    shared = np.bincount(pair[order][1:][both] + 1, minlength=len(text) + 1)[1 : len(text)]
+    longer = np.maximum(size[1:], size[:-1])
+    return np.where(longer >= REPEAT_WORDS, shared / np.maximum(longer, 1), 0.0)
 
 
 def _card(
@@ -111,11 +135,12 @@ SIGNALS = (
     Sessionwise(
         _card(
             "user_repeat",
-            "The user says the same thing again in the next turn.",
+            f"Two requests in a row have {REPEAT_SHARE:.0%} of their words in common: the user says it again.",
             "makes users repeat themselves",
             "makes users repeat themselves less often",
             ("input",),
             "No request of the session was recorded.",
+            version=2,
         ),
         _user_repeat,
     ),

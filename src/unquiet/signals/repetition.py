@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from unquiet.model.signals import FloatArray, SignalInfo, TurnBatch
-from unquiet.signals.numbers import word_starts
+from unquiet.signals.hashing import FACTOR, hashed_words
 from unquiet.signals.parts import Turnwise
-from unquiet.signals.text import bytes_of, filled, present, starts_ideograph, where
+from unquiet.signals.text import filled, present, where
 
 READ_BYTES = 1500
 """How much of an answer's end is compressed; loops run to the end of an answer."""
@@ -23,7 +22,6 @@ _LOOK_BELOW = 0.6
 GRAM = 4
 _GRAMS_REPEAT = 0.5
 _LEAST_GRAMS = 40
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 def _repetition(batch: TurnBatch) -> FloatArray:
@@ -45,17 +43,12 @@ def repeated_share(text: pa.Array) -> FloatArray:
 
     A Han character or kana is a word of its own. 0 for texts of fewer than `_LEAST_GRAMS` such runs.
     """
-    data, offsets = bytes_of(text)
-    starts = np.flatnonzero(word_starts(data, offsets) | starts_ideograph(data))
-    row = np.searchsorted(offsets, starts, side="right") - 1
-    if len(starts) < GRAM:
+    row, word = hashed_words(text)
+    if len(word) < GRAM:
         return np.zeros(len(text))
-    word = np.add.reduceat(
-        (data.astype(np.uint64) + 1) * _mixed(np.arange(len(data)) - _begin(starts, len(data))), starts
-    )
-    gram = np.zeros(len(starts) - GRAM + 1, np.uint64)
+    gram = np.zeros(len(word) - GRAM + 1, np.uint64)
     for place in range(GRAM):
-        gram = gram * _FACTOR + word[place : len(word) - GRAM + 1 + place]
+        gram = gram * FACTOR + word[place : len(word) - GRAM + 1 + place]
     inside = row[: len(gram)] == row[GRAM - 1 :]
     of, gram = row[: len(gram)][inside], gram[inside]
     total = np.bincount(of, minlength=len(text))
@@ -63,18 +56,6 @@ def repeated_share(text: pa.Array) -> FloatArray:
     seen = (np.diff(of[order]) == 0) & (np.diff(gram[order]) == 0)
     repeats = np.bincount(of[order][1:][seen], minlength=len(text))
     return np.where(total >= _LEAST_GRAMS, repeats / np.maximum(total, 1), 0.0)
-
-
-def _begin(starts: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
-    """The start of the word that each of `size` bytes belongs to; bytes before the first word belong to it."""
-    lengths = np.diff(np.append(starts, size))
-    return np.concatenate([np.full(starts[0], starts[0]), np.repeat(starts, lengths)])
-
-
-def _mixed(place: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    """A pseudorandom odd number for each place within a word: equal words get equal sums, others hardly ever."""
-    number = (place.astype(np.uint64) + np.uint64(1)) * _FACTOR
-    return (number ^ (number >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9) | np.uint64(1)
 
 
 SIGNALS = (
