@@ -21,16 +21,19 @@ _WORD_ENDS = r"(?:[^0-9a-z_\x{C0}-\x{24F}]|$)"
 """Unlike \\b, which knows ASCII only, this does not find the French "est" in the Spanish "está"."""
 
 NO_FAMILIES = ("safety_refusal", "lecture", "policy_denial", "capability_denial", "abstention", "deflection", "handoff")
-"""Families that say no: they do not read what a file lists as harmless."""
+"""Families that say no: they do not read what a file lists as harmless under `no`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PatternSet:
-    """An RE2 set: `families` says which family (its place in `Lexicon.names`) each of its patterns belongs to."""
+    """An RE2 set: `families` says which family (its place in `Lexicon.names`) each of its patterns belongs to.
+
+    `passes_over` names the harmless wordings that it does not read, "" where it reads everything.
+    """
 
     patterns: Any
     families: npt.NDArray[np.int64]
-    says_no: bool
+    passes_over: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +42,14 @@ class Lexicon:
 
     `names` are the families, shared by all languages. By language code: `versions` of the files,
     `function_words` an expression that finds the commonest words (absent for languages written without
-    blanks), `harmless` an expression that finds wordings which only look like a no ("no problem", "if it does not
-    open"; absent where there is none), and the pattern `sets`.
+    blanks), `harmless` expressions that find wordings which only look like what a family means ("no problem", "if it
+    does not open"), by their names, and the pattern `sets`.
     """
 
     names: tuple[str, ...]
     versions: dict[str, int]
     function_words: dict[str, str]
-    harmless: dict[str, str]
+    harmless: dict[str, dict[str, str]]
     sets: dict[str, tuple[PatternSet, ...]]
 
     def index(self, family: str) -> int:
@@ -94,10 +97,22 @@ def family_files(whose: str = "") -> list[dict[str, Any]]:
     `whose` is "user" for the families that are read on requests.
     """
     folder = files("unquiet.signals") / "families" / whose
-    found = [
-        tomllib.loads(each.read_text(encoding="utf-8")) for each in folder.iterdir() if each.name.endswith(".toml")
-    ]
-    return sorted(found, key=lambda content: (content["language"] != "en", content["language"]))
+    languages: dict[str, dict[str, Any]] = {}
+    for file in sorted((each for each in folder.iterdir() if each.name.endswith(".toml")), key=lambda each: each.name):
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        _add(languages.setdefault(content["language"], {}), content)
+    return sorted(languages.values(), key=lambda content: (content["language"] != "en", content["language"]))
+
+
+def _add(known: dict[str, Any], more: dict[str, Any]) -> None:
+    """What another file says of a language: more patterns and words; versions add up."""
+    for part in ("words", "families", "harmless"):
+        if part in more:
+            for name, value in more[part].items():
+                there = known.setdefault(part, {})
+                there[name] = there.get(name, []) + value if part != "words" else value
+    known |= {name: value for name, value in more.items() if name not in ("words", "families", "harmless", "version")}
+    known["version"] = known.get("version", 0) + more["version"]
 
 
 def shape(pattern: str) -> str:
@@ -128,7 +143,7 @@ def lexicon(whose: str = "") -> Lexicon:
             for content in contents
             if "function_words" in content
         },
-        {content["language"]: _harmless(content) for content in contents if "harmless" in content},
+        {content["language"]: _harmless(content) for content in contents},
         {content["language"]: _sets(content, names) for content in contents},
     )
 
@@ -145,16 +160,23 @@ def written(family: str) -> dict[str, str]:
     }
 
 
-def _harmless(content: dict[str, Any]) -> str:
-    return "|".join(
-        expand(pattern, content.get("words", {}), content.get("variants", "")) for pattern in content["harmless"]["any"]
-    )
+def _harmless(content: dict[str, Any]) -> dict[str, str]:
+    words, variants = content.get("words", {}), content.get("variants", "")
+    return {
+        name: "|".join(expand(pattern, words, variants) for pattern in patterns)
+        for name, patterns in content.get("harmless", {}).items()
+    }
+
+
+def _passes_over(family: str, content: dict[str, Any]) -> str:
+    name = "no" if family in NO_FAMILIES else family
+    return name if name in content.get("harmless", {}) else ""
 
 
 def _sets(content: dict[str, Any], names: list[str]) -> tuple[PatternSet, ...]:
-    shapes: dict[tuple[str, bool], list[tuple[str, int]]] = {}
+    shapes: dict[tuple[str, str], list[tuple[str, int]]] = {}
     for family, written in content["families"].items():
-        apart = "harmless" in content and family in NO_FAMILIES
+        apart = _passes_over(family, content)
         for pattern in written:
             full = expand(pattern, content.get("words", {}), content.get("variants", ""))
             shapes.setdefault((shape(full), apart), []).append((full, names.index(family)))
@@ -166,7 +188,7 @@ def _parts(kind: str, members: list[tuple[str, int]]) -> list[list[tuple[str, in
     return [members[start : start + most] for start in range(0, len(members), most)]
 
 
-def _compiled(members: list[tuple[str, int]], says_no: bool) -> PatternSet:
+def _compiled(members: list[tuple[str, int]], passes_over: str) -> PatternSet:
     options = re2.Options()
     options.max_mem = _SET_MEMORY_BYTES
     patterns = re2.Set.SearchSet(options)
@@ -176,4 +198,4 @@ def _compiled(members: list[tuple[str, int]], says_no: bool) -> PatternSet:
         except re2.error as error:
             raise ValueError(f"a wording pattern is not RE2: {pattern!r}: {error}") from error
     patterns.Compile()
-    return PatternSet(patterns, np.array([number for _, number in members], np.int64), says_no)
+    return PatternSet(patterns, np.array([number for _, number in members], np.int64), passes_over)

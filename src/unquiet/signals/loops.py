@@ -12,7 +12,7 @@ from unquiet.signals.hashing import hashed_words
 from unquiet.signals.parts import Sessionwise
 from unquiet.signals.sessions import any_turn, session_of_turn, total
 from unquiet.signals.shortness import asks_back
-from unquiet.signals.text import filled, present, where
+from unquiet.signals.text import bools, filled, present, tail, where
 from unquiet.signals.tools import call_count, calls, turn_of_call
 
 LOOP_CALLS = 3
@@ -21,6 +21,13 @@ LOOP_CALLS = 3
 CLARIFY_RUN = 3
 """So many answers in a row that ask, without a tool call, make a run of clarification."""
 
+
+_CONFIRMATION = (
+    r"(?:proceed|confirm|go ahead|would you like|would that|shall i|should i|do you want|does that|is that ok|fortfahren|"
+    r"bestätigen|möchten sie|soll ich|desea|quiere que|confirma|souhaitez-vous|voulez-vous|deseja|quer que)"
+    r"[^.!?]*[?.]?\W*$"
+)
+"""Asking whether to go on is no question for what is missing."""
 
 REPEAT_SHARE, REPEAT_WORDS = 0.7, 4
 """A request of at least so many different words that has so many of them in common with the one before repeats it."""
@@ -63,7 +70,8 @@ def _cycles(key: npt.NDArray[np.int64], of_call: npt.NDArray[np.int64], length: 
 
 def _clarify_run(sessions: SessionBatch) -> FloatArray:
     turns = sessions.turns
-    asks = (asks_back(turns) == 1) & (np.nan_to_num(call_count(turns)) == 0)
+    confirms = bools(pc.match_substring_regex(tail(turns), _CONFIRMATION))
+    asks = (asks_back(turns) == 1) & ~confirms & (np.nan_to_num(call_count(turns)) == 0)
     first = np.zeros(len(turns), np.bool_)
     first[sessions.starts[:-1]] = True
     continues = asks & np.concatenate([[False], asks[:-1]]) & ~first if len(turns) else asks
@@ -123,7 +131,7 @@ SIGNALS = (
     Sessionwise(
         _card(
             "clarify_run",
-            f"{CLARIFY_RUN} answers in a row ask the user back without calling a tool.",
+            f"{CLARIFY_RUN} answers in a row ask the user for something, other than whether to go on, and call no tool.",
             "keeps asking back",
             "keeps asking back less often",
             ("output",),

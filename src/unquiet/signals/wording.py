@@ -60,10 +60,10 @@ def _read(known: Lexicon, spoken: npt.NDArray[np.str_], text: pa.Array) -> Hits:
     for code, sets in known.sets.items():
         rows = np.flatnonzero((spoken == code) | (spoken == UNDETERMINED))
         values = text.take(pa.array(rows))
-        whole = _as_bytes(values)
-        serious = _without(values, known.harmless[code]) if code in known.harmless else whole
+        read = {name: _without(values, harmless) for name, harmless in known.harmless[code].items()}
+        read[""] = _as_bytes(values)
         for each in sets:
-            _match(serious if each.says_no else whole, rows, each, found)
+            _match(read[each.passes_over], rows, each, found)
     return found
 
 
