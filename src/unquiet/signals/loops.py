@@ -22,6 +22,9 @@ CLARIFY_RUN = 3
 """So many answers in a row that ask, without a tool call, make a run of clarification."""
 
 
+REPEAT_CHARACTERS = 300
+"""How much of a request is compared with the one before."""
+
 _CONFIRMATION = (
     r"(?:proceed|confirm|go ahead|would you like|would that|shall i|should i|do you want|does that|is that ok|fortfahren|"
     r"bestätigen|möchten sie|soll ich|desea|quiere que|confirma|souhaitez-vous|voulez-vous|deseja|quer que)"
@@ -91,7 +94,8 @@ def _shared_words(text: pa.Array) -> FloatArray:
 
     0 where the longer one has fewer than `REPEAT_WORDS`. Case and punctuation at the ends of words do not count.
     """
-    plain = pc.replace_substring_regex(pc.utf8_lower(text), r"[\p{P}\s]+", " ")
+    beginning = pc.utf8_slice_codeunits(text, 0, REPEAT_CHARACTERS)
+    plain = pc.replace_substring_regex(pc.utf8_lower(beginning), r"[\p{P}\s]+", " ")
     row, word = hashed_words(plain)
     order = np.lexsort((word, row))
     row, word = row[order], word[order]

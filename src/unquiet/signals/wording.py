@@ -60,10 +60,12 @@ def _read(known: Lexicon, spoken: npt.NDArray[np.str_], text: pa.Array) -> Hits:
     for code, sets in known.sets.items():
         rows = np.flatnonzero((spoken == code) | (spoken == UNDETERMINED))
         values = text.take(pa.array(rows))
-        read = {name: _without(values, harmless) for name, harmless in known.harmless[code].items()}
-        read[""] = _as_bytes(values)
-        for each in sets:
-            _match(read[each.passes_over], rows, each, found)
+        whole = _as_bytes(values)
+        for name in ("", *known.harmless[code]):
+            group = [each for each in sets if each.passes_over == name]
+            left, texts = _serious(values, whole, group, known.harmless[code][name]) if name else (slice(None), whole)
+            for each in group:
+                _match(texts, rows[left], each, found)
     return found
 
 
@@ -77,9 +79,14 @@ def _as_bytes(text: pa.Array) -> list[bytes]:
     return [value[:READ_BYTES] for value in text.cast(pa.large_binary()).to_pylist()]
 
 
-def _without(text: pa.Array, harmless: str) -> list[bytes]:
-    """Each text without its harmless wordings, as bytes."""
-    return _as_bytes(pc.replace_substring_regex(text, harmless, " ")) if len(text) else []
+def _serious(
+    text: pa.Array, whole: list[bytes], group: list[PatternSet], harmless: str
+) -> tuple[npt.NDArray[np.int64], list[bytes]]:
+    """The places of texts that a set of the group hits at all, and those texts without their harmless wordings."""
+    hit_at_all = [any(each.patterns.Match(value) for each in group) for value in whole]
+    left = np.flatnonzero(np.array(hit_at_all, np.bool_))
+    chosen = text.take(pa.array(left))
+    return left, _as_bytes(pc.replace_substring_regex(chosen, harmless, " ")) if len(chosen) else []
 
 
 def _match(values: list[bytes], rows: npt.NDArray[np.int64], patterns: PatternSet, into: Hits) -> None:
