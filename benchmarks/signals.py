@@ -1,29 +1,27 @@
-"""How well the refusal signals agree with labels, and what every signal costs.
+"""How well the refusal signals agree with labels, next to other projects' detectors, and what every signal costs.
 
     python benchmarks/signals.py                      # figures on the half that no pattern was written from
     python benchmarks/signals.py --half dev           # the half that patterns may be written from
+    python benchmarks/signals.py --peers DIR          # next to the detectors installed by peers.py --setup DIR
     python benchmarks/signals.py --speed              # microseconds a turn, signal by signal
 
-The labelled sets are read from `../shared/data` beside the repository (or `--data`).
-Halves: SHA-1 of the row's id.
+The labelled sets and their halves: labelled.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
-import hashlib
-import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from labelled import DATA, SETS, Bools, Labelled, in_half, ordinary, speechmap, xstest
+from peers import PEERS, NotCallable, flags
 from unquiet.model.signals import SessionBatch, TurnBatch
 from unquiet.model.turns import TURNS
 from unquiet.signals import (
@@ -37,103 +35,10 @@ from unquiet.signals import (
 )
 
 BATCH_TURNS = 4096
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+Scores = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Labelled:
-    """A set of answers with a label each; `signal` is the one that should tell them apart."""
-
-    name: str
-    signal: str
-    turns: pa.Table
-    labels: np.ndarray
-    ids: list[str]
-
-
-def turn_table(
-    outputs: list[str | None], inputs: list[str | None], reasons: list[str | None] | None = None
-) -> pa.Table:
-    rows = len(outputs)
-    columns = {field.name: pa.nulls(rows, field.type) for field in TURNS}
-    names = pa.array([str(row) for row in range(rows)], pa.string())
-    columns |= {"turn_id": names, "session_id": names}
-    columns["time"] = pa.array(np.zeros(rows, np.int64), pa.timestamp("us", tz="UTC"))
-    columns["output"] = pa.array(outputs, pa.large_string())
-    columns["input"] = pa.array(inputs, pa.large_string())
-    if reasons is not None:
-        columns["finish_reason"] = pa.array(reasons, pa.string())
-    return pa.table(columns, schema=TURNS)
-
-
-def xstest(data: Path) -> Iterator[Labelled]:
-    rows = pq.read_table(data / "xstest" / "calls.parquet").to_pylist()
-    turns = turn_table([row["response"] for row in rows], [row["prompt"] for row in rows])
-    ids = [f"xstest/{row['prompt_id']}" for row in rows]
-    refused = np.array([row["human_label"] != "full_compliance" for row in rows])
-    yield Labelled("xstest any refusal", "refusal", turns, refused, ids)
-    full = np.array([row["human_label"] == "full_refusal" for row in rows])
-    yield Labelled("xstest full refusal", "refusal", turns, full, ids)
-
-
-def rbr_gold(data: Path) -> Iterator[Labelled]:
-    rows = pq.read_table(data / "rbr_gold" / "train.parquet").to_pylist()
-    asked = [json.loads(row["prompt"])[-1]["content"] for row in rows]
-    turns = turn_table([row["completion"] for row in rows], asked)
-    ids = [f"rbr/{row['id']}" for row in rows]
-    refused = np.array([not row["p_fully_complies"] and not row["p_partially_complies"] for row in rows])
-    yield Labelled("rbr_gold not complied", "refusal", turns, refused, ids)
-    sorry = np.array([bool(row["p_apology"]) for row in rows])
-    yield Labelled("rbr_gold apology", "apology", turns, sorry, ids)
-
-
-def speechmap(data: Path) -> Iterator[Labelled]:
-    rows = pq.read_table(data / "speechmap" / "calls.parquet").to_pylist()
-    for code in ("en", "zh", "fi"):
-        some = [row for row in rows if row["language"] == code and not row["label_grok"].startswith("ERROR")]
-        reasons = [row["finish_reason"] for row in some]
-        turns = turn_table([row["response"] for row in some], [row["prompt"] for row in some], reasons)
-        ids = [f"speechmap/{row['question_id']}" for row in some]
-        denied = np.array([row["label_grok"] in {"DENIAL", "EVASIVE"} for row in some])
-        yield Labelled(f"speechmap {code} denial or evasive", "refusal", turns, denied, ids)
-        plain = np.array([row["label_grok"] == "DENIAL" for row in some])
-        keep = np.flatnonzero(plain | ~denied)
-        yield Labelled(f"speechmap {code} denial", "refusal", turns.take(keep), plain[keep], [ids[row] for row in keep])
-
-
-def llmdrift(data: Path) -> Iterator[Labelled]:
-    rows = pq.read_table(data / "llmdrift" / "calls.parquet").to_pylist()
-    for task, label in (("opinionqa", "derived_label"), ("sensitiveq", "paper_label")):
-        some = [row for row in rows if row["task"] == task and row[label] is not None]
-        turns = turn_table([row["response"] for row in some], [row["prompt"] for row in some])
-        ids = [f"llmdrift/{row['prompt_id']}" for row in some]
-        refused = np.array([float(row[label]) == 0.0 for row in some])
-        yield Labelled(f"llmdrift {task} not answered", "refusal", turns, refused, ids)
-
-
-def ordinary(data: Path) -> Iterator[Labelled]:
-    support = pq.read_table(data / "bitext_support" / "turns.parquet").filter(pc.field("version") == "v2_generated")
-    rows = support.to_pylist()
-    ids = [f"bitext/{row['instruction']}" for row in rows]
-    turns = turn_table([row["response"] for row in rows], [row["instruction"] for row in rows])
-    yield Labelled("bitext v2 (ordinary)", "refusal", turns, np.zeros(len(rows), np.bool_), ids)
-    arena = pq.read_table(data / "arena_prompts" / "calls.parquet")
-    rows = arena.filter(pc.starts_with(arena.column("model"), "gpt-4")).to_pylist()
-    ids = [f"arena/{row['prompt_id']}" for row in rows]
-    turns = turn_table([row["response"] for row in rows], [row["prompt"] for row in rows])
-    yield Labelled("arena gpt-4 (ordinary)", "refusal", turns, np.zeros(len(rows), np.bool_), ids)
-
-
-SETS = (xstest, rbr_gold, speechmap, llmdrift, ordinary)
-
-
-def in_half(ids: list[str], half: str) -> np.ndarray:
-    """True for rows of the half: "dev" may be looked at, "report" not, "all" is both."""
-    odd = np.array([hashlib.sha1(name.encode(), usedforsecurity=False).digest()[0] & 1 for name in ids], np.bool_)
-    return {"dev": ~odd, "report": odd, "all": np.ones(len(ids), np.bool_)}[half]
-
-
-def auroc(scores: np.ndarray, labels: np.ndarray) -> float:
+def auroc(scores: Scores, labels: Bools) -> float:
     """Area under the ROC curve by mid-ranks (Mann-Whitney); NaN when one class is missing."""
     if labels.all() or not labels.any():
         return float("nan")
@@ -143,30 +48,52 @@ def auroc(scores: np.ndarray, labels: np.ndarray) -> float:
     return float((ranks[labels].sum() - positives * (positives + 1) / 2) / (positives * (len(labels) - positives)))
 
 
-def quality(data: Path, half: str) -> None:
-    print(
-        f"{'set (' + half + ' half)':36}{'n':>6}{'yes':>6}{'unread':>8}"
-        f"{'prec':>7}{'recall':>8}{'F1':>7}{'AUROC':>8}{'spec':>8}"
-    )
+def quality(data: Path, half: str, only: str, peers: Path | None) -> None:
+    print(f"| set ({half} half) | n | yes | scorer | precision | recall | F1 | AUROC | specificity |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for make in SETS:
         for each in make(data):
-            rows = np.flatnonzero(in_half(each.ids, half))
-            readings, _, failures = measure_turns(TurnBatch(each.turns.take(rows)))
-            if failures:
-                raise SystemExit(f"signals failed on {each.name}: {failures}")
-            _print_row(each.name, readings[each.signal], each.labels[rows])
+            if only not in each.name:
+                continue
+            rows = each.take(np.flatnonzero(in_half(each.ids, half)))
+            for name, scores in _our_scores(rows):
+                _print_row(rows, name, scores)
+            if peers is not None and ("refusal",) in rows.scorers:
+                _print_peers(rows, peers)
 
 
-def _print_row(name: str, scores: np.ndarray, labels: np.ndarray) -> None:
-    known = ~np.isnan(scores)
-    said, truth = scores[known] >= 0.5, labels[known]
+def _our_scores(rows: Labelled) -> Iterator[tuple[str, Scores]]:
+    """Scores by scorer; an answer in a language without families counts as not flagged, and is said."""
+    readings, _, failures = measure_turns(TurnBatch(rows.turns))
+    if failures:
+        raise SystemExit(f"signals failed on {rows.name}: {failures}")
+    for scorer in rows.scorers:
+        known = np.array([readings[signal] for signal in scorer])
+        unread = float(np.isnan(known).all(axis=0).mean())
+        remark = f" ({unread:.0%} unread)" if unread >= 0.005 else ""
+        yield f"unquiet {', '.join(scorer)}{remark}", np.nan_to_num(known).max(axis=0)
+
+
+def _print_peers(rows: Labelled, scratch: Path) -> None:
+    texts = [answer or "" for answer in rows.turns["output"].to_pylist()]
+    for peer in PEERS:
+        try:
+            _print_row(rows, peer.name, flags(peer, scratch, texts).astype(np.float64))
+        except NotCallable as error:
+            known = f"F1 {peer.known_f1[0]} on XSTest, {peer.known_f1[1]} on support denials"
+            print(f"| {rows.name} | | | {peer.name} | not called ({error}); measured earlier: {known} | | | | |")
+
+
+def _print_row(rows: Labelled, scorer: str, scores: Scores) -> None:
+    said, truth = scores >= 0.5, rows.labels
     hit = float((said & truth).sum())
     precision = hit / said.sum() if said.any() else float("nan")
     recall = hit / truth.sum() if truth.any() else float("nan")
-    f1 = 2 * hit / (said.sum() + truth.sum()) if said.any() or truth.any() else float("nan")
+    f1 = 2 * hit / (said.sum() + truth.sum()) if truth.any() else float("nan")
     specificity = 1 - (said & ~truth).sum() / max(1, (~truth).sum())
-    figures = f"{precision:7.3f}{recall:8.3f}{f1:7.3f}{auroc(scores[known], truth):8.3f}{specificity:8.3f}"
-    print(f"{name:36}{len(labels):6}{int(labels.sum()):6}{1 - known.mean():8.3f}{figures}")
+    figures = [precision if truth.any() else float("nan"), recall, f1, auroc(scores, truth), specificity]
+    written = " | ".join("-" if np.isnan(figure) else f"{figure:.3f}" for figure in figures)
+    print(f"| {rows.name} | {len(truth)} | {int(truth.sum())} | {scorer} | {written} |", flush=True)
 
 
 def mixed_turns(data: Path) -> pa.Table:
@@ -231,6 +158,8 @@ def _timed(batch: TurnBatch) -> Iterator[tuple[str, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the labelled sets")
+    parser.add_argument("--only", default="", metavar="PART", help="sets whose name holds this")
+    parser.add_argument("--peers", type=Path, metavar="DIR", help="scratch folder of peers.py --setup")
     parser.add_argument("--half", choices=("dev", "report", "all"), default="report")
     parser.add_argument("--speed", action="store_true", help="print the cost of each signal instead")
     wanted = parser.parse_args()
@@ -239,7 +168,7 @@ def main() -> None:
     if wanted.speed:
         speed(wanted.data)
     else:
-        quality(wanted.data, wanted.half)
+        quality(wanted.data, wanted.half, wanted.only, wanted.peers and wanted.peers.resolve())
 
 
 if __name__ == "__main__":

@@ -157,6 +157,8 @@ KNOWN: dict[str, Any] = {
     "judged": True,
     "unjudged_turns": 0,
     "open_incidents": ["20260312-a50e8c"],
+    "labels": [],
+    "judges": {},
     "coverage": {
         "learning_days": 7.0,
         "open_sessions": 3,

@@ -32,6 +32,10 @@ from unquiet.model.incidents import Incident
 from unquiet.pipeline.judging import Judge
 from unquiet.store import Store
 
+from unquiet.counts import Event
+from unquiet.pipeline.words import SIGNAL
+from unquiet.model.signals import SignalInfo
+ANSWERS = SignalInfo(SIGNAL, 1, "category", "session", "none", "x", "says more X", "says less X", ("output",))
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
@@ -99,8 +103,8 @@ def _document(
         shows = showing(recorded, moved, directions, np.zeros(len(moved), bool))
     claimed = np.flatnonzero((chance >= AFFECTED) & shows & (recorded.started_us < (over_us or 2**62)))
     pairs = _pairs(store, recorded, np.flatnonzero(own), claimed, chance, incident)
-    event = plan.events[event_index]
-    info = next(info for info in judge.infos if info.name == event.signal)
+    event = plan.events[event_index] if event_index < len(plan.events) else Event(SIGNAL, "feature", label=incident.event)
+    info = next((info for info in judge.infos if info.name == event.signal), ANSWERS)
     return {
         "id": incident.id,
         "title": title(

@@ -45,7 +45,7 @@ def replay(store: Store, settings: Settings, progress: Progress, announced: Sequ
     days = [each for each in days[lone_days(days, settings) :] if each[0] + DAY > reached]
     for number, (day, count) in enumerate(days):
         progress(f"judging {day:%d %b %Y}", number / len(days))
-        for begin, end in _steps(day, count):
+        for begin, end in steps(day, count):
             turns = store.turns_between(max(begin, reached), end)
             if turns.num_rows:
                 _keep(store, judge, turns)
@@ -99,7 +99,7 @@ def _save(store: Store, judge: Judge) -> None:
     store.put_setting("count_events", count_names(judge.streams.events))
 
 
-def _steps(day: datetime, turn_count: int) -> Iterator[tuple[datetime, datetime]]:
+def steps(day: datetime, turn_count: int) -> Iterator[tuple[datetime, datetime]]:
     """A day, halved while a part would hold too many turns for one table in memory."""
     parts = 1
     while turn_count > STEP_TURNS * parts and DAY / parts > SHORTEST_STEP:

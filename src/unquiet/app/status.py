@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from unquiet.app.judging import conditions
+from unquiet.app.label_report import label_reports
 from unquiet.store import SourceRow, Store
 
 OPEN = ("open", "reopened")
@@ -31,6 +33,8 @@ def status(store: Store, folder: Path, now: datetime) -> dict[str, object]:
         "unjudged_turns": extent.count - seen if isinstance(seen, int) else None,
         "open_incidents": [str(d["id"]) for d in store.incidents() if d["status"] in OPEN],
         "coverage": coverage or UNKNOWN,
+        "labels": label_reports(store),
+        "judges": conditions(store),
     }
 
 

@@ -18,6 +18,7 @@ from unquiet.app.measuring import measure_files
 from unquiet.app.scanning import ScanResult, scan
 from unquiet.app.status import OPEN, status
 from unquiet.cli.demo_page import INTRO, show_demo
+from unquiet.cli.labelling import judge_command, label_command
 from unquiet.cli.showing import (
     Bar,
     Output,
@@ -193,6 +194,10 @@ def status_command(db: Path | None, every_slice: bool, as_json: bool) -> None:
             click.echo(orjson.dumps(known, option=orjson.OPT_INDENT_2).decode())
         else:
             show_status(Output(), known, every_slice=every_slice)
+
+
+unquiet.add_command(label_command)
+unquiet.add_command(judge_command)
 
 
 def _settings(budget: float, learn_days: float) -> Settings:

@@ -49,6 +49,10 @@ class Bar:
         if self._task is not None:
             self._progress.update(self._task, description=what, completed=share)
 
+    def print(self, text: str) -> None:
+        """Say something above the bar."""
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
 
 class Output(Console):
     """Standard output; where its reader goes away (`| head`), the error is raised instead of ending the program."""

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from unquiet.cli.label_page import judge_line, label_lines
 from unquiet.incidents.wording import percent
 
 Row = Mapping[str, Any]
@@ -43,6 +44,11 @@ def _facts(status: Row, coverage: Row) -> Iterator[tuple[str, str, bool]]:
     if coverage:
         yield from _watched(coverage)
         yield from _blind(coverage)
+    for report in status["labels"]:
+        for line, warn in label_lines(report, groups=False):
+            yield "" if line.startswith(" ") else "labels", line.strip(), warn
+    for labeller, condition in status["judges"].items():
+        yield "judge", *judge_line(labeller, condition)
     incidents = status["open_incidents"]
     if status["judged"]:
         yield "incidents", f"{len(incidents)} open: {', '.join(incidents)}" if incidents else "none open", False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,11 +40,27 @@ class History:
     """The sessions of the window in which changes are explained: the last WINDOW_US before the moment that is asked for."""
 
     chunks: list[Recorded] = field(default_factory=list[Recorded])
+    appended: int = 0
 
     def append(self, chunk: Recorded) -> None:
         """Add sessions that closed after all known ones."""
+        self.appended += len(chunk)
         if len(chunk):
             self.chunks.append(chunk)
+
+    @property
+    def first(self) -> int:
+        """The number of the first session known; sessions are numbered in the order in which they were appended."""
+        return self.appended - sum(len(chunk) for chunk in self.chunks)
+
+    def with_event(self, column: Bytes) -> None:
+        """Add one more event at the end, its answers in the order of all sessions known."""
+        self._join()
+        self.chunks = [replace(chunk, y=np.concatenate([chunk.y, column[:, None]], axis=1)) for chunk in self.chunks]
+
+    def without_last_event(self) -> None:
+        """Drop the event that was added last."""
+        self.chunks = [replace(chunk, y=chunk.y[:, :-1]) for chunk in self.chunks]
 
     def forget_before(self, tick_us: int) -> None:
         """Drop the sessions that closed by a moment."""

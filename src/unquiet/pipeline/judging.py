@@ -21,7 +21,9 @@ from unquiet.pipeline.ledger import Ledger
 from unquiet.pipeline.measuring import Measured, measure, signal_infos
 from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us, streams_of
 from unquiet.pipeline.summing import counted
+from unquiet.pipeline.words import SHARE, Words, event_name
 from unquiet.sessions import Assembler
+from unquiet.shift import Batch, Features, Rung, runs_of
 from unquiet.stats.edetector import DEFAULT_WEIGHT_LEVELS, BetTables, weight_level
 from unquiet.stats.runs import Answers
 
@@ -61,7 +63,7 @@ class Judge:
         self.turn_count = 0
         self.moments = np.zeros(0, np.int64)
         self.incidents: tuple[Incident, ...] = ()
-        self.streams: Streams | None = None
+        self.words: Words | None = None
         self.ledger = Ledger()
         self.counted: list[pa.Table] = []
         self.day = -1
@@ -86,7 +88,7 @@ class Judge:
         judged = Judged(measured.visits)
         left = self._learn(measured) if self.plan is None else measured
         if left is not None:
-            judged.alarms = self._judge(left.visits, left.requests)
+            judged.alarms = self._judge(left)
         judged.counts, self.counted = self.counted, []
         return judged
 
@@ -101,29 +103,25 @@ class Judge:
             return None
         count = max(count, int(np.searchsorted(ticks, ticks[least - 1], side="right")))
         waiting, self.waiting = self.waiting, []
-        visits = pa.concat_tables([m.visits for m in waiting], promote_options="default")
-        vectors = np.concatenate([m.requests for m in waiting])
-        inputs = pa.chunked_array([m.inputs for m in waiting]).combine_chunks()
+        known = Measured.joined(waiting)
         del waiting
-        self.plan = make_plan(
-            visits.slice(0, count), vectors[:count], inputs.slice(0, count), self.infos, self.settings
-        )
+        baseline = known.part(0, count)
+        self.plan = make_plan(baseline.visits, baseline.requests, baseline.inputs, self.infos, self.settings)
         shifts = number_shifts(self.plan.events)
         share = budget_shares(self.plan.lattice, len(self.plan.events) + len(shifts), self.settings)
-        self.watch = Watch(share, len(self.plan.events), self.tables, self.settings.delta, shifts)
-        self.streams = streams_of(self.plan, self.infos)
-        self._count(visits.slice(0, count), vectors[:count], judge=False)
-        return Measured(visits.slice(count), inputs.slice(count), vectors[count:], {})
+        self.watch = Watch(share * (1.0 - SHARE), len(self.plan.events), self.tables, self.settings.delta, shifts)
+        self._count(baseline, judge=False)
+        return known.part(count, len(known))
 
-    def _judge(self, visits: pa.Table, vectors: npt.NDArray[np.float32]) -> list[Alarm]:
+    def _judge(self, measured: Measured) -> list[Alarm]:
         """Judge visits day by day: slices that turned up join at the first tick of a day."""
-        days = (tick_of(closed_us(visits)) - 1) // DAY_US
+        days = (tick_of(closed_us(measured.visits)) - 1) // DAY_US
         alarms: list[Alarm] = []
         for day in np.unique(days).tolist():
-            low, high = np.searchsorted(days, [day, day + 1])
+            low, high = np.searchsorted(days, [day, day + 1]).tolist()
             if day != self.day:
                 self._grow(day)
-            alarms.extend(self._count(visits.slice(low, high - low), vectors[low:high], judge=True))
+            alarms.extend(self._count(measured.part(low, high), judge=True))
         return alarms
 
     def _grow(self, day: int) -> None:
@@ -131,15 +129,14 @@ class Judge:
         if self.plan is not None and self.watch is not None and self.plan.grow():
             streams = len(self.plan.events) + len(self.watch.shifts)
             share = budget_shares(self.plan.lattice, streams, self.settings)
-            self.watch.grow(share, day * DAY_US)
-            self.streams = streams_of(self.plan, self.infos)
+            self.watch.grow(share * (1.0 - SHARE), day * DAY_US)
 
-    def _count(self, visits: pa.Table, vectors: npt.NDArray[np.float32], *, judge: bool) -> list[Alarm]:
+    def _count(self, measured: Measured, *, judge: bool) -> list[Alarm]:
         """Count visits tick by tick; with `judge` every tick is tested before it is learned."""
-        plan = self.plan
-        if plan is None or not visits.num_rows:
+        plan, visits = self.plan, measured.visits
+        if plan is None or not len(measured):
             return []
-        columns = plan.facets(visits, vectors)
+        columns = plan.facets(visits, measured.requests)
         plan.see(columns)
         self.ledger.see(columns, {r.facet: r.role for r in plan.roles}, started_us(visits))
         names, stratum = plan.stratum(columns, visits)
@@ -149,44 +146,79 @@ class Judge:
         users = [None if user in shared else user for user in visits.column("user_id").to_pylist()]
         weight = weight_level(self.crowd.ranks(users, closed_us(visits)))
         session, where = plan.lattice.members(columns, visits.num_rows)
-        self._record(visits, y, stratum, ticks, session, where)
+        if self.words is None:
+            self.words = Words.begin(plan.lattice, where, self.settings)
+        batch = self.words.batch(ticks, measured.features, stratum, weight == 0, session, where)
+        self._record(visits, y, self.words.answers(measured.features), stratum, ticks, session, where)
 
         def counts() -> Iterator[TickCounts]:
             return tally(ticks, stratum, weight, y, session, where, len(DEFAULT_WEIGHT_LEVELS))
 
-        return self._watch(counts()) if judge else self._baseline(counts)
+        return self._watch(counts(), batch) if judge else self._baseline(counts, batch)
 
-    def _baseline(self, counts: Callable[[], Iterator[TickCounts]]) -> list[Alarm]:
+    def _baseline(self, counts: Callable[[], Iterator[TickCounts]], batch: Batch) -> list[Alarm]:
         """Learn the base rates, then how they wobble from day to day, and accept them as the frozen reference."""
-        if self.watch is not None:
+        if self.watch is not None and self.words is not None:
             for tick in counts():
                 self.watch.learn(tick)
             for tick in counts():
                 self.watch.look_back(tick)
             self.watch.freeze()
+            self.words.watch.learn(batch)
         return []
 
-    def _watch(self, counts: Iterator[TickCounts]) -> list[Alarm]:
+    def _watch(self, counts: Iterator[TickCounts], batch: Batch) -> list[Alarm]:
         alarms: list[Alarm] = []
-        for tick in counts:
-            rung = self.watch.step(tick) if self.watch is not None else []
-            if rung:
+        if self.watch is None or self.words is None:
+            return alarms
+        tick = next(counts, None)
+        for low, high in runs_of(batch.tick_us):
+            if tick is not None and tick.tick_us == batch.tick_us[low]:
+                rung = self.watch.step(tick)
+                tick = next(counts, None)
                 alarms.extend(rung)
-                self._explain(rung)
+                self._explain([(a.slice, a.event, 1 if a.direction == "up" else -1) for a in rung], int(batch.tick_us[low]))
+            for word in self.words.watch.step(batch, low, high):
+                self._explain_word(word, int(batch.tick_us[low]), batch.features.part(high, len(batch.features)))
         return alarms
 
-    def _explain(self, rung: list[Alarm]) -> None:
-        """Turn the alarms of one tick into incidents, or join them to those that are known."""
-        if self.streams is None:
+    @property
+    def streams(self) -> Streams | None:
+        """What the indices of events and slices mean by now."""
+        if self.plan is None or self.words is None:
+            return None
+        return streams_of(self.plan, self.infos, self.words.names)
+
+    def _explain_word(self, word: Rung, tick_us: int, later: Features) -> None:
+        """Make an incident of a feature that rang, or let it join one: then it need not be an event of its own."""
+        if self.plan is None or self.words is None:
             return
-        tick_us = rung[0].tick_us
+        known = len(self.words.keys)
+        event = len(self.plan.events) + self.words.place(word, self.history, later)
+        self._explain([(int(self.words.slices[word.slice]), event, word.direction)], tick_us)
+        name = event_name(word.key)
+        if len(self.words.keys) > known and all(incident.event != name for incident in self.incidents):
+            self.words.drop_last(self.history)
+
+    def _explain(self, rung: list[tuple[int, int, int]], tick_us: int) -> None:
+        """Turn what rang in one tick (slice, event, direction) into incidents, or join it to those that are known."""
+        streams = self.streams
+        if streams is None or not rung:
+            return
         later = int(np.searchsorted(self.moments, tick_us))
         raised_us = int(self.moments[later]) if later < len(self.moments) else tick_us
-        crossings = [Crossing(a.slice, a.event, 1 if a.direction == "up" else -1, tick_us, raised_us) for a in rung]
-        self.incidents = handle(self.incidents, crossings, lambda: self.history.upto(tick_us), self.streams)
+        crossings = [Crossing(*each, tick_us, raised_us) for each in rung]
+        self.incidents = handle(self.incidents, crossings, lambda: self.history.upto(tick_us), streams)
 
     def _record(
-        self, visits: pa.Table, y: Answers, stratum: IntArray, ticks: IntArray, session: IntArray, where: IntArray
+        self,
+        visits: pa.Table,
+        y: Answers,
+        words: Answers,
+        stratum: IntArray,
+        ticks: IntArray,
+        session: IntArray,
+        where: IntArray,
     ) -> None:
         if self.plan is not None:
             singles = self.plan.lattice.single[where]
@@ -198,7 +230,7 @@ class Judge:
             started_us(visits),
             ticks,
             stratum,
-            y,
+            np.concatenate([y, words], axis=1),
             session.astype(np.int32),
             where.astype(np.int32),
         )

@@ -11,6 +11,7 @@ import pyarrow as pa
 from unquiet import intents, signals
 from unquiet.model.signals import FloatArray, Reduce, SessionBatch, SignalInfo, TurnBatch
 from unquiet.sessions import Assembler, ClosedSessions, resumed, visit_table
+from unquiet.shift import Features, extract
 
 FOREVER_US = 2**62
 
@@ -19,14 +20,39 @@ FOREVER_US = 2**62
 class Measured:
     """Visits with their readings.
 
-    `inputs` are their first requests and `requests` (visits, d) the vectors of them; `failures` counts measurements
-    that failed, by signal.
+    `inputs` are their first requests and `requests` (visits, d) the vectors of them; `features` are what their answers
+    are made of; `failures` counts measurements that failed, by signal.
     """
 
     visits: pa.Table
     inputs: pa.Array
     requests: npt.NDArray[np.float32]
+    features: Features
     failures: dict[str, int]
+
+    def __len__(self) -> int:
+        return self.visits.num_rows
+
+    def part(self, low: int, high: int) -> Measured:
+        """Visits low to high."""
+        return Measured(
+            self.visits.slice(low, high - low),
+            self.inputs.slice(low, high - low),
+            self.requests[low:high],
+            self.features.part(low, high),
+            {},
+        )
+
+    @staticmethod
+    def joined(parts: list[Measured]) -> Measured:
+        """The visits of several batches, one after another."""
+        return Measured(
+            pa.concat_tables([part.visits for part in parts], promote_options="default"),
+            pa.chunked_array([part.inputs for part in parts]).combine_chunks(),
+            np.concatenate([part.requests for part in parts]),
+            Features.joined([part.features for part in parts]),
+            {},
+        )
 
 
 def signal_infos() -> tuple[SignalInfo, ...]:
@@ -55,7 +81,7 @@ def measure(closed: ClosedSessions) -> Measured:
     }
     visits = visit_table(closed, kept, values, labels, {"resumed": resumed(closed)}, session_labels)
     first = closed.turns.column("input").take(pa.array(closed.starts[:-1])).combine_chunks()
-    return Measured(visits, first, intents.embed(first), failures)
+    return Measured(visits, first, intents.embed(first), extract(closed.turns, closed.starts), failures)
 
 
 def measure_turn_table(turns: pa.Table) -> pa.Table:

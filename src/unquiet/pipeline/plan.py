@@ -150,13 +150,16 @@ def budget_shares(lattice: Lattice, event_count: int, settings: Settings) -> Flo
     return share / event_count
 
 
-def streams_of(plan: Plan, infos: tuple[SignalInfo, ...]) -> Streams:
-    """What the indices of alarms mean; flags, scores and tool labels are behaviours, numbers only measure them."""
+def streams_of(plan: Plan, infos: tuple[SignalInfo, ...], words: tuple[str, ...] = ()) -> Streams:
+    """What the indices of alarms mean; flags, scores and tool labels are behaviours, numbers only measure them.
+
+    `words` are the events of the open-world detector, each a signal of its own.
+    """
     kinds = {info.name: info.kind for info in infos}
     behaviours = [kinds[e.signal] in ("flag", "score") or e.signal in LABELS_THAT_ARE_BEHAVIOUR for e in plan.events]
     return Streams(
         plan.lattice.slices,
-        tuple(event.name for event in plan.events),
-        tuple(event.signal for event in plan.events),
-        np.array(behaviours, bool),
+        (*(event.name for event in plan.events), *words),
+        (*(event.signal for event in plan.events), *words),
+        np.array([*behaviours, *(False for _ in words)], bool),
     )

@@ -25,8 +25,8 @@ ANYWHERE = {
     "capability_denial": 1.7,
     "abstention": 2.5,
     "lecture": 1.8,
-    "deflection": 0.4,
-    "handoff": 0.4,
+    "deflection": 0.8,
+    "handoff": 1.4,
     "apology": 0.2,
     "help_follows": -0.6,
     "offers_alternative": -1.0,
@@ -41,7 +41,7 @@ OPENING = {
     "offers_alternative": -0.4,
 }
 _BRIEF_CHARACTERS, _LONG_CHARACTERS = 350, 1200
-_NOT_BRIEF, _LONG, _FENCE = -1.0, -0.8, -1.5
+_NOT_BRIEF, _LONG, _FENCE = -1.0, -1.2, -1.5
 
 
 def _score(batch: TurnBatch) -> FloatArray:

@@ -14,7 +14,7 @@ from unquiet.signals.language import UNDETERMINED, languages
 from unquiet.signals.lexicon import Lexicon, PatternSet, lexicon
 from unquiet.signals.text import Bools, filled, head
 
-WORDING_VERSION = 3
+WORDING_VERSION = 4
 """Version of the signals that read wording families: another wording in a family file starts new baselines of all."""
 
 READ_BYTES = 1800

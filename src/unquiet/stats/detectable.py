@@ -57,3 +57,23 @@ def smallest_detectable(
         seen = reached(middle)
         low, high = np.where(seen, low, middle), np.where(seen, middle, high)
     return np.where(possible, high, np.nan)
+
+
+def turns_to_detect(
+    rate: float, factor: float, sensitivity: float, specificity: float, per_day: float, share_per_day: float
+) -> float | None:
+    """Turns after a change of `rate` to `factor * rate` until a count of flags shows it; None where it never does.
+
+    The flags have the given sensitivity and specificity (1 and 1: perfect labels). `per_day` turns a day, a
+    share of the alarm budget of `share_per_day` false alarms a day, a baseline that is known: the nats needed over those
+    that a turn yields, as in `smallest_detectable`.
+    """
+    if not 0.0 < rate < 1.0 or not rate < factor * rate < 1.0 or sensitivity + specificity <= 1.0:
+        return None
+
+    def flags(share: float) -> FloatArray:
+        return np.clip(np.array(sensitivity * share + (1.0 - specificity) * (1.0 - share)), 1e-12, 1.0 - 1e-12)
+
+    nats = float(kl_bernoulli(flags(factor * rate), flags(rate)))
+    need = max(float(np.log(nats * per_day / share_per_day)), LEAST_NATS)
+    return need / nats

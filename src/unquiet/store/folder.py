@@ -20,6 +20,7 @@ from unquiet.model.turns import TURNS
 from unquiet.store.additive import summed
 from unquiet.store.duckdb_folder import DATABASE, DuckDBFolder
 from unquiet.store.failures import explaining
+from unquiet.store.labels import Labels
 from unquiet.store.lock import FolderLock
 from unquiet.store.segments import Segment
 from unquiet.store.tables import (
@@ -54,6 +55,7 @@ class Store:
         self._writer = SegmentWriter(database)
         self._in_transaction = False
         self._failed = False
+        self.labels = Labels(database, self.transaction)
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = True, memory_mb: int = 1000, threads: int = 2) -> Store:

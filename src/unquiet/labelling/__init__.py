@@ -1,0 +1,1 @@
+"""Labels: which turns to ask about, in which order, and how to put the question to a judge."""

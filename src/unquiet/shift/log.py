@@ -1,0 +1,104 @@
+"""What was met and when: the features of past sessions, so that a newcomer's own past is known when it is taken up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint32]
+
+MOST_ENTRIES = 12_000_000
+"""Entries (a session has a feature) that are kept, 8 bytes each; the oldest days go first."""
+
+
+@dataclass(slots=True)
+class Day:
+    """A day's entries, ascending by key, and the cells of its sessions.
+
+    `keys` and `session` (entries,) are parallel; sessions are numbered from `first` in the order they were counted.
+    Session `first + i` is in the cells `cells[starts[i]:starts[i + 1]]`; none where it does not count.
+    `known` tells whether its answers have text.
+    """
+
+    first: int
+    keys: Keys
+    session: npt.NDArray[np.int32]
+    cells: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int32]
+    known: npt.NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class Log:
+    """The days that are kept, and the ticks of the running one."""
+
+    days: list[Day] = field(default_factory=list[Day])
+    open: list[Day] = field(default_factory=list[Day])
+
+    def add(self, tick: Day) -> None:
+        """Add the sessions of a tick (its keys in any order)."""
+        self.open.append(tick)
+
+    def turn(self) -> None:
+        """Close the running day."""
+        if self.open:
+            self.days.append(_joined(self.open))
+            self.open = []
+        while len(self.days) > 1 and sum(len(day.keys) for day in self.days) > MOST_ENTRIES:
+            self.days.pop(0)
+
+    def find(self, keys: Keys, *, today: bool) -> tuple[IntArray, IntArray]:
+        """Entries of `keys` (ascending), of the running day or of those before it: index into `keys`, and their cell."""
+        index: list[IntArray] = []
+        cells: list[IntArray] = []
+        for day in self.open if today else self.days:
+            which, session = _entries(day, keys, is_sorted=not today)
+            low, high = day.starts[session].astype(np.int64), day.starts[session + 1].astype(np.int64)
+            index.append(np.repeat(which, high - low))
+            cells.append(day.cells[spread(low, high)].astype(np.int64))
+        none = np.zeros(0, np.int64)
+        return np.concatenate([none, *index]), np.concatenate([none, *cells])
+
+    def answers(self, key: int, first: int, count: int) -> npt.NDArray[np.int8]:
+        """Whether sessions `first` to `first + count` have a key: 1, 0, or -1 where it is not known, (count,)."""
+        out = np.full(count, -1, np.int8)
+        wanted = np.array([key], np.uint32)
+        for day, is_sorted in (*((day, True) for day in self.days), *((tick, False) for tick in self.open)):
+            at = day.first - first + np.arange(len(day.known))
+            inside = (at >= 0) & (at < count) & day.known
+            out[at[inside]] = 0
+            met = day.first - first + _entries(day, wanted, is_sorted=is_sorted)[1]
+            met = met[(met >= 0) & (met < count)]
+            out[met[out[met] == 0]] = 1
+        return out
+
+
+def spread(low: IntArray, high: IntArray) -> IntArray:
+    """All places of the ranges [low, high)."""
+    sizes = high - low
+    ends = np.cumsum(sizes)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(low - ends + sizes, sizes)
+
+
+def _entries(day: Day, keys: Keys, *, is_sorted: bool) -> tuple[IntArray, IntArray]:
+    """Entries of a day that have one of `keys`: which, and the session's place in the day."""
+    if is_sorted:
+        low, high = (np.searchsorted(day.keys, keys, side=side) for side in ("left", "right"))
+        at = spread(low, high)
+        return np.repeat(np.arange(len(keys)), high - low), day.session[at].astype(np.int64)
+    place = np.minimum(np.searchsorted(keys, day.keys), len(keys) - 1)
+    at = np.flatnonzero(keys[place] == day.keys)
+    return place[at], day.session[at].astype(np.int64)
+
+
+def _joined(ticks: list[Day]) -> Day:
+    first = ticks[0].first
+    keys = np.concatenate([tick.keys for tick in ticks])
+    session = np.concatenate([tick.session + np.int32(tick.first - first) for tick in ticks])
+    order = np.argsort(keys, kind="stable")
+    sizes = np.concatenate([np.diff(tick.starts) for tick in ticks])
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    return Day(first, keys[order], session[order], np.concatenate([tick.cells for tick in ticks]), starts, np.concatenate([tick.known for tick in ticks]))

@@ -1,0 +1,213 @@
+"""The streams: every watched feature in every slice, each looked at when there is something to see.
+
+A stream is a feature in a slice. Its sessions form runs (see `bets`): a run ends when more hits have come than chance would
+bring, when so many were expected that their absence says something, or, at the end of a day, as soon as anything
+happened in it. So a stream costs only when it is touched.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from unquiet.shift import bets
+from unquiet.shift.cells import TICKS_A_DAY, Cells
+from unquiet.shift.rates import CELL_SESSIONS, Rates
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+DAY_US = 86_400_000_000
+HITS_TO_LOOK, TIMES_TO_LOOK = 0.5, 2.0
+"""A run ends at so many hits above so many times those expected."""
+
+EXPECTED_TO_LOOK = 2.0
+"""A run ends at a sweep when so many hits were expected."""
+
+SWEEP_US = 10_800_000_000
+MARGIN_PER_WOBBLE, WOBBLE_ERRORS, LEAST_EXPECTED = 3.5, 3.0, 1.0
+
+FIRST_MASS_DAYS = 1.0
+"""A stream begins as if it had been waiting for so long: so is its first run a restart too."""
+
+_AT_ONCE = 50_000
+
+
+class Streams:
+    """State of F features and S slices.
+
+    `share` (S,) is a slice's part of the budget, per day, which its features share by `weight` (F,). `restarts` (F, S, J) the evidence, `mass` (F, S) the days that
+    had passed when the running run began, `begun_us` (F, S) when it began. The run's sums: `hits` (F, S), and `n` and
+    `expected` (F, S) of the days before this one; this day's follow from the cells, from tick `since` (F, S) on.
+    `today` (TICKS_A_DAY + 1, S) are the running sums of the sessions that count, `rates` (F, cells) what is expected today. `over`, `largest`, `compared`, `information` and the `past` (F, S) measure the wobble
+    from day to day.
+    """
+
+    def __init__(self, share: FloatArray, features: int, delta: float) -> None:
+        shape = (features, len(share))
+        self.share = share
+        self.weight = np.full(features, 1.0 / features)
+        self.delta = delta
+        self.level = np.zeros(len(share))
+        self.restarts = np.zeros((*shape, bets.BET_COUNT), np.float32)
+        self.mass = np.zeros(shape, np.float32)
+        self.begun_us = np.zeros(shape, np.int64)
+        self.hits = np.zeros(shape, np.float32)
+        self.n = np.zeros(shape, np.float32)
+        self.expected = np.zeros(shape, np.float32)
+        self.since = np.zeros(shape, np.int16)
+        self.over, self.largest, self.compared, self.information = (np.zeros(shape, np.float32) for _ in range(4))
+        self.past_ratio, self.past_expected = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self.rates: Rates = np.zeros((features, 0), np.float32)
+        self.usual = np.zeros(shape, np.float32)
+        self.today = np.zeros((TICKS_A_DAY + 1, len(share)), np.float32)
+        self.cells_of = np.zeros((len(share), 0), np.int64)
+        self.counts = np.zeros(0, bool)
+
+    def begin(self, slots: IntArray, now_us: int, tick: int) -> None:
+        """Watch other features in these slots from now on."""
+        for values in (self.restarts, self.hits, self.n, self.expected):
+            values[slots] = 0.0
+        self.mass[slots] = FIRST_MASS_DAYS
+        self.begun_us[slots] = now_us
+        self.since[slots] = tick
+
+    def new_day(self, rates: Rates, cells: Cells) -> None:
+        """Take the rates that are expected today."""
+        self.rates = rates
+        order, begins = cells.by_slice()
+        widest = int(np.diff(begins).max(initial=0))
+        self.cells_of = np.full((len(self.share), widest), -1, np.int64)
+        for where, (low, high) in enumerate(zip(begins[:-1], begins[1:], strict=True)):
+            self.cells_of[where, : high - low] = order[low:high]
+        self.counts = cells.sessions >= CELL_SESSIONS
+        weight = np.where(self.counts, cells.sessions, 0.0)
+        size = np.zeros(len(self.share))
+        np.add.at(size, cells.where, weight)
+        self.usual = (self._by_slice(rates * weight, cells) / np.maximum(size, 1.0)).astype(np.float32)
+
+    def new_features(self, slots: IntArray, rates: Rates, cells: Cells) -> None:
+        """Take the rates (k, cells) that are expected today of features that were taken up in the day."""
+        for values in (self.over, self.largest, self.compared, self.information, self.past_expected):
+            values[slots] = 0.0
+        self.rates[slots] = rates
+        weight = np.where(self.counts, cells.sessions[: len(self.counts)], 0.0)
+        size = np.bincount(cells.where[: len(weight)], weights=weight, minlength=len(self.share))
+        self.usual[slots] = self._by_slice(rates * weight, cells) / np.maximum(size, 1.0)
+
+    def tick(self, cells: Cells) -> None:
+        """Take note of the sessions of a tick, which the cells have counted."""
+        known = np.where(self.counts, cells.now[: len(self.counts)], 0.0)
+        self.today[cells.tick] = np.bincount(cells.where[: len(known)], weights=known, minlength=len(self.share))
+
+    def add(self, pairs: IntArray, cells: Cells, now_us: int) -> None:
+        """Count hits, one entry each as slot * S + slice."""
+        touched, hits = np.unique(pairs, return_counts=True)
+        flat = self.hits.reshape(-1)
+        flat[touched] += hits
+        chance = self.usual.reshape(-1)[touched] * self._sessions(touched, cells)
+        self.look(touched[flat[touched] >= HITS_TO_LOOK + TIMES_TO_LOOK * chance], cells, now_us)
+
+    def sweep(self, cells: Cells, now_us: int) -> None:
+        """Look at the streams of which much was expected."""
+        n = self.n + self.today[cells.tick] - np.take_along_axis(self.today, self.since.astype(np.int64), axis=0)
+        self.look(np.flatnonzero((self.usual * n >= EXPECTED_TO_LOOK).reshape(-1)), cells, now_us)
+
+    def end_day(self, hits: Rates, cells: Cells) -> None:
+        """Close the day, whose hits per cell are `hits` (F, cells), before the cells do."""
+        whole = self._by_slice(self.rates * cells.now[: self.rates.shape[1]], cells)
+        self._wobble(self._by_slice(np.where(self.counts, hits[:, : len(self.counts)], 0.0), cells), whole)
+        self.expected += np.where(self.since == 0, whole, 0.0).astype(np.float32)
+        late = np.flatnonzero(self.since.reshape(-1) > 0)
+        self.expected.reshape(-1)[late] += self._expected_since(late, cells)
+        self.n += self.today[cells.tick] - np.take_along_axis(self.today, self.since.astype(np.int64), axis=0)
+        self.since[:] = 0
+        self.today[:] = 0.0
+
+    def close(self, cells: Cells, now_us: int) -> None:
+        """Look, after the end of a day, at the streams in which anything happened."""
+        self.look(np.flatnonzero(((self.expected >= 0.5) | (self.hits >= 1.0)).reshape(-1)), cells, now_us)
+        self.level = np.einsum("fsj,f,j->s", self.restarts, self.weight, bets.WEIGHTS)
+
+    def look(self, which: IntArray, cells: Cells, now_us: int) -> None:
+        """End the runs of some streams and bet on them."""
+        for at in range(0, len(which), _AT_ONCE):
+            self._look(which[at : at + _AT_ONCE], cells, now_us)
+
+    def clearest(self, where: int) -> tuple[int, int]:
+        """The feature with most of a slice's evidence, and whether it rose (+1) or fell (-1)."""
+        slot = int((bets.total(self.restarts[:, where]) * self.weight).argmax())
+        return slot, 1 if bets.rises(self.restarts[slot, where][None])[0] else -1
+
+    def silence(self, where: int) -> None:
+        """Begin anew with a slice that was heard."""
+        self.restarts[:, where] = 0.0
+        self.level[where] = 0.0
+
+    def _look(self, which: IntArray, cells: Cells, now_us: int) -> None:
+        flat = {name: getattr(self, name).reshape(-1) for name in ("n", "hits", "expected", "mass", "begun_us", "since")}
+        n = self._sessions(which, cells)
+        which, n = which[n > 0], n[n > 0].astype(np.float64)
+        expected = flat["expected"][which] + self._expected_since(which, cells)
+        found = bets.evidence(n, flat["hits"][which].astype(np.float64), expected, self._tolerance(which))
+        restarts = self.restarts.reshape(-1, bets.BET_COUNT)
+        slot, where = which // len(self.share), which % len(self.share)
+        before = bets.total(restarts[which])
+        restarts[which] = bets.advance(restarts[which], flat["mass"][which] * self.share[where], found)
+        gain = (bets.total(restarts[which]) - before) * self.weight[slot]
+        self.level += np.bincount(where, weights=gain, minlength=len(self.share))
+        flat["mass"][which] = (now_us - flat["begun_us"][which]) / DAY_US
+        flat["begun_us"][which] = now_us
+        for name in ("n", "hits", "expected"):
+            flat[name][which] = 0.0
+        flat["since"][which] = cells.tick
+
+    def _sessions(self, which: IntArray, cells: Cells) -> FloatArray:
+        """Sessions of the runs of streams so far, (P,)."""
+        where, since = which % len(self.share), self.since.reshape(-1)[which]
+        return self.n.reshape(-1)[which] + self.today[cells.tick, where] - self.today[since, where]
+
+    def _tolerance(self, which: IntArray) -> FloatArray:
+        slot, where = which // len(self.share), which % len(self.share)
+        own, whole = self._wobble_of(slot, where), self._wobble_of(slot, np.zeros_like(where))
+        return self.delta + MARGIN_PER_WOBBLE * np.maximum(own, whole)
+
+    def _wobble(self, hits: FloatArray, expected: FloatArray) -> None:
+        """Compare the day with the one before it (von Neumann 1941): a lasting step enters one difference only."""
+        ratio = np.divide(hits, expected, out=np.ones_like(hits), where=expected > 0)
+        both = (expected >= LEAST_EXPECTED) & (self.past_expected >= LEAST_EXPECTED)
+        noise = 1.0 / np.maximum(expected, LEAST_EXPECTED) + 1.0 / np.maximum(self.past_expected, LEAST_EXPECTED)
+        over = np.where(both, (ratio - self.past_ratio) ** 2 / noise - 1.0, 0.0)
+        self.over += over
+        self.largest = np.maximum(self.largest, over).astype(np.float32)
+        self.compared += both
+        self.information += np.where(both, 1.0 / noise, 0.0)
+        self.past_ratio, self.past_expected = ratio.astype(np.float32), expected.astype(np.float32)
+
+    def _wobble_of(self, slot: IntArray, where: IntArray) -> FloatArray:
+        """Standard deviation of the log rate from day to day, beyond chance; the greatest step is left out."""
+        count = self.compared[slot, where].astype(np.float64)
+        over = self.over[slot, where] - self.largest[slot, where] - WOBBLE_ERRORS * np.sqrt(3.0 * count)
+        information = self.information[slot, where] * (1.0 - 1.0 / np.maximum(count, 2.0))
+        return np.sqrt(np.maximum(over, 0.0) / np.maximum(2.0 * information, 1e-9))
+
+    def _expected_since(self, which: IntArray, cells: Cells) -> FloatArray:
+        """Hits expected today of streams, (P,), from the tick at which their run began."""
+        slot, where = which // len(self.share), which % len(self.share)
+        mine = self.cells_of[where]
+        since = self.since.reshape(-1)[which].astype(np.int64)
+        if not mine.shape[1] or not cells.tick:
+            return np.zeros(len(which))
+        n = cells.now[mine] - cells.today[since[:, None], mine]
+        return np.where(mine >= 0, self.rates[slot[:, None], mine] * n, 0.0).sum(axis=1, dtype=np.float64)
+
+    def _by_slice(self, values: Rates, cells: Cells) -> FloatArray:
+        order, begins = _ordered(cells.where[: values.shape[1]], len(self.share))
+        sums = np.zeros((len(values), len(order) + 1))
+        np.cumsum(values[:, order], axis=1, dtype=np.float64, out=sums[:, 1:])
+        return sums[:, begins[1:]] - sums[:, begins[:-1]]
+
+
+def _ordered(where: IntArray, slice_count: int) -> tuple[IntArray, IntArray]:
+    order = np.argsort(where, kind="stable")
+    return order, np.searchsorted(where[order], np.arange(slice_count + 1))

@@ -1,0 +1,125 @@
+"""Which features are watched: those that answers to different requests share, learned first, newcomers later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from unquiet.shift.features import Features
+
+IntArray = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint32]
+Marks = npt.NDArray[np.uint64]
+
+MOST_FEATURES = 6_000
+MOST_LEARNED = 4_500
+LEAST_REQUESTS = 5
+"""Different requests that must have met a feature."""
+
+RISEN = 3.0
+"""A feature that was known and not watched is taken up when it has become this many times as frequent."""
+
+_BUCKETS = 2**20
+
+
+@dataclass(slots=True)
+class Vocabulary:
+    """The watched features by slot, and a sketch of all others.
+
+    `keys` (MOST_FEATURES,) with `used` tell which slot watches which key; `seen_day` when it was met last. `asked` (2, buckets)
+    holds, today and yesterday, one bit of sixteen a request that met a key of the bucket; `recent` (2, buckets) and
+    `usual` (buckets,) count sessions, `usual_sessions` those of the learning period.
+    """
+
+    keys: Keys = field(default_factory=lambda: np.zeros(MOST_FEATURES, np.uint32))
+    used: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(MOST_FEATURES, bool))
+    learned: int = 0
+    seen_day: IntArray = field(default_factory=lambda: np.zeros(MOST_FEATURES, np.int64))
+    asked: npt.NDArray[np.uint16] = field(default_factory=lambda: np.zeros((2, _BUCKETS), np.uint16))
+    recent: Keys = field(default_factory=lambda: np.zeros((2, _BUCKETS), np.uint32))
+    usual: Keys = field(default_factory=lambda: np.zeros(_BUCKETS, np.uint32))
+    recent_sessions: IntArray = field(default_factory=lambda: np.zeros(2, np.int64))
+    usual_sessions: int = 0
+    _order: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def slots(self, keys: Keys) -> IntArray:
+        """The slot that watches each key, -1 where none does."""
+        if not len(self._order):
+            return np.full(len(keys), -1, np.int64)
+        ordered = self.keys[self._order]
+        place = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
+        return np.where(ordered[place] == keys, self._order[place], -1)
+
+    def learn(self, features: Features) -> None:
+        """Choose from the learning period: the most frequent of those that enough different requests met.
+
+        Of features that the same sessions have only one is taken: they say the same.
+        """
+        sizes = np.diff(features.starts)
+        keys, inverse, count = np.unique(features.keys, return_inverse=True, return_counts=True)
+        bits = np.zeros(len(keys), np.uint16)
+        np.bitwise_or.at(bits, inverse, _bit(np.repeat(features.request, sizes)))
+        marks = np.random.default_rng(0).integers(0, 2**64, len(features), dtype=np.uint64)
+        same = np.zeros(len(keys), np.uint64)
+        np.add.at(same, inverse, np.repeat(marks, sizes))
+        good = np.flatnonzero((np.bitwise_count(bits) >= LEAST_REQUESTS) & (count < 0.995 * len(features)))
+        _, first = np.unique(same[good], return_index=True)
+        good = good[np.sort(first)]
+        chosen = good[np.argsort(-count[good], kind="stable")][:MOST_LEARNED]
+        self.learned = len(chosen)
+        self.keys[: len(chosen)] = keys[chosen]
+        self.used[: len(chosen)] = True
+        np.add.at(self.usual, _bucket(keys), count.astype(np.uint32))
+        self.usual_sessions = len(features)
+        self.index()
+
+    def index(self) -> None:
+        """Make the look-up of keys anew."""
+        taken = np.flatnonzero(self.used)
+        self._order = taken[np.argsort(self.keys[taken], kind="stable")]
+
+    def meet(self, keys: Keys, request: Marks, session_count: int) -> Keys:
+        """Take note of unwatched features of a tick (one entry a session that has one): those to watch from now on."""
+        bucket = _bucket(keys)
+        np.bitwise_or.at(self.asked[0], bucket, _bit(request))
+        np.add.at(self.recent[0], bucket, np.uint32(1))
+        self.recent_sessions[0] += session_count
+        both = self.asked[0][bucket] | self.asked[1][bucket]
+        enough = np.bitwise_count(both) >= LEAST_REQUESTS
+        if not enough.any():
+            return np.zeros(0, np.uint32)
+        there = bucket[enough]
+        lately = (self.recent[:, there].astype(np.float64).sum(axis=0)) / max(int(self.recent_sessions.sum()), 1)
+        usual = self.usual[there] / max(self.usual_sessions, 1)
+        return np.unique(keys[enough][lately >= RISEN * usual])
+
+    def admit(self, keys: Keys, day: int) -> IntArray:
+        """Slots for new keys: free ones, then those of newcomers that were not met for longest; fewer if none is left."""
+        free = np.flatnonzero(~self.used)
+        if len(free) < len(keys):
+            old = np.arange(self.learned, MOST_FEATURES)
+            old = old[self.used[old] & (self.seen_day[old] < day - 7)]
+            free = np.append(free, old[np.argsort(self.seen_day[old], kind="stable")])
+        slots = free[: len(keys)]
+        self.keys[slots] = keys[: len(slots)]
+        self.used[slots] = True
+        self.seen_day[slots] = day
+        if len(slots):
+            self.index()
+        return slots
+
+    def turn(self) -> None:
+        """A new day: today becomes yesterday."""
+        self.asked = np.stack([np.zeros(_BUCKETS, np.uint16), self.asked[0]])
+        self.recent = np.stack([np.zeros(_BUCKETS, np.uint32), self.recent[0]])
+        self.recent_sessions = np.array([0, self.recent_sessions[0]], np.int64)
+
+
+def _bucket(keys: Keys) -> IntArray:
+    return (keys & np.uint32(_BUCKETS - 1)).astype(np.int64)
+
+
+def _bit(request: Marks) -> npt.NDArray[np.uint16]:
+    return (np.uint16(1) << (request & np.uint64(15)).astype(np.uint16)).astype(np.uint16)
