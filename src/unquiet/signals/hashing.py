@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from unquiet.signals.numbers import word_starts
-from unquiet.signals.text import bytes_of, starts_ideograph
+from unquiet.signals.text import bytes_of, ideograph_places
 
 Words = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]
 
@@ -20,7 +20,9 @@ def hashed_words(text: pa.Array) -> Words:
     Words are runs of non-blank characters; a Han character or kana is a word of its own.
     """
     data, offsets = bytes_of(text)
-    starts = np.flatnonzero(word_starts(data, offsets) | starts_ideograph(data))
+    begins_word = word_starts(data, offsets)
+    begins_word[ideograph_places(data)] = True
+    starts = np.flatnonzero(begins_word)
     if not len(starts):
         return np.zeros(0, np.int64), np.zeros(0, np.uint64)
     row = np.searchsorted(offsets, starts, side="right") - 1

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import re2
 
 _SET_MEMORY_BYTES = 48 << 20
-_SENTENCE_PATTERNS = 16
+_SENTENCE_PATTERNS = 8
 """How many patterns that skip within a sentence share a set: the states of the automaton grow with their combinations."""
 
 _WORD_ENDS = r"(?:[^0-9a-z_\x{C0}-\x{24F}]|$)"
@@ -49,7 +49,7 @@ class Lexicon:
     names: tuple[str, ...]
     versions: dict[str, int]
     function_words: dict[str, str]
-    harmless: dict[str, dict[str, str]]
+    harmless: dict[str, dict[str, Any]]
     sets: dict[str, tuple[PatternSet, ...]]
 
     def index(self, family: str) -> int:
@@ -160,10 +160,10 @@ def written(family: str) -> dict[str, str]:
     }
 
 
-def _harmless(content: dict[str, Any]) -> dict[str, str]:
+def _harmless(content: dict[str, Any]) -> dict[str, Any]:
     words, variants = content.get("words", {}), content.get("variants", "")
     return {
-        name: "|".join(expand(pattern, words, variants) for pattern in patterns)
+        name: re2.compile("|".join(expand(pattern, words, variants) for pattern in patterns))
         for name, patterns in content.get("harmless", {}).items()
     }
 
@@ -179,7 +179,8 @@ def _sets(content: dict[str, Any], names: list[str]) -> tuple[PatternSet, ...]:
         apart = _passes_over(family, content)
         for pattern in written:
             full = expand(pattern, content.get("words", {}), content.get("variants", ""))
-            shapes.setdefault((shape(full), apart), []).append((full, names.index(family)))
+            kind = "few" if apart == family else shape(full)
+            shapes.setdefault((kind, apart), []).append((full, names.index(family)))
     return tuple(_compiled(part, apart) for (kind, apart), members in shapes.items() for part in _parts(kind, members))
 
 

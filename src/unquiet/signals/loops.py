@@ -22,7 +22,7 @@ CLARIFY_RUN = 3
 """So many answers in a row that ask, without a tool call, make a run of clarification."""
 
 
-REPEAT_CHARACTERS = 300
+REPEAT_CHARACTERS = 200
 """How much of a request is compared with the one before."""
 
 _CONFIRMATION = (

@@ -15,8 +15,8 @@ from unquiet.signals.text import (
     count_places,
     filled,
     floats,
+    ideograph_places,
     present,
-    starts_ideograph,
     where,
 )
 
@@ -35,9 +35,9 @@ def words(batch: TurnBatch) -> FloatArray:
 def count_words(text: pa.Array) -> npt.NDArray[np.int64]:
     """Words of each text of a large_string array without nulls, shape (len(text),)."""
     data, offsets = bytes_of(text)
-    ideographs = starts_ideograph(data)
-    runs = count_places(np.flatnonzero(word_starts(data, offsets) & ~ideographs), offsets)
-    return runs + count_places(np.flatnonzero(ideographs), offsets) // 2
+    starts, ideographs = word_starts(data, offsets), ideograph_places(data)
+    starts[ideographs] = False
+    return count_places(np.flatnonzero(starts), offsets) + count_places(ideographs, offsets) // 2
 
 
 def word_starts(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> Bools:

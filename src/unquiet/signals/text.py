@@ -102,17 +102,16 @@ def ideographs(batch: TurnBatch, column: str = "output") -> npt.NDArray[np.int64
 
     def make() -> npt.NDArray[np.int64]:
         data, offsets = utf8_bytes(batch, column)
-        return count_places(np.flatnonzero(starts_ideograph(data)), offsets)
+        return count_places(ideograph_places(data), offsets)
 
     return batch.once(f"ideographs:{column}", make)
 
 
-def starts_ideograph(data: npt.NDArray[np.uint8]) -> Bools:
-    """True at the first byte of a Han character or kana in UTF-8; E3 80 is punctuation. Same shape as `data`."""
-    found = (data >= 0xE4) & (data <= 0xE9)
-    kana = np.flatnonzero(data[:-1] == 0xE3)
-    found[kana[data[kana + 1] >= 0x81]] = True
-    return found
+def ideograph_places(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Where Han characters and kana begin in UTF-8, ascending; E3 80 is punctuation."""
+    at = np.flatnonzero((data >= 0xE3) & (data <= 0xE9))
+    follows = data[np.minimum(at + 1, len(data) - 1)]
+    return at[(data[at] != 0xE3) | (follows >= 0x81)]
 
 
 def fences(batch: TurnBatch) -> npt.NDArray[np.int64]:

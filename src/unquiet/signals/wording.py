@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -80,13 +81,13 @@ def _as_bytes(text: pa.Array) -> list[bytes]:
 
 
 def _serious(
-    text: pa.Array, whole: list[bytes], group: list[PatternSet], harmless: str
+    text: pa.Array, whole: list[bytes], group: list[PatternSet], harmless: Any
 ) -> tuple[npt.NDArray[np.int64], list[bytes]]:
     """The places of texts that a set of the group hits at all, and those texts without their harmless wordings."""
     hit_at_all = [any(each.patterns.Match(value) for each in group) for value in whole]
     left = np.flatnonzero(np.array(hit_at_all, np.bool_))
-    chosen = text.take(pa.array(left))
-    return left, _as_bytes(pc.replace_substring_regex(chosen, harmless, " ")) if len(chosen) else []
+    chosen = text.take(pa.array(left)).to_pylist()
+    return left, [harmless.sub(" ", each).encode()[:READ_BYTES] for each in chosen]
 
 
 def _match(values: list[bytes], rows: npt.NDArray[np.int64], patterns: PatternSet, into: Hits) -> None:
