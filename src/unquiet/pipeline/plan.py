@@ -34,7 +34,7 @@ from unquiet.stats.edetector import BetTables
 IntArray = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
 
-LABELS_THAT_ARE_BEHAVIOUR = ("tools", "finish_reason")
+LABELS_THAT_ARE_BEHAVIOUR = ("tools", "tool_mix", "finish_reason", "refusal_level")
 
 SHARED_USER, SHARED_A_DAY = 0.1, 20
 DAY_US = 86_400_000_000
