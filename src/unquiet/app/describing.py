@@ -62,7 +62,7 @@ def describe(judge: Judge, store: Store, announced: Sequence[Change]) -> list[di
     changes = [*announced, *judge.ledger.changes()]
     documents: list[dict[str, object]] = []
     for incident in judge.incidents:
-        kept = store.incident(incident.id) if _ages(incident, recorded) else None
+        kept = store.incident(incident.id) if ages(incident, recorded) else None
         documents.append(kept or _document(judge, store, recorded, incident, changes))
     return documents
 
@@ -72,12 +72,12 @@ def describe_ageing(judge: Judge, store: Store, announced: Sequence[Change]) -> 
     if not judge.incidents:
         return []
     recorded = judge.history.upto(2**62)
-    ageing = [i for i in judge.incidents if _ages(i, recorded) and store.incident(i.id) is None]
+    ageing = [i for i in judge.incidents if ages(i, recorded) and store.incident(i.id) is None]
     changes = [*announced, *judge.ledger.changes()] if ageing else []
     return [_document(judge, store, recorded, incident, changes) for incident in ageing]
 
 
-def _ages(incident: Incident, recorded: Recorded) -> bool:
+def ages(incident: Incident, recorded: Recorded) -> bool:
     """Whether the window of recorded sessions has moved so far that too little of the time before the onset is left."""
     last_us = int(recorded.tick_us[-1])
     return incident.onset.at_us < last_us - WINDOW_US + AGE_DAYS * DAY_US
@@ -116,19 +116,19 @@ def _document(
         ),
         "status": "resolved" if over_us else incident.status,
         "signal": event.signal,
-        **_standing(incident),
+        **standing_fields(incident),
         "also_in": [streams.slices[p.slice].as_dict() for p in parts[1:]],
         "resolved_at": iso(over_us) if over_us else None,
-        **_numbers(exposed),
+        **exposure_fields(exposed),
         "by_day": by_day(recorded, own, event_index, incident.onset.at_us),
         "moved": [streams.events[e] for e in moved],
-        "suspects": [_suspect(change) for change in rank_suspects(changes, incident.onset)],
+        "suspects": [suspect_fields(change) for change in rank_suspects(changes, incident.onset)],
         "evidence": {"before": [b for b, _ in pairs], "after": [a for _, a in pairs]},
         "session_ids": list(dict.fromkeys(recorded.session_id[claimed].tolist())),
     }
 
 
-def _standing(incident: Incident) -> dict[str, object]:
+def standing_fields(incident: Incident) -> dict[str, object]:
     """What was said when the incident was raised, and which streams joined it since."""
     onset = incident.onset
     return {
@@ -141,12 +141,14 @@ def _standing(incident: Incident) -> dict[str, object]:
     }
 
 
-def _suspect(change: Change) -> dict[str, object]:
+def suspect_fields(change: Change) -> dict[str, object]:
+    """A change near an onset."""
     at = iso(round(change.at.timestamp() * 1e6))
     return {"kind": change.kind, "from": change.before, "to": change.after, "at": at, "source": change.source}
 
 
-def _numbers(exposed: Exposure) -> dict[str, object]:
+def exposure_fields(exposed: Exposure) -> dict[str, object]:
+    """Rates before and after, and whom the change reached."""
     low, high = sorted((abs(exposed.low), abs(exposed.high)))
     if exposed.low < 0 < exposed.high:
         low = 0.0
@@ -189,7 +191,7 @@ def _pairs(
     if not len(before) or not len(after):
         return []
     pool_ids, after_ids = recorded.session_id[before].tolist(), recorded.session_id[after].tolist()
-    texts = _first_inputs(store, [*pool_ids, *after_ids])
+    texts = first_inputs(store, [*pool_ids, *after_ids])
     pool = intents.embed([texts.get(i, "") for i in pool_ids])
     index, similarity = intents.nearest(intents.embed([texts.get(i, "") for i in after_ids]), pool)
     chosen: list[tuple[str, str]] = []
@@ -202,7 +204,8 @@ def _pairs(
     return chosen[:MOST_PAIRS]
 
 
-def _first_inputs(store: Store, session_ids: list[str]) -> dict[str, str]:
+def first_inputs(store: Store, session_ids: list[str]) -> dict[str, str]:
+    """The first request of each session; an empty text where there is none."""
     table = store.turns_of_sessions(session_ids, columns=["session_id", "time", "input"])
     first: dict[str, str] = {}
     for session_id, text in zip(table.column("session_id").to_pylist(), table.column("input").to_pylist(), strict=True):

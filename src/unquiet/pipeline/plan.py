@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,9 @@ REQUEST = "request"
 INTENT_NAME = re.compile(r"(^|[._-])intent($|[._-])", re.IGNORECASE)
 """The facet made of the text of the request, where the traffic itself has none that says what was asked."""
 
+NEW_KIND = "(new kind)"
+"""Its value for requests far from all others. These have nothing in common and are no slice."""
+
 
 @dataclass(slots=True)
 class Plan:
@@ -78,9 +82,13 @@ class Plan:
         columns[REQUEST] = request_column(self.requests, vectors)
         return columns
 
-    def stratum(self, columns: dict[str, FacetColumn], visits: pa.Table) -> tuple[list[str], IntArray]:
-        """Name and number of each visit's stratum; new names get the next number."""
+    def stratum(
+        self, columns: dict[str, FacetColumn], visits: pa.Table, apart: Mapping[int, str]
+    ) -> tuple[list[str], IntArray]:
+        """Name and number of each visit's stratum; new names get the next number. Rows `apart` have the names given."""
         names = self.strata.names(columns, started_us(visits))
+        for row, name in apart.items():
+            names[row] = name
         codes = [self.strata_names.setdefault(name, len(self.strata_names)) for name in names]
         return names, np.array(codes, np.int64)
 
@@ -95,7 +103,7 @@ def request_column(model: IntentModel, vectors: Vectors) -> FacetColumn:
     cells = model.assign(vectors).astype(np.int64)
     names = [f"{label} ({i})" for i, label in enumerate(model.labels)]
     codes = np.where(cells == NOVEL, len(names), np.where(cells == NO_TEXT, -1, cells))
-    return FacetColumn([*names, "(new kind)"], codes)
+    return FacetColumn([*names, NEW_KIND], codes)
 
 
 def make_plan(
@@ -115,11 +123,18 @@ def make_plan(
     strata = choose_strata(columns, sliced, at, y)
     names = strata.names(columns, at)
     events = plan_events(infos, visits, names)
-    lattice = build_lattice(columns, sliced, visits.num_rows)
+    lattice = _without_new_kind(build_lattice(columns, sliced, visits.num_rows))
     newcomers = Newcomers(support(visits.num_rows))
     days = max(float(at.max() - at.min()) / DAY_US, 1.0)
     shared = shared_users(visits.column("user_id"), days)
     return Plan(tuple(roles), lattice, strata, events, model, {}, newcomers, tuple(sliced), shared)
+
+
+def _without_new_kind(lattice: Lattice) -> Lattice:
+    """The lattice without slices of requests that are like no other, which never become slices either."""
+    odd = (REQUEST, NEW_KIND)
+    slices = tuple(where for where in lattice.slices if odd not in where.conditions)
+    return Lattice(slices, len(slices), lattice.decided | {odd})
 
 
 def shared_users(users: pa.ChunkedArray, days: float) -> frozenset[str]:
