@@ -19,7 +19,14 @@ REQUESTS = (
 
 
 def asking_anew(
-    seed: int, *, days: int = 21, since: float = 14, until: float = 99, share: float = 0.05, intent: bool = True, **how: float
+    seed: int,
+    *,
+    days: int = 21,
+    since: float = 14,
+    until: float = 99,
+    share: float = 0.05,
+    intent: bool = True,
+    **how: float,
 ) -> pa.Table:
     """From day `since` on, `share` of the sessions ask about an eSIM; the agent answers as always.
 

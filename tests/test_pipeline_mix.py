@@ -117,7 +117,13 @@ def test_the_budget_is_shared_and_not_exceeded() -> None:
 
 
 def test_keys_of_a_request() -> None:
-    assert request_keys("Cancel my eSIM, order 12, in April") == ["cancel", "esim", "order", "cancel esim", "esim order"]
+    assert request_keys("Cancel my eSIM, order 12, in April") == [
+        "cancel",
+        "esim",
+        "order",
+        "cancel esim",
+        "esim order",
+    ]
     assert request_keys("退款申请") == ["退款申", "款申请", "退款申 款申请"]
     assert request_keys(None) == []
 
@@ -132,7 +138,9 @@ def test_one_person_or_one_text_makes_nothing_recurring() -> None:
         same = [request("esim", 1 if varied else i, i if varied else 1) for i in range(9)]
         assert novelty.sort(same, 0)[0].tolist() == [ORDINARY] * 9
     novelty = Novelty(marks_of(["known"]))
-    kinds, keys = novelty.sort([request("esim", i, i) for i in range(6)] + [request("known", 1, 1), Request([], 1, 1)], 0)
+    kinds, keys = novelty.sort(
+        [request("esim", i, i) for i in range(6)] + [request("known", 1, 1), Request([], 1, 1)], 0
+    )
     assert kinds.tolist() == [ORDINARY] * 4 + [NEW] * 2 + [ORDINARY, UNKNOWN]
     assert keys[5] == ["esim"]
     assert novelty.found(["esim"]) == 0

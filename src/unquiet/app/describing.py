@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from unquiet import intents
 from unquiet.app.phrasing import event_phrase, measure_phrase
+from unquiet.app.provider import provider_change
 from unquiet.app.seeing import languages, signals_without_input, smallest_changes
 from unquiet.incidents import (
     Exposure,
@@ -123,6 +124,7 @@ def _document(
         "by_day": by_day(recorded, own, event_index, incident.onset.at_us),
         "moved": [streams.events[e] for e in moved],
         "suspects": [suspect_fields(change) for change in rank_suspects(changes, incident.onset)],
+        "provider_change": provider_change(store, recorded, incident, part.slice, streams, changes, over_us),
         "evidence": {"before": [b for b, _ in pairs], "after": [a for _, a in pairs]},
         "session_ids": list(dict.fromkeys(recorded.session_id[claimed].tolist())),
     }

@@ -71,6 +71,7 @@ def _document(mix: Mix, store: Store, recorded: Recorded, place: int, changes: S
         "by_day": by_day(recorded, np.ones(len(recorded), bool), event, onset.at_us),
         "moved": [incident.event],
         "suspects": [suspect_fields(change) for change in rank_suspects(changes, onset)],
+        "provider_change": None,
         "evidence": {"before": [], "after": sessions[:EXAMPLES]},
         "session_ids": sessions,
     }

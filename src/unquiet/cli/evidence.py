@@ -20,14 +20,20 @@ COLUMNS = ("session_id", "time", "input", "output", "tool_calls")
 
 
 def show_pairs(console: Console, document: Mapping[str, Any], store: Store) -> None:
-    """The first pairs of evidence: a session before the onset, and the one since whose request is nearest."""
+    """The first pairs of evidence: a session before the onset, and the one since whose request is nearest.
+
+    Of a change of the mix, sessions that ask for what is new.
+    """
     evidence = document["evidence"]
-    for pair in list(zip(evidence["before"], evidence["after"], strict=False))[:PAIRS]:
+    shown = [(("before", b), ("after", a)) for b, a in zip(evidence["before"], evidence["after"], strict=False)][:PAIRS]
+    if "kinds" in document:
+        shown = [(("asked now", session_id),) for session_id in evidence["after"][: 2 * PAIRS]]
+    for pair in shown:
         turns: dict[str, list[dict[str, Any]]] = {}
-        for turn in store.turns_of_sessions(pair, columns=COLUMNS).to_pylist():
+        for turn in store.turns_of_sessions([session_id for _, session_id in pair], columns=COLUMNS).to_pylist():
             turns.setdefault(turn["session_id"], []).append(turn)
         tools = any(turn["tool_calls"] for session in turns.values() for turn in session)
-        for name, session_id in zip(("before", "after"), pair, strict=True):
+        for name, session_id in pair:
             console.print(f"\n[bold]{name}[/bold] {escape(session_id)}")
             for line in session_lines(turns.get(session_id, []), tools=tools):
                 console.print(f"  {escape(line)}", soft_wrap=True)
