@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unquiet import intents
+from unquiet.app.content import content_notes, evidence_note, unread_pairs
 from unquiet.app.phrasing import event_phrase, measure_phrase
 from unquiet.app.provider import provider_change
 from unquiet.app.seeing import languages, signals_without_input, smallest_changes
@@ -125,7 +126,11 @@ def _document(
         "moved": [streams.events[e] for e in moved],
         "suspects": [suspect_fields(change) for change in rank_suspects(changes, incident.onset)],
         "provider_change": provider_change(store, recorded, incident, part.slice, streams, changes, over_us),
-        "evidence": {"before": [b for b, _ in pairs], "after": [a for _, a in pairs]},
+        "evidence": {
+            "before": [b for b, _ in pairs],
+            "after": [a for _, a in pairs],
+            "note": evidence_note(store, [each for pair in pairs for each in pair]),
+        },
         "session_ids": list(dict.fromkeys(recorded.session_id[claimed].tolist())),
     }
 
@@ -194,6 +199,8 @@ def _pairs(
         return []
     pool_ids, after_ids = recorded.session_id[before].tolist(), recorded.session_id[after].tolist()
     texts = first_inputs(store, [*pool_ids, *after_ids])
+    if not any(texts.values()):
+        return unread_pairs(recorded, before, after, MOST_PAIRS)
     pool = intents.embed([texts.get(i, "") for i in pool_ids])
     index, similarity = intents.nearest(intents.embed([texts.get(i, "") for i in after_ids]), pool)
     chosen: list[tuple[str, str]] = []
@@ -225,6 +232,7 @@ def coverage(judge: Judge, store: Store) -> dict[str, object]:
         "budget_per_30_days": judge.settings.budget,
         "streams": watched_streams(judge),
         "languages": languages(judge),
+        **content_notes(judge),
     }
     if judge.plan is None:
         notes["not_judged"] = (

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from unquiet.app.content import evidence_note
 from unquiet.app.describing import ages, exposure_fields, first_inputs, iso, standing_fields, suspect_fields
 from unquiet.incidents import Exposure, by_day, exposure, rank_suspects, recovered_at
 from unquiet.incidents.wording import percent, span
@@ -72,7 +73,7 @@ def _document(mix: Mix, store: Store, recorded: Recorded, place: int, changes: S
         "moved": [incident.event],
         "suspects": [suspect_fields(change) for change in rank_suspects(changes, onset)],
         "provider_change": None,
-        "evidence": {"before": [], "after": sessions[:EXAMPLES]},
+        "evidence": {"before": [], "after": sessions[:EXAMPLES], "note": evidence_note(store, sessions[:EXAMPLES])},
         "session_ids": sessions,
     }
 

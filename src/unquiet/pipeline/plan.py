@@ -43,6 +43,7 @@ REQUEST = "request"
 INTENT_NAME = re.compile(r"(^|[._-])intent($|[._-])", re.IGNORECASE)
 """The facet made of the text of the request, where the traffic itself has none that says what was asked."""
 
+NO_CONTENT = "(no content)"
 NEW_KIND = "(new kind)"
 """Its value for requests far from all others. These have nothing in common and are no slice."""
 
@@ -83,13 +84,18 @@ class Plan:
         return columns
 
     def stratum(
-        self, columns: dict[str, FacetColumn], visits: pa.Table, apart: Mapping[int, str]
+        self, columns: dict[str, FacetColumn], visits: pa.Table, apart: Mapping[int, str], bare: npt.NDArray[np.bool_]
     ) -> tuple[list[str], IntArray]:
-        """Name and number of each visit's stratum; new names get the next number. Rows `apart` have the names given."""
+        """Name and number of each visit's stratum; new numbers follow the known ones. Rows `apart` have the names given.
+
+        Visits that are `bare` of content have numbers of their own: what cannot be read of them is not what was read before
+        and is no more, and content that goes off is no change of behaviour.
+        """
         names = self.strata.names(columns, started_us(visits))
         for row, name in apart.items():
             names[row] = name
-        codes = [self.strata_names.setdefault(name, len(self.strata_names)) for name in names]
+        own = [f"{name} | {NO_CONTENT}" if off else name for name, off in zip(names, bare.tolist(), strict=True)]
+        codes = [self.strata_names.setdefault(name, len(self.strata_names)) for name in own]
         return names, np.array(codes, np.int64)
 
 
