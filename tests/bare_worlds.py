@@ -41,7 +41,9 @@ def bare(
             "session_id": f"s{i}",
             "user_id": f"u{rng.integers(600)}",
             "input": f"I have a question about my {intent}, number {i:05}",
-            "output": "I'm sorry, but I can't help with that." if refused else f"Here you are, {intent} {i:05} is done. " * 4,
+            "output": "I'm sorry, but I can't help with that."
+            if refused
+            else f"Here you are, {intent} {i:05} is done. " * 4,
             "tool_calls": [{"name": "find_order", "arguments": "{}", "result": "ok"}] if called else [],
             "finish_reason": "stop" if rng.random() < 0.98 else "length",
             "latency_ms": float(rng.gamma(8.0, 100.0)),

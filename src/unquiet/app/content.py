@@ -120,11 +120,12 @@ def unread_pairs(recorded: Recorded, before: IntArray, after: IntArray, most: in
     return pairs
 
 
-def evidence_note(store: Store, session_ids: Sequence[str]) -> str | None:
-    """What is to be said of evidence whose text was not captured; None where all of it was."""
+def evidence_note(store: Store, sessions: Sequence[Sequence[str]]) -> str | None:
+    """What is to be said of evidence (pairs or single sessions) whose text was not captured; None where all of it was."""
+    session_ids = [each for group in sessions for each in group]
     if not session_ids:
         return None
-    turns = store.turns_of_sessions(list(session_ids), columns=["session_id", *TEXTS])
+    turns = store.turns_of_sessions(session_ids, columns=["session_id", *TEXTS])
     bare = pc.and_(pc.is_null(turns.column("input")), pc.is_null(turns.column("output")))
     without = pc.sum(bare).as_py() or 0
     if not without:

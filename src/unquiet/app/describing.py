@@ -109,13 +109,7 @@ def _document(
     info = next((info for info in judge.infos if info.name == event.signal), ANSWERS)
     return {
         "id": incident.id,
-        "title": title(
-            event_phrase(info, event, incident.direction),
-            incident.slice,
-            incident.onset,
-            exposed,
-            measure_phrase(info, event, incident.direction),
-        ),
+        "title": _title(info, event, incident, exposed),
         "status": "resolved" if over_us else incident.status,
         "signal": event.signal,
         **standing_fields(incident),
@@ -126,13 +120,14 @@ def _document(
         "moved": [streams.events[e] for e in moved],
         "suspects": [suspect_fields(change) for change in rank_suspects(changes, incident.onset)],
         "provider_change": provider_change(store, recorded, incident, part.slice, streams, changes, over_us),
-        "evidence": {
-            "before": [b for b, _ in pairs],
-            "after": [a for _, a in pairs],
-            "note": evidence_note(store, [each for pair in pairs for each in pair]),
-        },
+        "evidence": {"before": [b for b, _ in pairs], "after": [a for _, a in pairs], "note": evidence_note(store, pairs)},
         "session_ids": list(dict.fromkeys(recorded.session_id[claimed].tolist())),
     }
+
+
+def _title(info: SignalInfo, event: Event, incident: Incident, exposed: Exposure) -> str:
+    phrase, measure = (told(info, event, incident.direction) for told in (event_phrase, measure_phrase))
+    return title(phrase, incident.slice, incident.onset, exposed, measure)
 
 
 def standing_fields(incident: Incident) -> dict[str, object]:

@@ -73,7 +73,7 @@ def _document(mix: Mix, store: Store, recorded: Recorded, place: int, changes: S
         "moved": [incident.event],
         "suspects": [suspect_fields(change) for change in rank_suspects(changes, onset)],
         "provider_change": None,
-        "evidence": {"before": [], "after": sessions[:EXAMPLES], "note": evidence_note(store, sessions[:EXAMPLES])},
+        "evidence": {"before": [], "after": sessions[:EXAMPLES], "note": evidence_note(store, [sessions[:EXAMPLES]])},
         "session_ids": sessions,
     }
 

@@ -11,7 +11,7 @@ from unquiet.model.signals import FloatArray, SessionBatch, SignalInfo
 from unquiet.signals.parts import Sessionwise
 from unquiet.signals.sessions import any_turn, session_of_turn, total
 from unquiet.signals.shortness import asks_back
-from unquiet.signals.text import filled, present, where
+from unquiet.signals.text import bools, filled, present, where
 from unquiet.signals.tools import call_count, calls, turn_of_call
 
 LOOP_CALLS = 3
@@ -39,6 +39,8 @@ def _runs(same: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
 def _loop(sessions: SessionBatch) -> FloatArray:
     recorded = ~np.isnan(total(sessions, call_count(sessions.turns)))
     key, of_call = _call_keys(sessions), session_of_turn(sessions)[turn_of_call(sessions.turns)]
+    # Two calls whose arguments were not captured need not be the same call.
+    untold = np.bincount(of_call[bools(pc.is_null(calls(sessions.turns).field("arguments")))], minlength=len(sessions)) > 0
     of_key = of_call * (len(key) + 1) + key
     _, place, times = np.unique(of_key, return_index=True, return_counts=True)
     again = np.bincount(of_call[place[times >= LOOP_CALLS]], minlength=len(sessions)) > 0
@@ -46,7 +48,7 @@ def _loop(sessions: SessionBatch) -> FloatArray:
     two_back[2:] = (key[2:] == key[:-2]) & (of_call[2:] == of_call[:-2]) & (key[2:] != key[1:-1])
     cycle = _runs(two_back) >= 2 * LOOP_CALLS - 2
     cycles = np.bincount(of_call[cycle], minlength=len(sessions)) > 0
-    return where(recorded, again | cycles)
+    return where(recorded & ~untold, again | cycles)
 
 
 def _clarify_run(sessions: SessionBatch) -> FloatArray:
