@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
+import orjson
 
 from unquiet import cli, signals
 from unquiet.model.signals import SignalInfo
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
+TESTS = REFERENCE.parent.parent / "tests"
+EXAMPLE_CHARACTERS = 200
 OPTIONS = re.compile(r"<!-- options: (?P<name>[a-z-]+) -->\n.*?<!-- end -->", re.DOTALL)
 
 SIGNALS_HEAD = """# Behaviour signals
@@ -28,7 +31,8 @@ A signal yields a value for every turn or session, and none where it does not ap
 *Kind*: a `flag` is 0 or 1; a `score` goes from 0 to 1, where 0.5 and more means yes; a `number` is a measured
 quantity; a `category` is a set of labels. *Per session* says how a session's value comes from its turns.
 *Needs* names the columns of the [turn table](turn-table.md) without which it does not apply. A change of
-*version* starts a new baseline.
+*version* starts a new baseline. Each signal has [a section of its own](#each-signal) below, with what an unknown value
+means and an example that it flags and one that it does not.
 
 `unquiet measure` writes them all. How to add one: [Add a signal](../how-to/add-a-signal.md).
 """
@@ -50,10 +54,46 @@ def signal_rows(infos: list[SignalInfo]) -> Iterator[str]:
         yield cells(f"`{info.name}`", info.definition + quiet, info.kind, reduce, needs, str(info.version))
 
 
+def examples() -> tuple[dict[str, str], dict[str, str]]:
+    """A turn or session that each signal flags, and one that it does not, from the cases of its tests."""
+    sys.path.insert(0, str(TESTS))
+    from signal_cases import FLAGGED, SESSIONS, UNFLAGGED
+
+    yes, no = ({name: shown(row) for name, row in reversed(rows)} for rows in (FLAGGED, UNFLAGGED))
+    kinds = {signal.info.name: signal.info.kind for signal in signals.SESSION_SIGNALS}
+    for name, rows, value in reversed(SESSIONS):
+        if kinds[name] == "flag":
+            (yes if value else no)[name] = "; ".join(shown(row) for row in rows)
+    return yes, no
+
+
+def shown(row: dict[str, object]) -> str:
+    """The columns of a turn as code, cut where long."""
+    words = orjson.dumps(row).decode()
+    cut = words if len(words) <= EXAMPLE_CHARACTERS else words[:EXAMPLE_CHARACTERS] + "..."
+    return f"``{cut}``" if "`" in cut else f"`{cut}`"
+
+
+def signal_sections(infos: list[SignalInfo]) -> Iterator[str]:
+    """A section per signal, by name."""
+    yes, no = examples()
+    for info in sorted(infos, key=lambda info: info.name):
+        needs = ", ".join(f"`{name}`" for name in info.needs) or "nothing"
+        yield f"### {info.name}\n"
+        yield f"{info.definition}\n"
+        yield f"* Version {info.version}, {info.kind}, per {info.unit}; needs {needs}"
+        yield f"* Title of an incident: the agent {info.phrase_up} / {info.phrase_down}"
+        yield f"* Unknown: {info.unknown[0].lower() if info.unknown[0] != '`' else '`'}{info.unknown[1:].rstrip('.')}"
+        yield from (
+            f"* {word}: {found[info.name]}" for word, found in (("Flagged", yes), ("Not", no)) if info.name in found
+        )
+        yield ""
+
+
 def signals_page() -> str:
     """docs/reference/signals.md."""
     turn = [signal.info for signal in (*signals.TURN_SIGNALS, *signals.CATEGORY_SIGNALS)]
-    session = [signal.info for signal in signals.SESSION_SIGNALS]
+    session = [signal.info for signal in (*signals.SESSION_SIGNALS, *signals.SESSION_CATEGORY_SIGNALS)]
     parts = [
         SIGNALS_HEAD,
         "## Of a turn\n",
@@ -61,8 +101,11 @@ def signals_page() -> str:
         "",
         "## Of a session\n",
         *signal_rows(session),
+        "",
+        "## Each signal\n",
+        *signal_sections([*turn, *session]),
     ]
-    return "\n".join(parts) + "\n"
+    return "\n".join(parts).rstrip("\n") + "\n"
 
 
 def group() -> click.Group:

@@ -35,6 +35,8 @@ def turn(number: int, **changes: Any) -> dict[str, Any]:
         "latency_ms": 12.5,
         "input_tokens": 10,
         "output_tokens": 2**40,
+        "reasoning_tokens": 3,
+        "cost_usd": 0.25,
         "model": "m",
         "served_model": "m-1",
         "facets": [("locale", "de"), ("tenant", "a'b")],

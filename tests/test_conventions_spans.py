@@ -371,3 +371,17 @@ def test_nothing_that_an_exporter_writes_breaks_the_reading(attributes: dict[str
         span("c", None, 1, 2, attributes=named),
     ]
     table_of(turns_of(spans)).validate(full=True)
+
+
+def test_reasoning_and_cost_are_added_up_over_the_calls() -> None:
+    usage = {"gen_ai.usage.reasoning.output_tokens": 3, "gen_ai.usage.cost": 0.25}
+    (turn,) = turns_of(
+        [
+            span("agent", None, 0, 9, attributes={**AGENT, "gen_ai.usage.cost": 9.0}),
+            chat("c1", 1, [said("user", "hi")], "hello", "agent", **usage),
+            chat("c2", 3, [said("user", "hi")], "hello", "agent", **usage),
+        ]
+    )
+    assert (turn.reasoning_tokens, turn.cost_usd) == (6, 0.5)
+    (turn,) = turns_of([chat("c1", 1, [said("user", "hi")], "hello", **{"gen_ai.usage.cost": "much"})])
+    assert (turn.reasoning_tokens, turn.cost_usd) == (None, None)

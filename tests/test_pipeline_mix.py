@@ -13,9 +13,8 @@ from test_pipeline_judging import BAD, START, judged, traffic
 from unquiet.intents import NEW, ORDINARY, UNKNOWN, Novelty, Request, grouped, joining, marks_of, request_keys
 from unquiet.model.turns import TURNS
 from unquiet.pipeline.judging import Judge
-from unquiet.pipeline.mix import EVENT, NAMED_SHARE, SHARE, Mix
+from unquiet.pipeline.mix import EVENT, Mix
 from unquiet.pipeline.mix_state import dump_mix, load_mix
-from unquiet.pipeline.words import SHARE as WORDS_SHARE
 
 
 def mix_of(judge: Judge) -> Mix:
@@ -113,7 +112,13 @@ def test_what_rang_follows_from_what_was_there() -> None:
 
 
 def test_the_budget_is_shared_and_not_exceeded() -> None:
-    assert pytest.approx(1.0) == NAMED_SHARE + WORDS_SHARE + SHARE
+    judge = judged(traffic(2, 9, None), [])
+    assert judge.watch is not None
+    assert judge.words is not None
+    streams = judge.watch.restarts.shape[1]
+    named = (judge.watch.share + judge.watch.frozen_share).sum() * streams
+    spent = named + judge.words.watch.streams.share.sum() + mix_of(judge).share
+    assert spent <= judge.settings.budget_per_day * (1 + 1e-9)
 
 
 def test_keys_of_a_request() -> None:

@@ -19,7 +19,7 @@ from unquiet.signals.measuring import measure_sessions_with, measure_turns_with
 from unquiet.signals.parts import Sessionwise, Turnwise
 
 TURN = [*signals.TURN_SIGNALS, *signals.CATEGORY_SIGNALS]
-EVERY = [*TURN, *signals.SESSION_SIGNALS]
+EVERY = [*TURN, *signals.SESSION_SIGNALS, *signals.SESSION_CATEGORY_SIGNALS]
 HOSTILE = [
     "",
     " \n\t ",
@@ -83,6 +83,7 @@ def test_card_is_filled_in(each: object) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*", info.name)
     assert info.version >= 1
     assert info.definition.endswith(".")
+    assert info.unknown.endswith(".")
     assert info.phrase_up != info.phrase_down
     for phrase in (info.phrase_up, info.phrase_down):
         assert phrase[0].islower()
@@ -96,7 +97,9 @@ def test_card_is_filled_in(each: object) -> None:
 def test_units_and_kinds_match_the_tuple_they_stand_in() -> None:
     assert all(each.info.unit == "turn" and each.info.kind != "category" for each in signals.TURN_SIGNALS)
     assert all(each.info.unit == "session" for each in signals.SESSION_SIGNALS)
-    assert all(each.info.kind == "category" for each in signals.CATEGORY_SIGNALS)
+    categories = (*signals.CATEGORY_SIGNALS, *signals.SESSION_CATEGORY_SIGNALS)
+    assert all(each.info.kind == "category" for each in categories)
+    assert all(each.info.unit == "session" for each in signals.SESSION_CATEGORY_SIGNALS)
 
 
 @pytest.mark.parametrize("each", signals.TURN_SIGNALS, ids=lambda each: each.info.name)
@@ -139,6 +142,18 @@ def test_session_readings_of_null_input(each: object) -> None:
     assert values.shape == (1,)
     if each.info.needs:  # type: ignore[attr-defined]
         assert np.isnan(values).all()
+
+
+@pytest.mark.parametrize("each", signals.SESSION_CATEGORY_SIGNALS, ids=lambda each: each.info.name)
+def test_session_labels_have_shape_and_type(each: object) -> None:
+    sessions = sessions_of(mixed_turns())
+    labels = each.labels(sessions)  # type: ignore[attr-defined]
+    assert labels.type == pa.list_(pa.string())
+    assert len(labels) == len(sessions)
+    labels.validate(full=True)
+    nothing = SessionBatch(TurnBatch(turns([{}, {}])), np.array([0, 2]), {})
+    assert each.labels(nothing).to_pylist() in ([None], [["?", "?"]])  # type: ignore[attr-defined]
+    assert signals.label_sessions(SessionBatch(TurnBatch(empty_turns()), np.zeros(1, np.int64), {}))[1] == {}
 
 
 def test_an_empty_batch_works() -> None:

@@ -54,7 +54,7 @@ def test_shapes(pattern: str, expected: str) -> None:
     assert shape(expand(pattern, {})) == expected
 
 
-@pytest.mark.parametrize("content", family_files(), ids=lambda content: content["language"])
+@pytest.mark.parametrize("content", [*family_files(), *family_files("user")], ids=lambda content: content["language"])
 def test_files_hold_what_they_must(content: dict[str, object]) -> None:
     assert re.fullmatch(r"[a-z]{2}", str(content["language"]))
     assert isinstance(content["version"], int)
@@ -64,10 +64,12 @@ def test_files_hold_what_they_must(content: dict[str, object]) -> None:
     for pattern in written + lists:
         inside = "".join(re.findall(r"\[[^\]]*\]", re.sub(r"\\.", "", pattern)))
         assert "'" not in inside, f"an apostrophe in brackets: {pattern}"
-        assert not [sign for sign in inside if sign.isalpha() and not sign.isascii()], (
+        expanded = {each[0] for each in content.get("variants", "").split()}  # type: ignore[attr-defined]
+        assert not [sign for sign in inside if not sign.isascii() and (sign != sign.upper() or sign in expanded)], (
             f"a letter in brackets: {pattern}"
         )
-    assert all(re.sub(r"\\[WSLNp]|\{[LN]\}", "", pattern).islower() for pattern in written)
+    bare = [re.sub(r"\\[WSLNp]|\{[LN]\}", "", pattern) for pattern in written]
+    assert bare == [pattern.lower() for pattern in bare]
 
 
 def test_every_weighed_family_exists() -> None:
@@ -81,8 +83,20 @@ def test_weights_have_the_sign_of_their_family() -> None:
 
 
 SAMPLES = Path(__file__).parent / "wording_samples"
-LANGUAGES = sorted(path.stem for path in SAMPLES.glob("*.toml"))
+LANGUAGES = sorted(path.stem for path in SAMPLES.glob("??.toml"))
 RECALL, FALSE_ALARMS = 0.85, 0.05
+BLIND_RECALL, BLIND_FALSE_ALARMS = 0.80, 0.05
+BLIND = {
+    "de": (0.833, 0.08),
+    "es": (0.733, 0.06),
+    "fr": (0.733, 0.09),
+    "ja": (0.733, 0.05),
+    "pt": (0.716, 0.08),
+    "zh": (0.866, 0.09),
+}
+"""Recall and false alarms on sentences of an author who never saw the patterns (`<language>_blind.toml`, whose ordinary
+sentences are near misses on purpose). No language reaches both targets: docs/explanation/what-it-cannot-see.md says so."""
+NO_FLAGS = ("policy_denial", "capability_denial", "abstention", "safety_lecture", "deflection", "handoff")
 
 
 def says_no(answers: list[str]) -> dict[str, npt.NDArray[np.bool_]]:
@@ -101,6 +115,12 @@ def test_every_language_has_the_families_of_english() -> None:
         assert list(content["families"]) == list(english["families"]), content["language"]
 
 
+def test_requests_are_read_in_the_same_languages() -> None:
+    english, *others = family_files("user")
+    assert [content["language"] for content in others] == LANGUAGES
+    assert all(list(content["families"]) == list(english["families"]) for content in others)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_samples_are_told_apart(language: str) -> None:
     samples = tomllib.loads((SAMPLES / f"{language}.toml").read_text(encoding="utf-8"))
@@ -109,6 +129,29 @@ def test_samples_are_told_apart(language: str) -> None:
     assert denied["refused"].mean() >= RECALL
     assert denied["or sent away"].mean() >= 0.95
     assert ordinary["or sent away"].mean() <= FALSE_ALARMS
+
+
+def says_no_somehow(answers: list[str]) -> npt.NDArray[np.bool_]:
+    """Which of the answers are refusals by their score, or hit a family that says no."""
+    readings, _, failures = signals.measure_turns(TurnBatch(turns([{"output": answer} for answer in answers])))
+    assert failures == {}
+    return np.any([readings["refusal"] >= 0.5, *(readings[name] == 1 for name in NO_FLAGS)], axis=0)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_blind_samples_are_told_apart_no_worse_than_stated(language: str) -> None:
+    """Patterns must not be written from these files: a language is improved from other texts, then scored."""
+    samples = tomllib.loads((SAMPLES / f"{language}_blind.toml").read_text(encoding="utf-8"))
+    least, most = BLIND[language]
+    assert says_no_somehow(samples["denials"]).mean() >= least
+    assert says_no_somehow(samples["ordinary"]).mean() <= most
+
+
+def test_languages_that_miss_the_target_are_named_weak() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "explanation" / "what-it-cannot-see.md").read_text(encoding="utf-8")
+    for language, (recall, flagged) in BLIND.items():
+        if recall < BLIND_RECALL or flagged > BLIND_FALSE_ALARMS:
+            assert f"| {language} | {recall:.2f} | {flagged:.2f} |" in page
 
 
 @pytest.mark.parametrize("language", ["de", "en", "es", "fr"])

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store_samples import START, at, counts, sessions, turn, turns
+from store_samples import FOREVER, START, at, counts, numbered, sessions, turn, turns
 from unquiet.model.turns import TURNS
 from unquiet.store import SESSIONS, Store, reads
 from unquiet.store.turn_keys import Run, TurnKeys
@@ -216,3 +216,18 @@ def test_turn_keys_are_a_set(batches: list[list[int]], commits: list[bool]) -> N
 )
 def test_every_read_has_a_query_on_both_engines(read: ir.Table, dialect: str) -> None:
     assert reads.query(read, dialect).startswith("SELECT")
+
+
+def test_turns_of_an_older_version_lack_its_newer_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store from before `cost_usd` still opens: its turns have null there, newer ones in the same folder their values."""
+    older = pa.schema([column for column in TURNS if column.name not in ("reasoning_tokens", "cost_usd")])
+    monkeypatch.setattr("unquiet.store.folder.TURNS", older)
+    with Store.open(tmp_path) as store:
+        store.append_turns(numbered(0, 3).select(older.names))
+    monkeypatch.undo()
+    with Store.open(tmp_path) as store:
+        assert store.turns_between(*FOREVER).column("cost_usd").null_count == 3
+        store.append_turns(numbered(3, 5))
+        found = store.turns_between(*FOREVER)
+    assert found.column("cost_usd").to_pylist() == [None] * 3 + [0.25] * 2
+    assert found.column("input").equals(numbered(0, 5).column("input"))

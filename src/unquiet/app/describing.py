@@ -10,9 +10,11 @@ import numpy.typing as npt
 
 from unquiet import intents
 from unquiet.app.content import content_notes, evidence_note, unread_pairs
-from unquiet.app.phrasing import event_phrase, measure_phrase
+from unquiet.app.phrasing import ANSWERS, event_phrase, measure_phrase
 from unquiet.app.provider import provider_change
+from unquiet.app.saying import feature_event, new_and_gone
 from unquiet.app.seeing import languages, signals_without_input, smallest_changes
+from unquiet.counts import Event
 from unquiet.incidents import (
     Exposure,
     Part,
@@ -31,13 +33,10 @@ from unquiet.incidents import (
 from unquiet.model.changes import Change
 from unquiet.model.history import WINDOW_US, Recorded
 from unquiet.model.incidents import Incident
+from unquiet.model.signals import SignalInfo
 from unquiet.pipeline.judging import Judge
 from unquiet.store import Store
 
-from unquiet.counts import Event
-from unquiet.pipeline.words import SIGNAL
-from unquiet.model.signals import SignalInfo
-ANSWERS = SignalInfo(SIGNAL, 1, "category", "session", "none", "x", "says more X", "says less X", ("output",))
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
@@ -105,8 +104,11 @@ def _document(
         shows = showing(recorded, moved, directions, np.zeros(len(moved), bool))
     claimed = np.flatnonzero((chance >= AFFECTED) & shows & (recorded.started_us < (over_us or 2**62)))
     pairs = _pairs(store, recorded, np.flatnonzero(own), claimed, chance, incident)
-    event = plan.events[event_index] if event_index < len(plan.events) else Event(SIGNAL, "feature", label=incident.event)
-    info = next((info for info in judge.infos if info.name == event.signal), ANSWERS)
+    if event_index < len(plan.events):
+        event = plan.events[event_index]
+        info = next(info for info in judge.infos if info.name == event.signal)
+    else:
+        event, info = feature_event(judge, store, recorded, incident.event), ANSWERS
     return {
         "id": incident.id,
         "title": _title(info, event, incident, exposed),
@@ -118,9 +120,14 @@ def _document(
         **exposure_fields(exposed),
         "by_day": by_day(recorded, own, event_index, incident.onset.at_us),
         "moved": [streams.events[e] for e in moved],
+        "answers": new_and_gone(judge, store, recorded, incident, np.flatnonzero(own), over_us),
         "suspects": [suspect_fields(change) for change in rank_suspects(changes, incident.onset)],
         "provider_change": provider_change(store, recorded, incident, part.slice, streams, changes, over_us),
-        "evidence": {"before": [b for b, _ in pairs], "after": [a for _, a in pairs], "note": evidence_note(store, pairs)},
+        "evidence": {
+            "before": [b for b, _ in pairs],
+            "after": [a for _, a in pairs],
+            "note": evidence_note(store, pairs),
+        },
         "session_ids": list(dict.fromkeys(recorded.session_id[claimed].tolist())),
     }
 
@@ -248,7 +255,9 @@ def coverage(judge: Judge, store: Store) -> dict[str, object]:
 
 def watched_streams(judge: Judge) -> int:
     """How many streams are under test; 0 while nothing is judged."""
-    return judge.watch.restarts.shape[0] * judge.watch.restarts.shape[1] if judge.watch is not None else 0
+    if judge.watch is None or judge.words is None:
+        return 0
+    return judge.watch.restarts.shape[0] * judge.watch.restarts.shape[1] + judge.words.stream_count
 
 
 def iso(us: int) -> str:

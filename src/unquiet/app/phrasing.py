@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from unquiet.app.saying import FEATURE
 from unquiet.counts import Event
 from unquiet.incidents.tongues import language_name
 from unquiet.model.signals import SignalInfo
+from unquiet.pipeline.words import SIGNAL
 from unquiet.signals.language import UNDETERMINED
 from unquiet.signals.tools import NO_TOOL
+
+ANSWERS = SignalInfo(
+    SIGNAL,
+    1,
+    "category",
+    "session",
+    "none",
+    "What answers are made of: phrases, openings, lengths, steps from tool to tool. No list of phrases is behind it.",
+    "answers in another way",
+    "answers in another way",
+    ("output",),
+)
+"""The signal whose events the open-world detector finds."""
 
 COMPARED = {
     "chars": ("short", "shorter", "long", "longer"),
@@ -26,6 +41,8 @@ def event_phrase(info: SignalInfo, event: Event, direction: str) -> str:
     """What the agent does now: the signal's phrase for the direction that the event means."""
     rising = (direction == "up") != (event.test == "below")
     phrase = info.phrase_up if rising else info.phrase_down
+    if event.test == FEATURE and event.label:
+        return event.label if rising else f"less often {event.label}"
     return _label_phrase(event, phrase, rising) if event.test == "label" else phrase
 
 

@@ -94,11 +94,11 @@ def _resume(store: Store, settings: Settings) -> tuple[Judge, datetime]:
 
 def _save(store: Store, judge: Judge) -> None:
     state, extent = dump(judge), store.turn_extent()
-    if state is None or extent.last is None or judge.streams is None:
+    if state is None or extent.last is None or judge.plan is None:
         return
     store.save_state(STATE, state)
     store.save_state(REACHED, orjson.dumps({"turns": extent.count, "last": extent.last.isoformat()}))
-    store.put_setting("count_events", count_names(judge.streams.events))
+    store.put_setting("count_events", count_names(tuple(event.name for event in judge.plan.events)))
 
 
 def steps(day: datetime, turn_count: int) -> Iterator[tuple[datetime, datetime]]:

@@ -28,6 +28,8 @@ class TurnDraft:
     latency_ms: float | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
     model: str | None = None
     served_model: str | None = None
     facets: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -36,7 +38,7 @@ class TurnDraft:
 
 _PLAIN = (
     "turn_id", "session_id", "turn_index", "user_id", "input", "output", "finish_reason", "error",
-    "latency_ms", "input_tokens", "output_tokens", "model", "served_model",
+    "latency_ms", "input_tokens", "output_tokens", "reasoning_tokens", "cost_usd", "model", "served_model",
 )  # fmt: skip
 
 

@@ -130,6 +130,8 @@ def langsmith_span(run: Json) -> Span:
     tokens = {
         "gen_ai.usage.input_tokens": run.get("prompt_tokens"),
         "gen_ai.usage.output_tokens": run.get("completion_tokens"),
+        "gen_ai.usage.reasoning_tokens": (as_dict(run.get("completion_token_details")) or {}).get("reasoning"),
+        "gen_ai.usage.cost": run.get("total_cost"),
     }
     attributes = {
         "langsmith.span.kind": run.get("run_type") or "chain",

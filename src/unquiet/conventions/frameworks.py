@@ -55,6 +55,7 @@ def _vercel(step: Step, attributes: Any) -> None:
         served_model=text_or_none(attributes.get("ai.response.model")),
         input_tokens=whole(pick(attributes, "ai.usage.inputTokens", "ai.usage.promptTokens")),
         output_tokens=whole(pick(attributes, "ai.usage.outputTokens", "ai.usage.completionTokens")),
+        reasoning_tokens=whole(attributes.get("ai.usage.reasoningTokens")),
     )
     step.facet("provider", attributes.get("ai.model.provider"))
     step.facet("function", attributes.get("ai.telemetry.functionId"))

@@ -11,7 +11,7 @@ from typing import Any
 
 from unquiet.conventions.messages import Message, as_dict, as_list, as_text, from_json, message_of, text_or_none
 from unquiet.conventions.payloads import messages_of
-from unquiet.conventions.steps import Step, StepKind, first_of, id_text, pick, whole
+from unquiet.conventions.steps import Step, StepKind, amount, first_of, id_text, pick, whole
 from unquiet.model.spans import SpanEvent
 
 _KINDS: dict[str, StepKind] = {
@@ -35,6 +35,12 @@ _EVENT_ROLES = {
     "gen_ai.assistant.message": "assistant",
     "gen_ai.tool.message": "tool",
 }
+_REASONING = (
+    "gen_ai.usage.reasoning.output_tokens",
+    "gen_ai.usage.reasoning_tokens",
+    "gen_ai.usage.details.reasoning_tokens",
+    "gen_ai.usage.completion_tokens_details.reasoning_tokens",
+)
 _DETAILS = frozenset({"gen_ai.client.inference.operation.details", "gen_ai.client.operation.details"})
 _FACETS = {
     "gen_ai.agent.name": "agent.name",
@@ -78,6 +84,8 @@ def _attributes(step: Step, attributes: Any) -> None:
         finish_reason=first_of(attributes.get("gen_ai.response.finish_reasons")),
         input_tokens=whole(pick(attributes, "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")),
         output_tokens=whole(pick(attributes, "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")),
+        reasoning_tokens=whole(pick(attributes, *_REASONING)),
+        cost_usd=amount(pick(attributes, "gen_ai.usage.cost", "gen_ai.usage.total_cost", "operation.cost")),
         session_id=id_text(pick(attributes, "gen_ai.conversation.id", "session.id")),
         user_id=id_text(pick(attributes, "user.id", "enduser.id", "gen_ai.user.id")),
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from unquiet.conventions.messages import as_dict, as_text, from_json, text_or_none
 from unquiet.conventions.payloads import messages_of
-from unquiet.conventions.steps import Step, StepKind, id_text, nested, pick, whole
+from unquiet.conventions.steps import Step, StepKind, amount, id_text, nested, pick, whole
 
 _KINDS: dict[str, StepKind] = {
     "generation": "llm",
@@ -39,12 +39,15 @@ def read(step: Step) -> None:
     request = from_json(attributes.get("langfuse.observation.input"))
     answer = from_json(attributes.get("langfuse.observation.output"))
     usage = as_dict(attributes.get("langfuse.observation.usage_details")) or {}
+    cost = as_dict(attributes.get("langfuse.observation.cost_details")) or {}
     step.fill(
         session_id=id_text(pick(attributes, "langfuse.session.id", "session.id")),
         user_id=id_text(pick(attributes, "langfuse.user.id", "user.id")),
         model=text_or_none(attributes.get("langfuse.observation.model.name")),
         input_tokens=whole(pick(usage, "input", "promptTokens", "prompt_tokens", "input_tokens")),
         output_tokens=whole(pick(usage, "output", "completionTokens", "completion_tokens", "output_tokens")),
+        reasoning_tokens=whole(pick(usage, "output_reasoning_tokens", "reasoning_tokens", "output_reasoning")),
+        cost_usd=amount(cost.get("total")),
     )
     if step.kind == "tool":
         step.fill_tool(name=step.span.name, arguments=as_text(request), result=as_text(answer))

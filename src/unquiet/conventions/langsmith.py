@@ -9,7 +9,7 @@ from typing import Any
 
 from unquiet.conventions.messages import Message, as_dict, as_text, from_json, text_or_none
 from unquiet.conventions.payloads import messages_of
-from unquiet.conventions.steps import Step, StepKind, nested, pick, whole
+from unquiet.conventions.steps import Step, StepKind, amount, nested, pick, whole
 
 _KINDS: dict[str, StepKind] = {
     "llm": "llm",
@@ -71,5 +71,7 @@ def _llm(step: Step) -> None:
         served_model=text_or_none(answer.get("model")),
         input_tokens=whole(pick(usage, "input_tokens", "prompt_tokens")),
         output_tokens=whole(pick(usage, "output_tokens", "completion_tokens")),
+        reasoning_tokens=whole((as_dict(usage.get("output_token_details")) or {}).get("reasoning")),
+        cost_usd=amount(usage.get("total_cost")),
     )
     step.facet("system_fingerprint", answer.get("system_fingerprint"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from unquiet.conventions.messages import Message, as_dict, as_text, from_json, message_of, text_or_none
 from unquiet.conventions.payloads import messages_of
-from unquiet.conventions.steps import Step, StepKind, id_text, indexed, pick, whole
+from unquiet.conventions.steps import Step, StepKind, amount, id_text, indexed, pick, whole
 
 _KINDS: dict[str, StepKind] = {
     "LLM": "llm",
@@ -47,6 +47,8 @@ def read(step: Step) -> None:
         finish_reason=text_or_none(attributes.get("llm.finish_reason")),
         input_tokens=whole(attributes.get("llm.token_count.prompt")),
         output_tokens=whole(attributes.get("llm.token_count.completion")),
+        reasoning_tokens=whole(attributes.get("llm.token_count.completion_details.reasoning")),
+        cost_usd=amount(attributes.get("llm.cost.total")),
         session_id=id_text(attributes.get("session.id")),
         user_id=id_text(attributes.get("user.id")),
     )

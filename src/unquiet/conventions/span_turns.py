@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from unquiet.conventions.drafts import TurnDraft
@@ -44,7 +44,6 @@ def _draft(group: Group) -> TurnDraft:
     span = head.step.span
     parts = _Parts(_model_calls(group), group)
     final = parts.final
-    tokens = [_tokens(node) for node in group.nodes]
     nodes = [*group.walk(), *head.ancestors()]
     end = max(node.end_us for node in group.nodes)
     output = _output(group, parts)
@@ -60,8 +59,10 @@ def _draft(group: Group) -> TurnDraft:
         finish_reason=_first(step.finish_reason for step in (final, head.step) if step is not None),
         error=_error(group, final if output is None else None),
         latency_ms=(end - span.start_us) / 1000 if ended else None,
-        input_tokens=_total(count for count, _ in tokens),
-        output_tokens=_total(count for _, count in tokens),
+        input_tokens=_whole(group, lambda step: step.input_tokens),
+        output_tokens=_whole(group, lambda step: step.output_tokens),
+        reasoning_tokens=_whole(group, lambda step: step.reasoning_tokens),
+        cost_usd=_total(_used(node, lambda step: step.cost_usd) for node in group.nodes),
         model=_first(step.model for step in (final, head.step) if step is not None),
         served_model=_first(step.served_model for step in (final, head.step) if step is not None),
         facets=_facets(group),
@@ -83,21 +84,20 @@ def _first(values: Iterable[str | None]) -> str | None:
     return next((value for value in values if value), None)
 
 
-def _total(values: Iterable[int | None]) -> int | None:
+def _total(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) if known else None
 
 
-def _tokens(node: Node) -> tuple[int | None, int | None]:
-    """Input and output tokens: of the children where they know, else the node's own."""
-    inner = [_tokens(child) for child in node.children if child.step.kind != "judge"]
-    received = _total(count for count, _ in inner)
-    sent = _total(count for _, count in inner)
-    step = node.step
-    return (
-        received if received is not None else step.input_tokens,
-        sent if sent is not None else step.output_tokens,
-    )
+def _whole(group: Group, amount: Callable[[Step], int | None]) -> int | None:
+    total = _total(_used(node, amount) for node in group.nodes)
+    return None if total is None else int(total)
+
+
+def _used(node: Node, amount: Callable[[Step], float | None]) -> float | None:
+    """Tokens or cost of a node: of its children where they know, else its own."""
+    inner = _total(_used(child, amount) for child in node.children if child.step.kind != "judge")
+    return inner if inner is not None else amount(node.step)
 
 
 def _input(group: Group, parts: _Parts) -> str | None:

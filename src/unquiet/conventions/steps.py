@@ -41,6 +41,8 @@ class Step:
     finish_reason: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
     session_id: str | None = None
     user_id: str | None = None
     error: str | None = None
@@ -129,6 +131,15 @@ def whole(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
         return None
     return int(value)
+
+
+def amount(value: Any) -> float | None:
+    """A number that is not negative, such as a cost in US dollars."""
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
+    except ValueError:
+        return None
+    return number if 0 <= number < float("inf") else None
 
 
 def pick(attributes: Mapping[str, Any], *names: str) -> Any:

@@ -30,6 +30,7 @@ def read(step: Step) -> None:
         finish_reason=first_of(pick(attributes, *_FINISH)),
         input_tokens=whole(attributes.get("llm.usage.prompt_tokens")),
         output_tokens=whole(attributes.get("llm.usage.completion_tokens")),
+        reasoning_tokens=whole(pick(attributes, "llm.usage.reasoning_tokens", "gen_ai.usage.reasoning_tokens")),
     )
     step.metadata(nested(attributes, "traceloop.association.properties"))
     step.facet("workflow.name", attributes.get("traceloop.workflow.name"))

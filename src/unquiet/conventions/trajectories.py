@@ -122,6 +122,7 @@ def _model_attributes(event: Json) -> dict[str, Any]:
         "gen_ai.response.finish_reasons": [choice.get("stop_reason") for choice in choices[:1]],
         "gen_ai.usage.input_tokens": usage.get("input_tokens"),
         "gen_ai.usage.output_tokens": usage.get("output_tokens"),
+        "gen_ai.usage.reasoning_tokens": usage.get("reasoning_tokens"),
         "gen_ai.tool.definitions": event.get("tools") or None,
     }
 

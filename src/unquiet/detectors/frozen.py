@@ -54,11 +54,18 @@ class Frozen:
         np.add.at(self.n, rows[use], counts.n[use])
         np.add.at(self.x, rows[use], counts.x[use])
 
-    def settle(self, days: float, delta: float, widened: FloatArray, tables: BetTables) -> list[tuple[int, int, int]]:
-        """Close the account of `days` days: the streams that cross as (slice, event, direction), +1 up and -1 down."""
-        restarts, mass = self.restarts, np.repeat(self.share * days, self.rate.shape[1])
+    def settle(
+        self, days: float, delta: float, widened: FloatArray, tables: BetTables, weight: FloatArray
+    ) -> list[tuple[int, int, int]]:
+        """Close the account of `days` days: the streams that cross as (slice, event, direction), +1 up and -1 down.
+
+        `weight` (E or more,) says how the events share a slice's budget.
+        """
+        restarts, mass = self.restarts, (self.share * days)[:, None] * weight[: self.rate.shape[1]]
         evidence = self._evidence(delta, widened, tables)
-        moved = advance(restarts.reshape(-1, BET_COUNT), mass, evidence.reshape(-1, BET_COUNT)).reshape(restarts.shape)
+        moved = advance(restarts.reshape(-1, BET_COUNT), mass.reshape(-1), evidence.reshape(-1, BET_COUNT)).reshape(
+            restarts.shape
+        )
         crossed = total(moved) >= 1.0
         self.n[:] = 0.0
         self.x[:] = 0.0

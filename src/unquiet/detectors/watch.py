@@ -23,9 +23,13 @@ CELL_SESSIONS = 20.0
 """Sessions that a cell must have seen before it bets."""
 
 
+PART_OF_ALARM = 0.01
+"""Streams that hold this part of the evidence with which a slice rings have been heard with it and begin anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One stream crossed its threshold at `tick_us`.
+    """A slice reached its threshold at `tick_us`; the stream named holds most of the evidence.
 
     `slice` and `event` index the lattice and the events; `direction` is "up" or "down"; `reference` tells which base
     rate the evidence is against: "learning" (self-updating) or "frozen" (the accepted baseline).
@@ -42,9 +46,11 @@ class Watch:
     """Detector state for S slices and E events.
 
     `restarts` (S, E, J) is the evidence in budget units; `seen_us` (S,) the last tick of each slice. `share` (S,) is
-    each stream's part of the alarm budget, per day: an alarm is raised where the evidence reaches 1. `shifts` (k, 3) are
+    each stream's part of the alarm budget, per day: an alarm is raised where the evidence of a slice's streams, added up,
+    reaches 1. (A mean of e-detectors is an e-detector whatever their dependence, so the sum keeps the slice's budget; events
+    that move together reach it sooner than the clearest of them would alone.) `shifts` (k, 3) are
     the events that tell where a number's distribution lies (see `halves`); each is one more stream of every slice, so
-    that the second axis of `restarts` has E + k places.
+    that the second axis of `restarts` has E + k places. `weight` (E + k,), of mean 1, shares a slice's budget among them.
     """
 
     def __init__(
@@ -54,7 +60,9 @@ class Watch:
         tables: BetTables,
         delta: float,
         shifts: Sequence[tuple[int, int, int]] = (),
+        weight: FloatArray | None = None,
     ) -> None:
+        self.weight = np.ones(event_count + len(shifts)) if weight is None else weight
         self.share = share * (1.0 - SHARE)
         self.frozen_share = share * SHARE
         self.frozen: Frozen | None = None
@@ -105,13 +113,17 @@ class Watch:
         where = counts.slice[starts]
         evidence = np.add.reduceat(self._evidence(rate, rows, counts), starts, axis=0)
         days = (counts.tick_us - self.seen_us[where]) / DAY_US
-        mass = np.repeat((self.share[where] * days)[:, None], evidence.shape[1], axis=1)
+        mass = (self.share[where] * days)[:, None] * self.weight
         shape = evidence.shape
         moved = advance(self.restarts[where].reshape(-1, BET_COUNT), mass.reshape(-1), evidence.reshape(-1, BET_COUNT))
-        crossed = (total(moved) >= 1.0).reshape(shape[:2])
+        level = total(moved).reshape(shape[:2])
         moved = moved.reshape(shape)
-        alarms = [self._alarm(counts.tick_us, where, moved, i, e) for i, e in np.argwhere(crossed)]
-        moved[crossed] = 0.0
+        crossed = level.sum(axis=1) >= 1.0
+        alarms = [
+            self._alarm(counts.tick_us, where, moved, i, int(level[i].argmax()))
+            for i in np.flatnonzero(crossed).tolist()
+        ]
+        moved[crossed[:, None] & (level >= PART_OF_ALARM * level.sum(axis=1, keepdims=True))] = 0.0
         self.restarts[where] = moved
         self.days.add(counts, rate)
         if self.frozen is not None:
@@ -125,7 +137,7 @@ class Watch:
         widened = self.days.widened
         if not self.days.turn(tick_us) or self.frozen is None:
             return []
-        crossed = self.frozen.settle(self.days.day - before, self.delta, widened, self.tables)
+        crossed = self.frozen.settle(self.days.day - before, self.delta, widened, self.tables, self.weight)
         names = {1: "up", -1: "down"}
         return [Alarm(tick_us, where, event, names[direction], "frozen") for where, event, direction in crossed]
 

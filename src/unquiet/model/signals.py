@@ -69,6 +69,7 @@ class SignalInfo:
 
     `phrase_up` and `phrase_down` finish the sentence "the agent ..." when the signal rises or falls, for
     example "refuses" and "stops refusing". `alarms` is False for signals that are recorded only.
+    `none_means` says what an unknown value means, where that is more than a column that was not recorded.
     `version` changes whenever the same turn could get another value: it starts a new baseline.
     """
 
@@ -82,6 +83,16 @@ class SignalInfo:
     phrase_down: str
     needs: tuple[str, ...]
     alarms: bool = True
+    none_means: str = ""
+
+    @property
+    def unknown(self) -> str:
+        """What it means that a turn or session has no value, as a sentence."""
+        if self.none_means:
+            return self.none_means
+        if not self.needs:
+            return "Never: it needs no column."
+        return f"{' or '.join(f'`{name}`' for name in self.needs)} was not recorded."
 
 
 class TurnSignal(Protocol):
@@ -107,6 +118,19 @@ class SessionSignal(Protocol):
 
     def measure(self, sessions: SessionBatch) -> FloatArray:
         """One value a session, shape (len(sessions),); NaN where the signal does not apply or its input is missing."""
+        ...
+
+
+class SessionCategorySignal(Protocol):
+    """Says which labels every whole session carries."""
+
+    @property
+    def info(self) -> SignalInfo:
+        """What the signal is; its kind is `category`."""
+        ...
+
+    def labels(self, sessions: SessionBatch) -> pa.ListArray:
+        """list<string> per session; null where the signal does not apply or its input is missing."""
         ...
 
 

@@ -29,6 +29,8 @@ TURNS = pa.schema(
         pa.field("latency_ms", pa.float64()),
         pa.field("input_tokens", pa.int64()),
         pa.field("output_tokens", pa.int64()),
+        pa.field("reasoning_tokens", pa.int64()),
+        pa.field("cost_usd", pa.float64()),
         pa.field("model", pa.string()),
         pa.field("served_model", pa.string()),
         pa.field("facets", pa.map_(pa.string(), pa.string())),
@@ -39,8 +41,10 @@ TURNS = pa.schema(
 `turn_id` identifies a turn across files and retries: the same id twice is a duplicate.
 `time` is when the turn began. `input` and `output` are null where content was not captured
 (an empty string is an empty message). `tool_calls` is null where tools were not recorded and
-an empty list where none was called. `model` is the requested model, `served_model` the one that
-the provider says it used. `facets` holds every other scalar attribute, as text, keys unique.
+an empty list where none was called. `reasoning_tokens` are those of the output tokens that the model
+thought with, `cost_usd` is what the turn cost, in US dollars. `model` is the requested model,
+`served_model` the one that the provider says it used. `facets` holds every other scalar attribute,
+as text, keys unique.
 """
 
 

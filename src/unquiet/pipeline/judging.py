@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unquiet.counts import RecentSessions, event_matrix, number_shifts, tally, tick_of
+from unquiet.counts import RecentSessions, event_matrix, tally, tick_of
 from unquiet.detectors import Alarm, Watch
 from unquiet.incidents import Crossing, Streams, handle
 from unquiet.intents import NEW
@@ -20,8 +20,8 @@ from unquiet.model.incidents import Incident
 from unquiet.model.settings import Settings
 from unquiet.pipeline.ledger import Ledger
 from unquiet.pipeline.measuring import Measured, measure, signal_infos
-from unquiet.pipeline.mix import NAMED_SHARE, Mix, apart
-from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us, streams_of
+from unquiet.pipeline.mix import Mix, apart
+from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us, streams_of, watch_of
 from unquiet.pipeline.summing import counted
 from unquiet.pipeline.words import Words, event_name
 from unquiet.sessions import Assembler
@@ -110,9 +110,7 @@ class Judge:
         del waiting
         baseline = known.part(0, count)
         self.plan = make_plan(baseline.visits, baseline.requests, baseline.inputs, self.infos, self.settings)
-        shifts = number_shifts(self.plan.events)
-        share = budget_shares(self.plan.lattice, len(self.plan.events) + len(shifts), self.settings)
-        self.watch = Watch(share * NAMED_SHARE, len(self.plan.events), self.tables, self.settings.delta, shifts)
+        self.watch = watch_of(self.plan, self.tables, self.settings)
         self.mix = Mix.begin(self.plan.sliced, baseline, self.settings, self.tables)
         self._count(baseline, judge=False)
         return known.part(count, len(known))
@@ -133,9 +131,8 @@ class Judge:
         if self.mix is not None:
             self.mix.turn(day)
         if self.plan is not None and self.watch is not None and self.plan.grow():
-            streams = len(self.plan.events) + len(self.watch.shifts)
-            share = budget_shares(self.plan.lattice, streams, self.settings)
-            self.watch.grow(share * NAMED_SHARE, day * DAY_US)
+            share = budget_shares(self.plan.lattice, self.settings) / self.watch.restarts.shape[1]
+            self.watch.grow(share, day * DAY_US)
 
     def _count(self, measured: Measured, *, judge: bool) -> list[Alarm]:
         """Count visits tick by tick; with `judge` every tick is tested before it is learned."""
@@ -193,7 +190,9 @@ class Judge:
                 rung = self.watch.step(tick)
                 tick = next(counts, None)
                 alarms.extend(rung)
-                self._explain([(a.slice, a.event, 1 if a.direction == "up" else -1) for a in rung], int(batch.tick_us[low]))
+                self._explain(
+                    [(a.slice, a.event, 1 if a.direction == "up" else -1) for a in rung], int(batch.tick_us[low])
+                )
             for word in self.words.watch.step(batch, low, high):
                 self._explain_word(word, int(batch.tick_us[low]), batch.features.part(high, len(batch.features)))
         return alarms

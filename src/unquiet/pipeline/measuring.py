@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from unquiet import intents, signals
 from unquiet.model.signals import FloatArray, Reduce, SessionBatch, SignalInfo, TurnBatch
-from unquiet.sessions import Assembler, ClosedSessions, visit_table
+from unquiet.sessions import Assembler, ClosedSessions, resumed, visit_table
 from unquiet.shift import Features, extract
 
 FOREVER_US = 2**62
@@ -62,7 +62,12 @@ class Measured:
 
 def signal_infos() -> tuple[SignalInfo, ...]:
     """All behaviour signals, in their fixed order."""
-    every = (*signals.TURN_SIGNALS, *signals.SESSION_SIGNALS, *signals.CATEGORY_SIGNALS)
+    every = (
+        *signals.TURN_SIGNALS,
+        *signals.SESSION_SIGNALS,
+        *signals.CATEGORY_SIGNALS,
+        *signals.SESSION_CATEGORY_SIGNALS,
+    )
     return tuple(signal.info for signal in every)
 
 
@@ -72,13 +77,14 @@ def measure(closed: ClosedSessions) -> Measured:
     readings, labels, failures = signals.measure_turns(batch)
     sessions = SessionBatch(batch, closed.starts, readings)
     values, session_failures = signals.measure_sessions(sessions)
-    for name, count in session_failures.items():
+    session_labels, label_failures = signals.label_sessions(sessions)
+    for name, count in (session_failures | label_failures).items():
         failures[name] = failures.get(name, 0) + count
     reduce: dict[str, Reduce] = {signal.info.name: signal.info.reduce for signal in signals.TURN_SIGNALS}
     kept: dict[str, tuple[Reduce, FloatArray]] = {
         name: (reduce[name], column) for name, column in readings.items() if reduce[name] != "none"
     }
-    visits = visit_table(closed, kept, values, labels, {})
+    visits = visit_table(closed, kept, values, labels, {"resumed": resumed(closed)}, session_labels)
     first = closed.turns.column("input").take(pa.array(closed.starts[:-1])).combine_chunks()
     return Measured(visits, first, intents.embed(first), extract(closed.turns, closed.starts), failures)
 

@@ -26,9 +26,8 @@ from unquiet.model.history import LATEST_US, WINDOW_US, History, Recorded
 from unquiet.model.incidents import Incident, Onset
 from unquiet.model.settings import Settings
 from unquiet.model.slices import Slice
-from unquiet.pipeline import words
 from unquiet.pipeline.measuring import Measured
-from unquiet.pipeline.plan import INTENT_NAME, REQUEST
+from unquiet.pipeline.plan import INTENT_NAME, MIX_SHARE, REQUEST
 from unquiet.slices import FacetColumn
 from unquiet.stats.edetector import DEFAULT_WEIGHT_LEVELS, BetTables
 
@@ -36,12 +35,6 @@ IntArray = npt.NDArray[np.int64]
 
 SIGNAL = "mix"
 EVENT = "mix:new kind of request"
-SHARE = 0.02
-"""Part of the alarm budget for the mix."""
-
-NAMED_SHARE = 1.0 - words.SHARE - SHARE
-"""What is left of the alarm budget for the named streams of behaviour."""
-
 TOLERANCE = 1.0
 """The odds of a new kind may double before it is a reason to wake anybody: language is open, something is always new."""
 
@@ -76,7 +69,7 @@ class Mix:
         """Nothing known yet; `sliced` are the facets that make slices, `baseline` the sessions of the learning period."""
         named = (facet for facet in sliced if facet != REQUEST and INTENT_NAME.search(facet))
         per_day = len(baseline) / max(settings.learn.total_seconds() / 86_400, 0.1)
-        share = settings.budget_per_day * SHARE
+        share = settings.budget_per_day * MIX_SHARE
         novelty = Novelty(np.zeros(0, np.uint32))
         return cls(next(named, None), min(1.0, READ_A_DAY / per_day), share, tables, novelty, new_watch(share, tables))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unquiet.counts import Event, event_matrix, plan_events
+from unquiet.counts import Event, event_matrix, number_shifts, plan_events
+from unquiet.detectors import Watch
 from unquiet.incidents import Streams
 from unquiet.intents import NO_TEXT, NOVEL, IntentModel
 from unquiet.model.settings import Settings
@@ -28,24 +29,30 @@ from unquiet.slices import (
     facet_columns,
     support,
 )
+from unquiet.stats.edetector import BetTables
 
 IntArray = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
 
-LABELS_THAT_ARE_BEHAVIOUR = ("tools", "finish_reason")
+LABELS_THAT_ARE_BEHAVIOUR = ("tools", "tool_mix", "finish_reason", "refusal_level")
 
 SHARED_USER, SHARED_A_DAY = 0.1, 20
 DAY_US = 86_400_000_000
+WORDS_SHARE, MIX_SHARE = 0.5, 0.02
+"""Parts of the budget that the open-world detector and the watch on the mix have; the named signals have the rest."""
+
 LATER_SHARE = 0.1
-"""Part of the budget kept for slices that turn up after the learning period."""
+"""Part of the budget of the named signals kept for slices that turn up after the learning period."""
 
 REQUEST = "request"
 INTENT_NAME = re.compile(r"(^|[._-])intent($|[._-])", re.IGNORECASE)
 """The facet made of the text of the request, where the traffic itself has none that says what was asked."""
 
 NO_CONTENT = "(no content)"
+"""What the strata of sessions without text end in."""
+
 NEW_KIND = "(new kind)"
-"""Its value for requests far from all others. These have nothing in common and are no slice."""
+"""The value of REQUEST for requests far from all others. These have nothing in common and are no slice."""
 
 
 @dataclass(slots=True)
@@ -139,8 +146,9 @@ def make_plan(
 def _without_new_kind(lattice: Lattice) -> Lattice:
     """The lattice without slices of requests that are like no other, which never become slices either."""
     odd = (REQUEST, NEW_KIND)
-    slices = tuple(where for where in lattice.slices if odd not in where.conditions)
-    return Lattice(slices, len(slices), lattice.decided | {odd})
+    kept = [i for i, where in enumerate(lattice.slices) if odd not in where.conditions]
+    slices, sizes = (tuple(values[i] for i in kept) for values in (lattice.slices, lattice.sizes))
+    return Lattice(slices, len(slices), lattice.decided | {odd}, sizes)
 
 
 def shared_users(users: pa.ChunkedArray, days: float) -> frozenset[str]:
@@ -154,21 +162,40 @@ def shared_users(users: pa.ChunkedArray, days: float) -> frozenset[str]:
     return frozenset(row["values"] for row in counts if row["counts"] > least)
 
 
-def budget_shares(lattice: Lattice, event_count: int, settings: Settings) -> FloatArray:
-    """Each stream's share of the alarm budget, per day.
+def budget_shares(lattice: Lattice, settings: Settings) -> FloatArray:
+    """Each slice's share of the budget of the named signals, per day.
 
     A tenth is kept for slices that turn up later: the k-th of them has 6 / (pi k)^2 of it, whose sum never exceeds it.
-    Of the rest one half belongs to all traffic and single facets, the other to the pairs.
+    Of the rest one half belongs to all traffic and single facets, the other to the pairs. Within a half the share grows with
+    the root of a slice's traffic: a change in a large one reaches more people, and its evidence comes sooner.
     """
     planned, total = lattice.planned_count, len(lattice.slices)
     single = lattice.single[:planned]
-    singles, pairs = int(single.sum()), int((~single).sum())
-    later = LATER_SHARE * settings.budget_per_day
-    half = (settings.budget_per_day - later) * (0.5 if pairs else 1.0)
+    size = np.sqrt(np.maximum(lattice.sizes, 1))
+    named = settings.budget_per_day * (1.0 - WORDS_SHARE - MIX_SHARE)
+    later = LATER_SHARE * named
+    half = (named - later) * (0.5 if (~single).any() else 1.0)
     share = np.zeros(total)
-    share[:planned] = np.where(single, half / singles, half / max(pairs, 1))
+    for part in (single, ~single):
+        share[:planned][part] = half * size[part] / size[part].sum()
     share[planned:] = later * 6.0 / (np.pi * np.arange(1, total - planned + 1)) ** 2
-    return share / event_count
+    return share
+
+
+def event_weights(events: Sequence[Event], shifts: Sequence[tuple[int, int, int]]) -> FloatArray:
+    """How the streams of a slice share its budget, (events + shifts,), sum 1: each signal the same, its events alike."""
+    signals = [event.signal for event in events]
+    signals += [signals[middle] for _, middle, _ in shifts]
+    _, signal, count = np.unique(signals, return_inverse=True, return_counts=True)
+    return 1.0 / (count[signal] * len(count))
+
+
+def watch_of(plan: Plan, tables: BetTables, settings: Settings) -> Watch:
+    """A watch over the streams of a plan that has seen nothing yet."""
+    shifts = number_shifts(plan.events)
+    weight = event_weights(plan.events, shifts) * (len(plan.events) + len(shifts))
+    share = budget_shares(plan.lattice, settings) / len(weight)
+    return Watch(share, len(plan.events), tables, settings.delta, shifts, weight)
 
 
 def streams_of(plan: Plan, infos: tuple[SignalInfo, ...], words: tuple[str, ...] = ()) -> Streams:

@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 
 from unquiet import __version__
-from unquiet.counts import Event, RecentSessions, number_shifts
+from unquiet.counts import Event, RecentSessions
 from unquiet.detectors import Watch
 from unquiet.detectors.frozen import Frozen
 from unquiet.intents import IntentModel
@@ -26,12 +26,12 @@ from unquiet.model.settings import Settings
 from unquiet.model.signals import SignalInfo
 from unquiet.model.slices import FacetRole, Slice
 from unquiet.pipeline.judging import Judge
-from unquiet.pipeline.mix import NAMED_SHARE
 from unquiet.pipeline.mix_state import dump_mix, load_mix
-from unquiet.pipeline.plan import Plan, budget_shares, streams_of
+from unquiet.pipeline.plan import Plan, watch_of
+from unquiet.pipeline.word_state import word_arrays, words_from
 from unquiet.slices import Lattice, Newcomers, Strata
 
-FORMAT = 1
+FORMAT = 2
 TEXTS = ("session_id", "visit_id", "user")
 NUMBERS = ("started_us", "tick_us", "stratum", "y", "member_session", "member_slice")
 RATES = ("row_of", "events", "sessions", "slice_events", "slice_sessions", "slice_usual")
@@ -49,12 +49,12 @@ def mark(settings: Settings, infos: tuple[SignalInfo, ...]) -> str:
 
 def dump(judge: Judge) -> bytes | None:
     """The state of a judgement; None while it is still learning, which is done again in a moment."""
-    if judge.plan is None or judge.watch is None or judge.mix is None:
+    if judge.plan is None or judge.watch is None or judge.words is None or judge.mix is None:
         return None
     recorded = judge.history.upto(2**62)
     texts = pa.table({name: pa.array(getattr(recorded, name), pa.string()) for name in TEXTS})
     arrays = {f"history.{name}": getattr(recorded, name) for name in NUMBERS}
-    arrays |= {"moments": judge.moments, **_watch_arrays(judge.watch)}
+    arrays |= {"moments": judge.moments, **_watch_arrays(judge.watch), **word_arrays(judge.words)}
     members = {
         "meta": orjson.dumps(_meta(judge, judge.plan, judge.watch)),
         "arrays": _npz(arrays),
@@ -84,12 +84,12 @@ def load(data: bytes, settings: Settings) -> Judge | None:
     judge.assembler.open_turns = open_turns
     judge.crowd = RecentSessions(meta["crowd"], meta["crowd_swept_us"])
     judge.moments = arrays["moments"]
-    judge.history = History([_recorded(arrays, texts)] if texts.num_rows else [])
+    judge.history = History([_recorded(arrays, texts)] if texts.num_rows else [], meta["appended"])
+    judge.words = words_from(arrays)
     for name in ("first_us", "day", "session_count", "turn_count", "failures"):
         setattr(judge, name, meta[name])
     judge.ledger.first_us, judge.ledger.counts = meta["ledger_first_us"], meta["ledger_counts"]
     judge.plan = _plan(meta["plan"], requests)
-    judge.streams = streams_of(judge.plan, judge.infos)
     judge.watch = _watch(judge, judge.plan, arrays, meta)
     judge.incidents = tuple(_incident(each) for each in meta["incidents"])
     judge.mix = load_mix(mix, judge.history, judge.tables)
@@ -101,6 +101,7 @@ def _meta(judge: Judge, plan: Plan, watch: Watch) -> dict[str, Any]:
         "mark": mark(judge.settings, judge.infos),
         "first_us": judge.first_us,
         "day": judge.day,
+        "appended": judge.history.appended,
         "session_count": judge.session_count,
         "turn_count": judge.turn_count,
         "failures": judge.failures,
@@ -114,6 +115,7 @@ def _meta(judge: Judge, plan: Plan, watch: Watch) -> dict[str, Any]:
             "slices": [where.conditions for where in plan.lattice.slices],
             "planned_count": plan.lattice.planned_count,
             "decided": sorted(plan.lattice.decided),
+            "sizes": plan.lattice.sizes,
             "newcomers": plan.newcomers,
             "sliced": plan.sliced,
             "shared_users": sorted(plan.shared_users),
@@ -135,7 +137,8 @@ def _plan(meta: dict[str, Any], requests: IntentModel) -> Plan:
     rare = tuple(frozenset(values) for values in meta["strata_rare"])
     roles = tuple(FacetRole(**role) for role in meta["roles"])
     strata = Strata(tuple(meta["strata_facets"]), rare)
-    lattice = Lattice(slices, meta["planned_count"], frozenset((facet, value) for facet, value in meta["decided"]))
+    decided = frozenset((facet, value) for facet, value in meta["decided"])
+    lattice = Lattice(slices, meta["planned_count"], decided, tuple(meta["sizes"]))
     newcomers = Newcomers(**meta["newcomers"])
     return Plan(
         roles,
@@ -151,9 +154,7 @@ def _plan(meta: dict[str, Any], requests: IntentModel) -> Plan:
 
 
 def _watch(judge: Judge, plan: Plan, arrays: Arrays, meta: dict[str, Any]) -> Watch:
-    shifts = number_shifts(plan.events)
-    share = budget_shares(plan.lattice, len(plan.events) + len(shifts), judge.settings)
-    watch = Watch(share * NAMED_SHARE, len(plan.events), judge.tables, judge.settings.delta, shifts)
+    watch = watch_of(plan, judge.tables, judge.settings)
     watch.restarts, watch.seen_us = arrays["restarts"], arrays["seen_us"]
     for part, names in (("rates", RATES), ("days", DAYS)):
         for name in names:

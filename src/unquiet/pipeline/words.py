@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from unquiet.model.history import History
 from unquiet.model.settings import Settings
+from unquiet.pipeline.plan import WORDS_SHARE
 from unquiet.shift import Batch, Features, Rung, ShiftWatch
 from unquiet.slices import Lattice
 
@@ -18,9 +19,6 @@ Answers = npt.NDArray[np.int8]
 
 SIGNAL = "answers"
 """Name of the signal whose events are features of answers."""
-
-SHARE = 0.5
-"""Part of the alarm budget that the open-world detector has; the named streams have the rest."""
 
 MOST_SLICES = 100
 TOLERANCE = 0.10
@@ -46,7 +44,7 @@ class Words:
         evidence comes sooner.
         """
         slices = watched_slices(lattice, member_slice)
-        budget = settings.budget_per_day * SHARE
+        budget = settings.budget_per_day * WORDS_SHARE
         size = np.bincount(member_slice, minlength=len(lattice.slices))[slices].astype(np.float64)
         share = budget * np.sqrt(size) / np.sqrt(size).sum()
         return cls(slices, ShiftWatch(share, TOLERANCE))
@@ -55,6 +53,11 @@ class Words:
     def names(self) -> tuple[str, ...]:
         """Names of the events of `keys`."""
         return tuple(event_name(key) for key in self.keys)
+
+    @property
+    def stream_count(self) -> int:
+        """Streams under test: every watched feature in every watched slice."""
+        return int(self.watch.vocabulary.used.sum()) * len(self.slices)
 
     def batch(
         self,

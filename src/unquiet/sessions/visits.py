@@ -22,11 +22,13 @@ def visit_table(
     session_values: Mapping[str, FloatArray],
     labels: Mapping[str, pa.ListArray],
     extra_facets: Mapping[str, pa.Array],
+    session_labels: Mapping[str, pa.ListArray] | None = None,
 ) -> pa.Table:
     """One row a closed session, schema `unquiet.model.sessions.VISITS` plus one column a signal.
 
     `readings` holds a value per turn with the way to reduce it, `session_values` a value per session, `labels` a list
-    of labels per turn (a session carries the union), `extra_facets` further facets, one text per session.
+    of labels per turn (a session carries the union), `extra_facets` further facets, one text per session, `session_labels` a list
+    of labels per session.
     """
     turns, starts = closed.turns, closed.starts
     first = turns.take(pa.array(starts[:-1])).combine_chunks()
@@ -49,7 +51,19 @@ def visit_table(
         columns[SIGNAL_PREFIX + name] = pa.array(values, from_pandas=True)
     for name, lists in labels.items():
         columns[CATEGORY_PREFIX + name] = _union(lists, starts)
+    for name, lists in (session_labels or {}).items():
+        columns[CATEGORY_PREFIX + name] = lists
     return pa.table(columns)
+
+
+def resumed(closed: ClosedSessions) -> pa.Array:
+    """Whether each visit goes on with a session that had rested for longer than the idle time: "yes", "no" or null.
+
+    Told by the index of its first turn, so that it does not depend on what was read before: sources count from 0 or
+    from 1. Null where turns have no index.
+    """
+    first = closed.turns.column("turn_index").combine_chunks().take(pa.array(closed.starts[:-1]))
+    return pc.if_else(pc.greater(first, 1), "yes", "no")
 
 
 def reduce_turns(values: FloatArray, starts: IntArray, reduce: Reduce) -> FloatArray:

@@ -16,9 +16,9 @@ MOST_CELLS = 2_000
 class Cells:
     """The cells of S slices, numbered as they are met.
 
-    `row_of` (S, strata) is -1 where a cell was not met; `where` and `stratum` (cells,) tell what each is. `sessions`
-    (cells,) were learned from; `today` (TICKS_A_DAY + 1, cells) are the running sums of the day, of which the rows up to `tick`
-are filled.
+        `row_of` (S, strata) is -1 where a cell was not met; `where` and `stratum` (cells,) tell what each is. `sessions`
+        (cells,) were learned from; `today` (TICKS_A_DAY + 1, cells) are the running sums of the day, of which the rows up to `tick`
+    are filled.
     """
 
     def __init__(self, slice_count: int) -> None:

@@ -79,7 +79,8 @@ def likelihood_ratio(x0: IntArray, n0: int, x1: IntArray, n1: int) -> FloatArray
     return _log_likelihood(x0, n0) + _log_likelihood(x1, n1) - pooled
 
 
-def _log_likelihood(x: IntArray, n: int) -> FloatArray:
+def _log_likelihood(count: IntArray, n: int) -> FloatArray:
+    x = count.astype(np.float64)
     rate = np.clip(x / n, 1e-12, 1.0 - 1e-12)
     return x * np.log(rate) + (n - x) * np.log1p(-rate)
 

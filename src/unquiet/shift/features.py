@@ -1,7 +1,8 @@
 """What is new in an answer has no name yet: every answer as a set of features, strings that any language has.
 
 A feature is the opening (1, 2, 3, 4 or 6 first tokens), a run of 1 to 3 tokens of the first 200 characters, the length in
-half octaves, or a step from one tool to the next. Features are kept as 32-bit keys: what they say is read again from
+half octaves, the shape (what kinds of lines follow each other), length and beginning of the shape together, or a step from
+one tool to the next. Features are kept as 32-bit keys: what they say is read again from
 the stored answers when somebody asks (`named`), so that no text leaves the turn table.
 """
 
@@ -10,12 +11,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unquiet.shift.kinds import BUILD, LENGTH, OPENING, RUN, SHAPE, STEP
+from unquiet.shift.shapes import LONGEST_SHAPE, shape_text, shapes
 from unquiet.shift.tokens import head, tokens
 
 IntArray = npt.NDArray[np.int64]
@@ -24,7 +28,7 @@ Marks = npt.NDArray[np.uint64]
 
 LONGEST_RUN = 3
 OPENINGS = (1, 2, 3, 4, 6)
-RUN, OPENING, LENGTH, STEP = 1, 2, 3, 4
+SHAPES, SHAPE_START = (2, 4, LONGEST_SHAPE), 2
 START, END = "(start)", "(end)"
 _TURNS_AT_ONCE = 4096
 
@@ -74,7 +78,10 @@ def extract(turns: pa.Table, starts: IntArray) -> Features:
     """Features of sessions whose turns are the rows `starts[i]:starts[i + 1]` of a turn table."""
     session = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     outputs = turns.column("output").combine_chunks().cast(pa.large_string())
-    said = [_pairs(session[rows], *_said(outputs.slice(rows.start, rows.stop - rows.start))) for rows in _blocks(len(session))]
+    said = [
+        _pairs(session[rows], *_said(outputs.slice(rows.start, rows.stop - rows.start)))
+        for rows in _blocks(len(session))
+    ]
     used = _pairs(*_steps(turns.column("tool_calls").combine_chunks(), session, len(starts) - 1))
     pairs = np.unique(np.concatenate([np.zeros(0, np.uint64), *said, used]))
     owner = (pairs >> np.uint64(32)).astype(np.int64)
@@ -116,7 +123,7 @@ def _said(outputs: pa.Array) -> tuple[IntArray, Keys]:
     lists = tokens(head(pc.fill_null(outputs, "")))
     marks = marks_of(lists.flatten())
     row = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).to_numpy())
-    marks, row = _without_blanks(lists, marks, row)
+    marks, row = _without_blanks(marks, row)
     ordinal = np.arange(len(row)) - np.searchsorted(row, row)
     rows, keys = [], []
     for size in range(1, max(OPENINGS) + 1):
@@ -130,13 +137,32 @@ def _said(outputs: pa.Array) -> tuple[IntArray, Keys]:
             first = ordinal[at] == 0
             rows.append(row[at[first]])
             keys.append(_kind(hashed[first], OPENING))
-    length, has = length_bins(outputs)
-    rows.append(np.flatnonzero(has))
-    keys.append(_kind(run_key(length[has].astype(np.uint64)), LENGTH))
+    for owner, found in _built(outputs):
+        rows.append(owner)
+        keys.append(found)
     return np.concatenate(rows), np.concatenate(keys)
 
 
-def _without_blanks(lists: pa.ListArray, marks: Marks, row: IntArray) -> tuple[Marks, IntArray]:
+def _built(outputs: pa.Array) -> Iterator[tuple[IntArray, Keys]]:
+    """Row and key of the features of how answers are built: length, shape, both."""
+    length, has = length_bins(outputs)
+    yield np.flatnonzero(has), _kind(run_key(length[has].astype(np.uint64)), LENGTH)
+    row, kind = shapes(pc.fill_null(outputs, ""))
+    place = np.arange(len(row)) - np.searchsorted(row, row)
+    code = np.full((len(outputs), LONGEST_SHAPE), -1, np.int64)
+    code[row, place] = kind
+    code = code[has]
+    for size in SHAPES:
+        yield np.flatnonzero(has), _kind(run_key(*_columns(code, size)), SHAPE)
+    start = run_key(length[has].astype(np.uint64), *_columns(code, SHAPE_START))
+    yield np.flatnonzero(has), _kind(start, BUILD)
+
+
+def _columns(code: IntArray, size: int) -> list[Marks]:
+    return [(code[:, place] + 1).astype(np.uint64) for place in range(size)]
+
+
+def _without_blanks(marks: Marks, row: IntArray) -> tuple[Marks, IntArray]:
     keep = marks != np.uint64(_mark(""))
     return marks[keep], row[keep]
 
@@ -194,15 +220,27 @@ def named(turns: pa.Table, starts: IntArray, wanted: set[int]) -> dict[int, tupl
     lists = tokens(head(pc.fill_null(turns.column("output").combine_chunks().cast(pa.large_string()), ""))).to_pylist()
     lengths, has = length_bins(turns.column("output").combine_chunks().cast(pa.large_string()))
     calls = turns.column("tool_calls").to_pylist()
-    for low, high in zip(starts[:-1], starts[1:], strict=True):
-        path = [START, *(call["name"] or "" for row in calls[low:high] for call in row or ()), END]
-        for row in range(low, high):
-            _spell(found, wanted, [token for token in lists[row] if token])
-            if has[row]:
-                _keep(found, wanted, LENGTH, np.array([lengths[row]], np.uint64), length_text(int(lengths[row])))
-        for one, two in zip(path, path[1:], strict=False) if len(path) > 2 else ():
+    texts = pc.fill_null(turns.column("output").combine_chunks().cast(pa.large_string()), "")
+    row, kind = shapes(texts)
+    for low, high in pairwise(starts.tolist()):
+        path = [START, *(call["name"] or "" for each in calls[low:high] for call in each or ()), END]
+        for place in range(low, high):
+            _spell(found, wanted, [token for token in lists[place] if token])
+            if has[place]:
+                _describe(found, wanted, int(lengths[place]), kind[row == place].tolist())
+        for one, two in pairwise(path) if len(path) > 2 else ():
             _keep(found, wanted, STEP, np.array([_mark(one), _mark(two)], np.uint64), f"{one} -> {two}")
     return found
+
+
+def _describe(found: dict[int, tuple[int, str]], wanted: set[int], length: int, shape: list[int]) -> None:
+    _keep(found, wanted, LENGTH, np.array([length], np.uint64), length_text(length))
+    padded = [kind + 1 for kind in shape] + [0] * LONGEST_SHAPE
+    for size in SHAPES:
+        more = " and more" if len(shape) > size else ""
+        _keep(found, wanted, SHAPE, np.array(padded[:size], np.uint64), shape_text(shape[:size]) + more)
+    both = f"{length_text(length)} beginning as {shape_text(shape[:SHAPE_START])}"
+    _keep(found, wanted, BUILD, np.array([length, *padded[:SHAPE_START]], np.uint64), both)
 
 
 def length_text(bin_: int) -> str:

@@ -101,4 +101,11 @@ def _joined(ticks: list[Day]) -> Day:
     order = np.argsort(keys, kind="stable")
     sizes = np.concatenate([np.diff(tick.starts) for tick in ticks])
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
-    return Day(first, keys[order], session[order], np.concatenate([tick.cells for tick in ticks]), starts, np.concatenate([tick.known for tick in ticks]))
+    return Day(
+        first,
+        keys[order],
+        session[order],
+        np.concatenate([tick.cells for tick in ticks]),
+        starts,
+        np.concatenate([tick.known for tick in ticks]),
+    )

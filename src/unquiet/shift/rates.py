@@ -13,6 +13,9 @@ Rates = npt.NDArray[np.float32]
 PRIOR_SESSIONS = 8.0
 """How many sessions the rate expected from slice and stratum weighs against a cell's own counts."""
 
+SLACK_HITS = 0.5
+"""Half a hit more, or less, than a cell has had: what is not known of a rate (Krichevsky and Trofimov 1981)."""
+
 CELL_SESSIONS = 10.0
 """Sessions that a cell must have been learned from before it counts."""
 

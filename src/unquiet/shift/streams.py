@@ -7,12 +7,14 @@ happened in it. So a stream costs only when it is touched.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
 from unquiet.shift import bets
 from unquiet.shift.cells import TICKS_A_DAY, Cells
-from unquiet.shift.rates import CELL_SESSIONS, Rates
+from unquiet.shift.rates import CELL_SESSIONS, PRIOR_SESSIONS, SLACK_HITS, Rates
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -30,17 +32,22 @@ MARGIN_PER_WOBBLE, WOBBLE_ERRORS, LEAST_EXPECTED = 3.5, 3.0, 1.0
 FIRST_MASS_DAYS = 1.0
 """A stream begins as if it had been waiting for so long: so is its first run a restart too."""
 
+RUN = ("n", "hits", "expected", "slack", "mass", "begun_us", "since")
+
 _AT_ONCE = 50_000
 
 
 class Streams:
     """State of F features and S slices.
 
-    `share` (S,) is a slice's part of the budget, per day, which its features share by `weight` (F,). `restarts` (F, S, J) the evidence, `mass` (F, S) the days that
-    had passed when the running run began, `begun_us` (F, S) when it began. The run's sums: `hits` (F, S), and `n` and
-    `expected` (F, S) of the days before this one; this day's follow from the cells, from tick `since` (F, S) on.
-    `today` (TICKS_A_DAY + 1, S) are the running sums of the sessions that count, `rates` (F, cells) what is expected today. `over`, `largest`, `compared`, `information` and the `past` (F, S) measure the wobble
-    from day to day.
+    `share` (S,) is a slice's part of the budget, per day, which its features share by `weight` (F,). `restarts` (F, S, J)
+    is the evidence and `level` (S,) what a slice has of it, `mass` (F, S) the days that had passed when the running run
+    began, `begun_us` (F, S) when it began. The run's sums: `hits` (F, S), and `n`, `expected` and `slack` (F, S) of the days
+    before this one; this day's follow from the cells, from tick `since` (F, S) on.
+
+    `today` and `slack_today` (TICKS_A_DAY + 1, S) are the day's running sums of the sessions that count, `rates` (F, cells)
+    what is expected today, `usual` (F, S) the same of whole slices. `over`, `largest`, `compared`, `information` and the
+    `past` (F, S) measure the wobble from day to day.
     """
 
     def __init__(self, share: FloatArray, features: int, delta: float) -> None:
@@ -54,19 +61,20 @@ class Streams:
         self.begun_us = np.zeros(shape, np.int64)
         self.hits = np.zeros(shape, np.float32)
         self.n = np.zeros(shape, np.float32)
+        self.slack = np.zeros(shape, np.float32)
         self.expected = np.zeros(shape, np.float32)
         self.since = np.zeros(shape, np.int16)
         self.over, self.largest, self.compared, self.information = (np.zeros(shape, np.float32) for _ in range(4))
         self.past_ratio, self.past_expected = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self.rates: Rates = np.zeros((features, 0), np.float32)
         self.usual = np.zeros(shape, np.float32)
-        self.today = np.zeros((TICKS_A_DAY + 1, len(share)), np.float32)
+        self.today, self.slack_today = (np.zeros((TICKS_A_DAY + 1, len(share)), np.float32) for _ in range(2))
         self.cells_of = np.zeros((len(share), 0), np.int64)
         self.counts = np.zeros(0, bool)
 
     def begin(self, slots: IntArray, now_us: int, tick: int) -> None:
         """Watch other features in these slots from now on."""
-        for values in (self.restarts, self.hits, self.n, self.expected):
+        for values in (self.restarts, self.hits, self.n, self.slack, self.expected):
             values[slots] = 0.0
         self.mass[slots] = FIRST_MASS_DAYS
         self.begun_us[slots] = now_us
@@ -78,7 +86,7 @@ class Streams:
         order, begins = cells.by_slice()
         widest = int(np.diff(begins).max(initial=0))
         self.cells_of = np.full((len(self.share), widest), -1, np.int64)
-        for where, (low, high) in enumerate(zip(begins[:-1], begins[1:], strict=True)):
+        for where, (low, high) in enumerate(pairwise(begins)):
             self.cells_of[where, : high - low] = order[low:high]
         self.counts = cells.sessions >= CELL_SESSIONS
         weight = np.where(self.counts, cells.sessions, 0.0)
@@ -98,7 +106,9 @@ class Streams:
     def tick(self, cells: Cells) -> None:
         """Take note of the sessions of a tick, which the cells have counted."""
         known = np.where(self.counts, cells.now[: len(self.counts)], 0.0)
-        self.today[cells.tick] = np.bincount(cells.where[: len(known)], weights=known, minlength=len(self.share))
+        where, size = cells.where[: len(known)], (cells.sessions[: len(known)] + PRIOR_SESSIONS) / SLACK_HITS
+        self.today[cells.tick] = np.bincount(where, weights=known, minlength=len(self.share))
+        self.slack_today[cells.tick] = np.bincount(where, weights=known / size, minlength=len(self.share))
 
     def add(self, pairs: IntArray, cells: Cells, now_us: int) -> None:
         """Count hits, one entry each as slot * S + slice."""
@@ -113,20 +123,22 @@ class Streams:
         n = self.n + self.today[cells.tick] - np.take_along_axis(self.today, self.since.astype(np.int64), axis=0)
         self.look(np.flatnonzero((self.usual * n >= EXPECTED_TO_LOOK).reshape(-1)), cells, now_us)
 
-    def end_day(self, hits: Rates, cells: Cells) -> None:
-        """Close the day, whose hits per cell are `hits` (F, cells), before the cells do."""
+    def end_day(self, hits: Rates, cells: Cells, now_us: int) -> None:
+        """Close the day, whose hits per cell are `hits` (F, cells), before the cells do.
+
+        Streams in which anything happened are looked at; of the others the sums are kept.
+        """
         whole = self._by_slice(self.rates * cells.now[: self.rates.shape[1]], cells)
         self._wobble(self._by_slice(np.where(self.counts, hits[:, : len(self.counts)], 0.0), cells), whole)
+        self.look(np.flatnonzero(((self.expected + whole >= 0.5) | (self.hits >= 1.0)).reshape(-1)), cells, now_us)
         self.expected += np.where(self.since == 0, whole, 0.0).astype(np.float32)
-        late = np.flatnonzero(self.since.reshape(-1) > 0)
+        since = self.since.astype(np.int64)
+        late = np.flatnonzero((since.reshape(-1) > 0) & (since.reshape(-1) < cells.tick))
         self.expected.reshape(-1)[late] += self._expected_since(late, cells)
-        self.n += self.today[cells.tick] - np.take_along_axis(self.today, self.since.astype(np.int64), axis=0)
+        self.n += self.today[cells.tick] - np.take_along_axis(self.today, since, axis=0)
+        self.slack += self.slack_today[cells.tick] - np.take_along_axis(self.slack_today, since, axis=0)
         self.since[:] = 0
-        self.today[:] = 0.0
-
-    def close(self, cells: Cells, now_us: int) -> None:
-        """Look, after the end of a day, at the streams in which anything happened."""
-        self.look(np.flatnonzero(((self.expected >= 0.5) | (self.hits >= 1.0)).reshape(-1)), cells, now_us)
+        self.today[:], self.slack_today[:] = 0.0, 0.0
         self.level = np.einsum("fsj,f,j->s", self.restarts, self.weight, bets.WEIGHTS)
 
     def look(self, which: IntArray, cells: Cells, now_us: int) -> None:
@@ -145,27 +157,54 @@ class Streams:
         self.level[where] = 0.0
 
     def _look(self, which: IntArray, cells: Cells, now_us: int) -> None:
-        flat = {name: getattr(self, name).reshape(-1) for name in ("n", "hits", "expected", "mass", "begun_us", "since")}
-        n = self._sessions(which, cells)
-        which, n = which[n > 0], n[n > 0].astype(np.float64)
-        expected = flat["expected"][which] + self._expected_since(which, cells)
-        found = bets.evidence(n, flat["hits"][which].astype(np.float64), expected, self._tolerance(which))
-        restarts = self.restarts.reshape(-1, bets.BET_COUNT)
+        which = which[self._sessions(which, cells) > 0]
+        flat = {name: getattr(self, name).reshape(-1) for name in RUN}
         slot, where = which // len(self.share), which % len(self.share)
+        found = bets.reward(flat["hits"][which].astype(np.float64)) - self._penalty(which, cells)
+        restarts = self.restarts.reshape(-1, bets.BET_COUNT)
         before = bets.total(restarts[which])
         restarts[which] = bets.advance(restarts[which], flat["mass"][which] * self.share[where], found)
         gain = (bets.total(restarts[which]) - before) * self.weight[slot]
         self.level += np.bincount(where, weights=gain, minlength=len(self.share))
         flat["mass"][which] = (now_us - flat["begun_us"][which]) / DAY_US
         flat["begun_us"][which] = now_us
-        for name in ("n", "hits", "expected"):
+        for name in ("n", "hits", "expected", "slack"):
             flat[name][which] = 0.0
         flat["since"][which] = cells.tick
 
+    def _penalty(self, which: IntArray, cells: Cells) -> FloatArray:
+        """What the sessions of runs cost the bets on them, (P, J): those of today cell by cell, earlier ones in sum."""
+        tolerance = self._tolerance(which)
+        flat = {name: getattr(self, name).reshape(-1)[which].astype(np.float64) for name in ("n", "expected", "slack")}
+        past = np.flatnonzero(flat["n"] > 0)
+        out = np.zeros((len(which), bets.BET_COUNT))
+        out[past] = bets.penalty(*(flat[name][past] for name in ("n", "expected", "slack")), tolerance[past])
+        n, mine = self._cells_since(which, cells)
+        pair, place = np.nonzero(n)
+        if len(pair):
+            n, cell = n[pair, place], mine[pair, place]
+            expected = n * self.rates[(which // len(self.share))[pair], cell]
+            slack = SLACK_HITS * n / (cells.sessions[cell] + PRIOR_SESSIONS).astype(np.float32)
+            each = bets.penalty(n, expected, slack, tolerance[pair].astype(np.float32))
+            starts = np.flatnonzero(np.diff(pair, prepend=-1) != 0)
+            out[pair[starts]] += np.add.reduceat(each, starts, axis=0)
+        return out
+
+    def _cells_since(self, which: IntArray, cells: Cells) -> tuple[Rates, IntArray]:
+        """Sessions of today in each cell of streams' slices since their runs began, and the cells, (P, most cells)."""
+        mine = self.cells_of[which % len(self.share)]
+        since = self.since.reshape(-1)[which].astype(np.int64)
+        n = cells.now[mine] - cells.today[since[:, None], mine]
+        return np.where((mine >= 0) & self.counts[mine], n, 0.0), mine
+
     def _sessions(self, which: IntArray, cells: Cells) -> FloatArray:
         """Sessions of the runs of streams so far, (P,)."""
+        return self.n.reshape(-1)[which] + self._since(self.today, which, cells)
+
+    def _since(self, sums: Rates, which: IntArray, cells: Cells) -> FloatArray:
+        """What running sums of slices, (ticks, S), have gained since the runs of streams began or the day did, (P,)."""
         where, since = which % len(self.share), self.since.reshape(-1)[which]
-        return self.n.reshape(-1)[which] + self.today[cells.tick, where] - self.today[since, where]
+        return sums[cells.tick, where] - sums[since, where]
 
     def _tolerance(self, which: IntArray) -> FloatArray:
         slot, where = which // len(self.share), which % len(self.share)
@@ -192,14 +231,9 @@ class Streams:
         return np.sqrt(np.maximum(over, 0.0) / np.maximum(2.0 * information, 1e-9))
 
     def _expected_since(self, which: IntArray, cells: Cells) -> FloatArray:
-        """Hits expected today of streams, (P,), from the tick at which their run began."""
-        slot, where = which // len(self.share), which % len(self.share)
-        mine = self.cells_of[where]
-        since = self.since.reshape(-1)[which].astype(np.int64)
-        if not mine.shape[1] or not cells.tick:
-            return np.zeros(len(which))
-        n = cells.now[mine] - cells.today[since[:, None], mine]
-        return np.where(mine >= 0, self.rates[slot[:, None], mine] * n, 0.0).sum(axis=1, dtype=np.float64)
+        """Hits expected today of streams since their runs began, (P,)."""
+        n, mine = self._cells_since(which, cells)
+        return (self.rates[(which // len(self.share))[:, None], mine] * n).sum(axis=1, dtype=np.float64)
 
     def _by_slice(self, values: Rates, cells: Cells) -> FloatArray:
         order, begins = _ordered(cells.where[: values.shape[1]], len(self.share))

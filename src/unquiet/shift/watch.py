@@ -8,12 +8,13 @@ alike), and only sessions whose answers have text.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from unquiet.shift.cells import Cells
-from unquiet.shift.features import Features, Keys
+from unquiet.shift.features import Features
 from unquiet.shift.log import Day, Log, spread
 from unquiet.shift.rates import Rates, expected
 from unquiet.shift.streams import DAY_US, SWEEP_US, Streams
@@ -85,7 +86,6 @@ class ShiftWatch:
         day = (now_us - 1) // DAY_US
         if day != self.day:
             self._end_day(day)
-            self.streams.close(self.cells, now_us)
         pairs = self._count(batch, low, high)
         self.streams.tick(self.cells)
         self.streams.add(pairs, self.cells, now_us)
@@ -116,7 +116,16 @@ class ShiftWatch:
         self.cells.add(rows)
         starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=high - low))])
         session = np.repeat(np.arange(high - low), np.diff(part.starts))
-        self.log.add(Day(self.session_count, part.keys, session.astype(np.int32), rows.astype(np.int32), starts.astype(np.int32), part.known))
+        self.log.add(
+            Day(
+                self.session_count,
+                part.keys,
+                session.astype(np.int32),
+                rows.astype(np.int32),
+                starts.astype(np.int32),
+                part.known,
+            )
+        )
         self.session_count += high - low
         slots = self.vocabulary.slots(part.keys)
         self.vocabulary.seen_day[slots[slots >= 0]] = self.day
@@ -164,7 +173,7 @@ class ShiftWatch:
         wide = len(self.cells)
         today = np.bincount(flat // _WIDE * wide + flat % _WIDE, minlength=MOST_FEATURES * wide)
         today = today.reshape(MOST_FEATURES, wide).astype(np.float32)
-        self.streams.end_day(today, self.cells)
+        self.streams.end_day(today, self.cells, day * DAY_US)
         self.cells.settle()
         blank = np.zeros((MOST_FEATURES, wide - self.hits.shape[1]), np.float32)
         self.hits = np.concatenate([self.hits, blank], axis=1) + today
@@ -181,4 +190,4 @@ def runs_of(values: IntArray) -> list[tuple[int, int]]:
     """Runs of equal values: first place and the one after the last."""
     cuts = np.flatnonzero(np.diff(values)) + 1
     edges = [0, *cuts.tolist(), len(values)]
-    return list(zip(edges, edges[1:], strict=False)) if len(values) else []
+    return list(pairwise(edges)) if len(values) else []

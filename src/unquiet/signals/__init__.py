@@ -11,17 +11,21 @@ from unquiet.model.signals import (
     CategorySignal,
     FloatArray,
     SessionBatch,
+    SessionCategorySignal,
     SessionSignal,
     TurnBatch,
     TurnSignal,
 )
 from unquiet.signals import (
     actions,
+    capture,
     deflection,
     finish,
     kinds,
     language,
+    levels,
     loops,
+    models,
     numbers,
     refusal,
     repetition,
@@ -30,9 +34,11 @@ from unquiet.signals import (
     shortness,
     structure,
     tone,
+    tool_paths,
     tools,
+    users,
 )
-from unquiet.signals.measuring import measure_sessions_with, measure_turns_with
+from unquiet.signals.measuring import label_sessions_with, measure_sessions_with, measure_turns_with
 
 TURN_SIGNALS: tuple[TurnSignal, ...] = (
     *refusal.SIGNALS,
@@ -47,13 +53,22 @@ TURN_SIGNALS: tuple[TurnSignal, ...] = (
     *actions.SIGNALS,
     *tools.SIGNALS,
     *numbers.SIGNALS,
+    *users.SIGNALS,
+    *models.SIGNALS,
+    *capture.SIGNALS,
 )
 
 CATEGORY_SIGNALS: tuple[CategorySignal, ...] = (
     *kinds.CATEGORIES,
+    *levels.CATEGORIES,
     *language.CATEGORIES,
     *finish.CATEGORIES,
     *tools.CATEGORIES,
+)
+
+SESSION_CATEGORY_SIGNALS: tuple[SessionCategorySignal, ...] = (
+    *tool_paths.SESSION_CATEGORIES,
+    *kinds.SESSION_CATEGORIES,
 )
 
 SESSION_SIGNALS: tuple[SessionSignal, ...] = (
@@ -79,3 +94,11 @@ def measure_sessions(sessions: SessionBatch) -> tuple[dict[str, FloatArray], dic
     raised has NaN everywhere and the number of sessions under its name in the second dictionary.
     """
     return measure_sessions_with(sessions, SESSION_SIGNALS)
+
+
+def label_sessions(sessions: SessionBatch) -> tuple[dict[str, pa.ListArray], dict[str, int]]:
+    """Category labels and failed sessions of every built-in session category, by signal name.
+
+    Labels are list<string> of length len(sessions), null where a category does not apply or failed.
+    """
+    return label_sessions_with(sessions, SESSION_CATEGORY_SIGNALS)

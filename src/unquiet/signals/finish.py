@@ -41,6 +41,17 @@ LENGTH_REASONS = (
 
 _ENDS_WHOLE = r"(?:[.!?:;…。！？：；)\]}>*_`\"'”’»|~]|\p{So}|\d|[^\x00-\x7F])$"
 _LONG_ENOUGH = 200
+_ENOUGH = 40
+_LEADS_ON = (
+    "the a an your our to of and or for with in on at is are has have will can by from that this you we i my be been it "
+    "der die das ein eine und zu mit für ihr ihre el la los las un una de y que con para su le les des du et votre vos "
+    "o e do da com"
+)
+_MID_SENTENCE = (
+    rf"(?:^|[.!?:]\s|[,;\p{{Ll}}] )(?:[\p{{L}}\d'’,-]+ ){{3,}}(?:{_LEADS_ON.replace(' ', '|')})$"
+    r"|[.!?]\s+(?:[^\s]+ ){3,}[^\n.!?]*[\p{Ll},]$"
+)
+"""A short text that breaks off: its last word leads to another, or a sentence follows others and has no end."""
 
 
 def reason(batch: TurnBatch) -> pa.Array:
@@ -66,7 +77,9 @@ def _truncated(batch: TurnBatch) -> FloatArray:
     said = bools(pc.is_in(reason(batch), pa.array(LENGTH_REASONS)))
     has_text, has_reason = present(batch, "output"), present(batch, "finish_reason")
     open_fence = fences(batch) % 2 == 1
-    breaks_off = (characters(batch) >= _LONG_ENOUGH) & ~bools(pc.match_substring_regex(tail(batch), _ENDS_WHOLE))
+    long, some = characters(batch) >= _LONG_ENOUGH, characters(batch) >= _ENOUGH
+    mid_sentence = some & bools(pc.match_substring_regex(tail(batch), _MID_SENTENCE))
+    breaks_off = (long & ~bools(pc.match_substring_regex(tail(batch), _ENDS_WHOLE))) | mid_sentence
     return where(has_text | has_reason, said | (~has_reason & has_text & (open_fence | breaks_off)))
 
 
@@ -103,7 +116,7 @@ SIGNALS = (
     Turnwise(
         SignalInfo(
             name="truncated",
-            version=1,
+            version=2,
             kind="flag",
             unit="turn",
             reduce="any",
@@ -111,6 +124,7 @@ SIGNALS = (
             phrase_up="breaks off its answers",
             phrase_down="breaks off its answers less often",
             needs=("output", "finish_reason"),
+            none_means="Neither the answer nor a finish reason was recorded.",
         ),
         _truncated,
     ),

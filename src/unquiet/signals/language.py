@@ -136,6 +136,7 @@ SIGNALS = (
             phrase_up="answers in another language than the user's",
             phrase_down="answers in another language than the user's less often",
             needs=("input", "output"),
+            none_means="One of the two texts was not recorded, or is too short or too mixed to tell its language.",
         ),
         _mismatch,
     ),

@@ -14,14 +14,26 @@ import numpy.typing as npt
 import re2
 
 _SET_MEMORY_BYTES = 48 << 20
-_SENTENCE_PATTERNS = 16
+_SENTENCE_PATTERNS = 8
 """How many patterns that skip within a sentence share a set: the states of the automaton grow with their combinations."""
 
 _WORD_ENDS = r"(?:[^0-9a-z_\x{C0}-\x{24F}]|$)"
 """Unlike \\b, which knows ASCII only, this does not find the French "est" in the Spanish "está"."""
 
-PatternSet = tuple[Any, npt.NDArray[np.int64]]
-"""An RE2 set, and the family (its place in `Lexicon.names`) that each of its patterns belongs to."""
+NO_FAMILIES = ("safety_refusal", "lecture", "policy_denial", "capability_denial", "abstention", "deflection", "handoff")
+"""Families that say no: they do not read what a file lists as harmless under `no`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatternSet:
+    """An RE2 set: `families` says which family (its place in `Lexicon.names`) each of its patterns belongs to.
+
+    `passes_over` names the harmless wordings that it does not read, "" where it reads everything.
+    """
+
+    patterns: Any
+    families: npt.NDArray[np.int64]
+    passes_over: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +42,14 @@ class Lexicon:
 
     `names` are the families, shared by all languages. By language code: `versions` of the files,
     `function_words` an expression that finds the commonest words (absent for languages written without
-    blanks), and the pattern `sets`.
+    blanks), `harmless` expressions that find wordings which only look like what a family means ("no problem", "if it
+    does not open"), by their names, and the pattern `sets`.
     """
 
     names: tuple[str, ...]
     versions: dict[str, int]
     function_words: dict[str, str]
+    harmless: dict[str, dict[str, Any]]
     sets: dict[str, tuple[PatternSet, ...]]
 
     def index(self, family: str) -> int:
@@ -47,12 +61,13 @@ class Lexicon:
         return self.names.index(family)
 
 
-def expand(pattern: str, words: dict[str, str]) -> str:
+def expand(pattern: str, words: dict[str, str], variants: str = "") -> str:
     """A pattern as written in a family file, as RE2 reads it.
 
     `<name>` stands for the word list of that name (lists may name others), a blank for any white space, an
     apostrophe for the plain and the typographic one, a letter beyond ASCII for both its cases, since only
-    ASCII letters of the text are lower case (so a pattern may hold neither of the two inside brackets).
+    ASCII letters of the text are lower case, and the first letter of each word of `variants` for every letter
+    of that word (so a pattern may hold none of these inside brackets).
 
     Raises:
         ValueError: The pattern names a word list that is not there.
@@ -66,22 +81,38 @@ def expand(pattern: str, words: dict[str, str]) -> str:
     while True:
         expanded = re.sub(r"<([a-z_]+)>", written_out, pattern)
         if expanded == pattern:
-            return _both_cases(expanded.replace(" ", r"(?:\s+)").replace("'", "['\u2019]"))
+            return _all_forms(expanded.replace(" ", r"(?:\s+)").replace("'", "['\u2019]"), variants)
         pattern = expanded
 
 
-def _both_cases(pattern: str) -> str:
+def _all_forms(pattern: str, variants: str) -> str:
     letters = {letter for letter in pattern if not letter.isascii() and len(letter.upper()) == 1}
-    return pattern.translate({ord(each): f"[{each}{each.upper()}]" for each in letters if each != each.upper()})
+    forms = {ord(each): f"[{each}{each.upper()}]" for each in letters if each != each.upper()}
+    return pattern.translate(forms | {ord(each[0]): f"[{each}]" for each in variants.split()})
 
 
-def family_files() -> list[dict[str, Any]]:
-    """The family files of the package, by language code; English comes first, whose words are asked for first."""
-    folder = files("unquiet.signals") / "families"
-    found = [
-        tomllib.loads(each.read_text(encoding="utf-8")) for each in folder.iterdir() if each.name.endswith(".toml")
-    ]
-    return sorted(found, key=lambda content: (content["language"] != "en", content["language"]))
+def family_files(whose: str = "") -> list[dict[str, Any]]:
+    """The family files of the package, by language code; English comes first, whose words are asked for first.
+
+    `whose` is "user" for the families that are read on requests.
+    """
+    folder = files("unquiet.signals") / "families" / whose
+    languages: dict[str, dict[str, Any]] = {}
+    for file in sorted((each for each in folder.iterdir() if each.name.endswith(".toml")), key=lambda each: each.name):
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        _add(languages.setdefault(content["language"], {}), content)
+    return sorted(languages.values(), key=lambda content: (content["language"] != "en", content["language"]))
+
+
+def _add(known: dict[str, Any], more: dict[str, Any]) -> None:
+    """What another file says of a language: more patterns and words; versions add up."""
+    for part in ("words", "families", "harmless"):
+        if part in more:
+            for name, value in more[part].items():
+                there = known.setdefault(part, {})
+                there[name] = there.get(name, []) + value if part != "words" else value
+    known |= {name: value for name, value in more.items() if name not in ("words", "families", "harmless", "version")}
+    known["version"] = known.get("version", 0) + more["version"]
 
 
 def shape(pattern: str) -> str:
@@ -90,19 +121,19 @@ def shape(pattern: str) -> str:
     Patterns of one shape share a set. Mixed, their partial matches multiply the states of the automaton,
     and a pass costs three times as much.
     """
-    if re.search(r"\[\^[.,;:!?]+\\n\][*|]", pattern):
+    if re.search(r"\[\^[.,;:!?，、。；：！？]+\\n\][*|]", pattern):
         return "sentence"
     return "words" if re.search(r"\)\{0,\d\}|\)\*", pattern) else "nothing"
 
 
-@lru_cache(maxsize=1)
-def lexicon() -> Lexicon:
-    """Every family file, compiled.
+@lru_cache(maxsize=2)
+def lexicon(whose: str = "") -> Lexicon:
+    """Every family file, compiled; of answers, or with "user" of requests.
 
     Raises:
         ValueError: A pattern is not one that RE2 accepts, or names a word list that is not there.
     """
-    contents = family_files()
+    contents = family_files(whose)
     names = list(dict.fromkeys(family for content in contents for family in content["families"]))
     return Lexicon(
         tuple(names),
@@ -112,17 +143,45 @@ def lexicon() -> Lexicon:
             for content in contents
             if "function_words" in content
         },
+        {content["language"]: _harmless(content) for content in contents},
         {content["language"]: _sets(content, names) for content in contents},
     )
 
 
+@lru_cache(maxsize=8)
+def written(family: str) -> dict[str, str]:
+    """All patterns of a family of answers as one expression, by language code."""
+    return {
+        content["language"]: "|".join(
+            f"(?:{expand(pattern, content.get('words', {}), content.get('variants', ''))})"
+            for pattern in content["families"][family]
+        )
+        for content in family_files()
+    }
+
+
+def _harmless(content: dict[str, Any]) -> dict[str, Any]:
+    words, variants = content.get("words", {}), content.get("variants", "")
+    return {
+        name: re2.compile("|".join(expand(pattern, words, variants) for pattern in patterns))
+        for name, patterns in content.get("harmless", {}).items()
+    }
+
+
+def _passes_over(family: str, content: dict[str, Any]) -> str:
+    name = "no" if family in NO_FAMILIES else family
+    return name if name in content.get("harmless", {}) else ""
+
+
 def _sets(content: dict[str, Any], names: list[str]) -> tuple[PatternSet, ...]:
-    shapes: dict[str, list[tuple[str, int]]] = {}
+    shapes: dict[tuple[str, str], list[tuple[str, int]]] = {}
     for family, written in content["families"].items():
+        apart = _passes_over(family, content)
         for pattern in written:
-            full = expand(pattern, content.get("words", {}))
-            shapes.setdefault(shape(full), []).append((full, names.index(family)))
-    return tuple(_compiled(part) for kind, members in shapes.items() for part in _parts(kind, members))
+            full = expand(pattern, content.get("words", {}), content.get("variants", ""))
+            kind = "few" if apart == family else shape(full)
+            shapes.setdefault((kind, apart), []).append((full, names.index(family)))
+    return tuple(_compiled(part, apart) for (kind, apart), members in shapes.items() for part in _parts(kind, members))
 
 
 def _parts(kind: str, members: list[tuple[str, int]]) -> list[list[tuple[str, int]]]:
@@ -130,7 +189,7 @@ def _parts(kind: str, members: list[tuple[str, int]]) -> list[list[tuple[str, in
     return [members[start : start + most] for start in range(0, len(members), most)]
 
 
-def _compiled(members: list[tuple[str, int]]) -> PatternSet:
+def _compiled(members: list[tuple[str, int]], passes_over: str) -> PatternSet:
     options = re2.Options()
     options.max_mem = _SET_MEMORY_BYTES
     patterns = re2.Set.SearchSet(options)
@@ -140,4 +199,4 @@ def _compiled(members: list[tuple[str, int]]) -> PatternSet:
         except re2.error as error:
             raise ValueError(f"a wording pattern is not RE2: {pattern!r}: {error}") from error
     patterns.Compile()
-    return patterns, np.array([number for _, number in members], np.int64)
+    return PatternSet(patterns, np.array([number for _, number in members], np.int64), passes_over)

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unquiet.model.signals import FloatArray, SessionBatch, SignalInfo
+from unquiet.signals.hashing import hashed_words
 from unquiet.signals.parts import Sessionwise
 from unquiet.signals.sessions import any_turn, session_of_turn, total
 from unquiet.signals.shortness import asks_back
-from unquiet.signals.text import bools, filled, present, where
+from unquiet.signals.text import bools, filled, present, tail, where
 from unquiet.signals.tools import call_count, calls, turn_of_call
 
 LOOP_CALLS = 3
@@ -19,6 +20,20 @@ LOOP_CALLS = 3
 
 CLARIFY_RUN = 3
 """So many answers in a row that ask, without a tool call, make a run of clarification."""
+
+
+REPEAT_CHARACTERS = 200
+"""How much of a request is compared with the one before."""
+
+_CONFIRMATION = (
+    r"(?:proceed|confirm|go ahead|would you like|would that|shall i|should i|do you want|does that|is that ok|fortfahren|"
+    r"bestätigen|möchten sie|soll ich|desea|quiere que|confirma|souhaitez-vous|voulez-vous|deseja|quer que)"
+    r"[^.!?]*[?.]?\W*$"
+)
+"""Asking whether to go on is no question for what is missing."""
+
+REPEAT_SHARE, REPEAT_WORDS = 0.7, 4
+"""A request of at least so many different words that has so many of them in common with the one before repeats it."""
 
 
 def _call_keys(sessions: SessionBatch) -> npt.NDArray[np.int64]:
@@ -40,20 +55,30 @@ def _loop(sessions: SessionBatch) -> FloatArray:
     recorded = ~np.isnan(total(sessions, call_count(sessions.turns)))
     key, of_call = _call_keys(sessions), session_of_turn(sessions)[turn_of_call(sessions.turns)]
     # Two calls whose arguments were not captured need not be the same call.
-    untold = np.bincount(of_call[bools(pc.is_null(calls(sessions.turns).field("arguments")))], minlength=len(sessions)) > 0
+    untold = (
+        np.bincount(of_call[bools(pc.is_null(calls(sessions.turns).field("arguments")))], minlength=len(sessions)) > 0
+    )
     of_key = of_call * (len(key) + 1) + key
     _, place, times = np.unique(of_key, return_index=True, return_counts=True)
     again = np.bincount(of_call[place[times >= LOOP_CALLS]], minlength=len(sessions)) > 0
-    two_back = np.zeros(len(key), np.bool_)
-    two_back[2:] = (key[2:] == key[:-2]) & (of_call[2:] == of_call[:-2]) & (key[2:] != key[1:-1])
-    cycle = _runs(two_back) >= 2 * LOOP_CALLS - 2
+    cycle = _cycles(key, of_call, 2) | _cycles(key, of_call, 3)
     cycles = np.bincount(of_call[cycle], minlength=len(sessions)) > 0
     return where(recorded & ~untold, again | cycles)
 
 
+def _cycles(key: npt.NDArray[np.int64], of_call: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.bool_]:
+    """True at each call by which a cycle of `length` different calls has gone round `LOOP_CALLS` times."""
+    back = np.zeros(len(key), np.bool_)
+    if len(key) > length:
+        same = (key[length:] == key[:-length]) & (of_call[length:] == of_call[:-length])
+        back[length:] = same & (key[length:] != key[length - 1 : -1])
+    return _runs(back) >= length * (LOOP_CALLS - 1)
+
+
 def _clarify_run(sessions: SessionBatch) -> FloatArray:
     turns = sessions.turns
-    asks = (asks_back(turns) == 1) & (np.nan_to_num(call_count(turns)) == 0)
+    confirms = bools(pc.match_substring_regex(tail(turns), _CONFIRMATION))
+    asks = (asks_back(turns) == 1) & ~confirms & (np.nan_to_num(call_count(turns)) == 0)
     first = np.zeros(len(turns), np.bool_)
     first[sessions.starts[:-1]] = True
     continues = asks & np.concatenate([[False], asks[:-1]]) & ~first if len(turns) else asks
@@ -62,17 +87,39 @@ def _clarify_run(sessions: SessionBatch) -> FloatArray:
 
 def _user_repeat(sessions: SessionBatch) -> FloatArray:
     turns = sessions.turns
-    text = pc.ascii_lower(pc.utf8_trim(filled(turns, "input"), " \t\r\n.!?,;:"))
-    key = text.dictionary_encode().indices.to_numpy()
-    long = pc.greater_equal(pc.utf8_length(text), 12).to_numpy(zero_copy_only=False)
     of_turn = session_of_turn(sessions)
     repeats = np.zeros(len(turns), np.bool_)
-    repeats[1:] = (key[1:] == key[:-1]) & (of_turn[1:] == of_turn[:-1]) & long[1:]
+    repeats[1:] = (of_turn[1:] == of_turn[:-1]) & (_shared_words(filled(turns, "input")) >= REPEAT_SHARE)
     return any_turn(sessions, where(present(turns, "input"), repeats))
 
 
-def _card(name: str, definition: str, up: str, down: str, needs: tuple[str, ...]) -> SignalInfo:
-    return SignalInfo(name, 1, "flag", "session", "none", definition, up, down, needs)
+def _shared_words(text: pa.Array) -> FloatArray:
+    """Distinct words in common of each text and the next, over those of the longer one, shape (len(text) - 1,).
+
+    0 where the longer one has fewer than `REPEAT_WORDS`. Case and punctuation at the ends of words do not count.
+    """
+    beginning = pc.utf8_slice_codeunits(text, 0, REPEAT_CHARACTERS)
+    plain = pc.replace_substring_regex(pc.utf8_lower(beginning), r"[\p{P}\s]+", " ")
+    row, word = hashed_words(plain)
+    order = np.lexsort((word, row))
+    row, word = row[order], word[order]
+    fresh = np.ones(len(row), np.bool_)
+    fresh[1:] = (np.diff(row) != 0) | (word[1:] != word[:-1])
+    row, word = row[fresh], word[fresh]
+    size = np.bincount(row, minlength=len(text))
+    # Each word once under its own row and once under the row before: what then stands twice is shared by two neighbours.
+    pair, twice = np.concatenate([row, row - 1]), np.concatenate([word, word])
+    order = np.lexsort((twice, pair))
+    both = (np.diff(pair[order]) == 0) & (twice[order][1:] == twice[order][:-1])
+    shared = np.bincount(pair[order][1:][both] + 1, minlength=len(text) + 1)[1 : len(text)]
+    longer = np.maximum(size[1:], size[:-1])
+    return np.where(longer >= REPEAT_WORDS, shared / np.maximum(longer, 1), 0.0)
+
+
+def _card(
+    name: str, definition: str, up: str, down: str, needs: tuple[str, ...], none_means: str, version: int = 1
+) -> SignalInfo:
+    return SignalInfo(name, version, "flag", "session", "none", definition, up, down, needs, none_means=none_means)
 
 
 SIGNALS = (
@@ -80,30 +127,36 @@ SIGNALS = (
         _card(
             "loop",
             f"The same tool was called with the same arguments {LOOP_CALLS} times, "
-            f"or two calls alternated {LOOP_CALLS} times.",
+            f"or a cycle of two or three calls went round {LOOP_CALLS} times.",
             "calls its tools in circles",
             "calls its tools in circles less often",
             ("tool_calls",),
+            "Tools were not recorded in any turn of the session.",
+            version=2,
         ),
         _loop,
     ),
     Sessionwise(
         _card(
             "clarify_run",
-            f"{CLARIFY_RUN} answers in a row ask the user back without calling a tool.",
+            f"{CLARIFY_RUN} answers in a row ask the user for something, other than whether to go on, and call no tool.",
             "keeps asking back",
             "keeps asking back less often",
             ("output",),
+            "No answer of the session was recorded.",
+            version=2,
         ),
         _clarify_run,
     ),
     Sessionwise(
         _card(
             "user_repeat",
-            "The user says the same thing again in the next turn.",
+            f"Two requests in a row have {REPEAT_SHARE:.0%} of their words in common: the user says it again.",
             "makes users repeat themselves",
             "makes users repeat themselves less often",
             ("input",),
+            "No request of the session was recorded.",
+            version=2,
         ),
         _user_repeat,
     ),

@@ -12,12 +12,16 @@ from unquiet.model.signals import (
     CategorySignal,
     FloatArray,
     SessionBatch,
+    SessionCategorySignal,
     SessionSignal,
     TurnBatch,
     TurnSignal,
 )
 
 T = TypeVar("T")
+
+FAILED = "measuring:failed"
+"""Under this name a batch's memo has True once a signal failed on it."""
 
 
 def measure_turns_with(
@@ -29,12 +33,6 @@ def measure_turns_with(
     """
     failures: dict[str, int] = {}
     rows = len(batch)
-    readings = {
-        each.info.name: _attempt(
-            each.info.name, failures, rows, lambda e=each: e.measure(batch), lambda: np.full(rows, np.nan)
-        )
-        for each in signals
-    }
     labels = {
         each.info.name: _attempt(
             each.info.name,
@@ -45,6 +43,12 @@ def measure_turns_with(
         )
         for each in categories
     }
+    readings: dict[str, FloatArray] = {}
+    for each in signals:
+        batch.memo[FAILED] = bool(failures)
+        readings[each.info.name] = _attempt(
+            each.info.name, failures, rows, lambda e=each: e.measure(batch), lambda: np.full(rows, np.nan)
+        )
     return readings, labels, failures
 
 
@@ -61,6 +65,25 @@ def measure_sessions_with(
         for each in signals
     }
     return readings, failures
+
+
+def label_sessions_with(
+    sessions: SessionBatch, categories: Sequence[SessionCategorySignal]
+) -> tuple[dict[str, pa.ListArray], dict[str, int]]:
+    """The labels of `categories` on whole sessions, list<string> each, and how many each failed on."""
+    failures: dict[str, int] = {}
+    rows = len(sessions)
+    labels = {
+        each.info.name: _attempt(
+            each.info.name,
+            failures,
+            rows,
+            lambda e=each: e.labels(sessions),
+            lambda: pa.nulls(rows, pa.list_(pa.string())),
+        )
+        for each in categories
+    }
+    return labels, failures
 
 
 def _attempt(name: str, failures: dict[str, int], rows: int, work: Callable[[], T], missing: Callable[[], T]) -> T:

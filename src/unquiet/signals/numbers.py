@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from unquiet.model.signals import FloatArray, Reduce, SignalInfo, TurnBatch
 from unquiet.signals.parts import Turnwise
-from unquiet.signals.text import characters, count_places, floats, present, utf8_bytes, where
+from unquiet.signals.text import (
+    Bools,
+    bytes_of,
+    characters,
+    count_places,
+    filled,
+    floats,
+    ideograph_places,
+    present,
+    where,
+)
 
 _LAST_BLANK = 32
 """White space and control bytes end at this byte; no byte of a longer UTF-8 character is that low."""
 
 
 def words(batch: TurnBatch) -> FloatArray:
-    """Runs of non-blank characters in each answer, shape (len(batch),); NaN where there is no answer."""
+    """Words of each answer, shape (len(batch),); NaN where there is no answer.
 
-    def make() -> FloatArray:
-        data, offsets = utf8_bytes(batch, "output")
-        solid = data > _LAST_BLANK
-        starts = solid.copy()
-        starts[1:] &= ~solid[:-1]
-        first = offsets[:-1][offsets[:-1] < offsets[1:]]
-        starts[first] = solid[first]
-        return where(present(batch, "output"), count_places(np.flatnonzero(starts), offsets))
+    A word is a run of non-blank characters; Han and kana, which are written without blanks, count two to a word.
+    """
+    return batch.once("numbers:words", lambda: where(present(batch, "output"), count_words(filled(batch, "output"))))
 
-    return batch.once("numbers:words", make)
+
+def count_words(text: pa.Array) -> npt.NDArray[np.int64]:
+    """Words of each text of a large_string array without nulls, shape (len(text),)."""
+    data, offsets = bytes_of(text)
+    starts, ideographs = word_starts(data, offsets), ideograph_places(data)
+    starts[ideographs] = False
+    return count_places(np.flatnonzero(starts), offsets) + count_places(ideographs, offsets) // 2
+
+
+def word_starts(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> Bools:
+    """True where a run of non-blank bytes begins; `offsets` say where each text begins. Same shape as `data`."""
+    solid = data > _LAST_BLANK
+    starts = solid.copy()
+    starts[1:] &= ~solid[:-1]
+    first = offsets[:-1][offsets[:-1] < offsets[1:]]
+    starts[first] = solid[first]
+    return starts
 
 
 def _number(name: str, column: str, reduce: Reduce, up: str, down: str, definition: str) -> Turnwise:
@@ -50,11 +73,11 @@ SIGNALS = (
     Turnwise(
         SignalInfo(
             name="output_words",
-            version=1,
+            version=2,
             kind="number",
             unit="turn",
             reduce="mean",
-            definition="Words of the answer (runs of non-blank characters).",
+            definition="Words of the answer: runs of non-blank characters; two Han or kana characters make a word.",
             phrase_up="answers in more words",
             phrase_down="answers in fewer words",
             needs=("output",),
@@ -77,6 +100,22 @@ SIGNALS = (
         "is given more input tokens",
         "is given fewer input tokens",
         "Tokens of the request.",
+    ),
+    _number(
+        "reasoning_tokens",
+        "reasoning_tokens",
+        "sum",
+        "thinks with more tokens",
+        "thinks with fewer tokens",
+        "Output tokens that the model thought with.",
+    ),
+    _number(
+        "cost_usd",
+        "cost_usd",
+        "sum",
+        "costs more",
+        "costs less",
+        "What the turn cost, in US dollars.",
     ),
     _number(
         "latency_ms",

@@ -35,6 +35,18 @@ class Sessionwise:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionLabelled:
+    """A category signal of sessions made of its card and a function; fulfils `SessionCategorySignal`."""
+
+    info: SignalInfo
+    compute: Callable[[SessionBatch], pa.ListArray]
+
+    def labels(self, sessions: SessionBatch) -> pa.ListArray:
+        """list<string> per session, null where the signal does not apply."""
+        return self.compute(sessions)
+
+
+@dataclass(frozen=True, slots=True)
 class Labelled:
     """A category signal made of its card and a function of the batch; fulfils `CategorySignal`."""
 

@@ -66,6 +66,7 @@ SIGNALS = (
             phrase_up="mixes in a script that the user did not use",
             phrase_down="mixes in a script that the user did not use less often",
             needs=("input", "output"),
+            none_means="The request or the answer was not recorded.",
         ),
         _foreign,
     ),

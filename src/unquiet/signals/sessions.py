@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 
 from unquiet.model.signals import FloatArray, SessionBatch, SignalInfo
 from unquiet.signals.actions import acted, comparable
 from unquiet.signals.deflection import called_handoff
 from unquiet.signals.parts import Sessionwise
 from unquiet.signals.shortness import asks_back
-from unquiet.signals.text import Bools, characters, floats, present, where
-from unquiet.signals.tools import acts, call_count, turn_of_call
+from unquiet.signals.text import Bools, bools, characters, floats, head, present, where
+from unquiet.signals.tools import acts, call_count, failed, turn_of_call
 from unquiet.signals.wording import WORDING_VERSION, hit
+
+_YES_OR_NO = r"^\W*(?:yes|yep|no|ja|nein|s[ií]|no|oui|non|sim|não|是的?|对|没有|はい|いいえ)(?:[,.!:;，。、 ]|$)"
 
 
 def turn_counts(sessions: SessionBatch) -> npt.NDArray[np.int64]:
@@ -69,16 +72,28 @@ def _latency_max(sessions: SessionBatch) -> FloatArray:
 
 
 def _claim(sessions: SessionBatch) -> FloatArray:
-    """A claim counts as supported when an acting call succeeded in this turn or an earlier one."""
+    """A claim is supported when an acting call succeeded by then, and no more claims than such calls were made by then.
+
+    An answer that begins with yes or no says again what was done: it is not held against the calls.
+    """
     turns = sessions.turns
-    return any_turn(sessions, where(comparable(turns), hit(turns, "claim") & ~acted_so_far(sessions)))
+    claims = hit(turns, "claim") & comparable(turns)
+    said_again = bools(pc.match_substring_regex(head(turns), _YES_OR_NO))
+    calls = np.bincount(turn_of_call(turns)[acts(turns) & ~failed(turns)], minlength=len(turns))
+    too_many = claims & ~said_again & ~acted(turns) & (_so_far(sessions, claims) > _so_far(sessions, calls))
+    return any_turn(sessions, where(comparable(turns), (claims & ~acted_so_far(sessions)) | too_many))
+
+
+def _so_far(sessions: SessionBatch, per_turn: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+    """Sum over the turns of a session up to each turn, shape (number of turns,)."""
+    done = np.cumsum(per_turn.astype(np.int64))
+    before = np.concatenate([[0], done])[sessions.starts[:-1]]
+    return done - before[session_of_turn(sessions)]
 
 
 def acted_so_far(sessions: SessionBatch) -> Bools:
     """True for turns by whose end an acting call of their session had succeeded, shape (number of turns,)."""
-    done = np.cumsum(acted(sessions.turns))
-    before = np.concatenate([[0], done])[sessions.starts[:-1]]
-    return (done - before[session_of_turn(sessions)]) > 0
+    return _so_far(sessions, acted(sessions.turns)) > 0
 
 
 def _promise(sessions: SessionBatch) -> FloatArray:
@@ -130,7 +145,15 @@ def _card(
         down,
         needs,
         alarms,
+        _none_means(needs, version),
     )
+
+
+def _none_means(needs: tuple[str, ...], version: int) -> str:
+    if not needs:
+        return ""
+    language = " in a language with wording families" if version == WORDING_VERSION else ""
+    return f"No turn of the session has {' and '.join(f'`{name}`' for name in needs)}{language}."
 
 
 SIGNALS = (
@@ -153,7 +176,7 @@ SIGNALS = (
         _card(
             "no_tool_call",
             "flag",
-            "No tool was called in the session.",
+            "No tool was called in the session; more often than such requests usually have it, that is tool avoidance.",
             "calls no tool",
             "calls a tool more often",
             ("tool_calls",),
@@ -164,7 +187,7 @@ SIGNALS = (
         _card(
             "no_write_call",
             "flag",
-            "No tool that acts was called in the session.",
+            "No tool that acts was called in the session; read like `no_tool_call`.",
             "takes no action with its tools",
             "takes an action with its tools more often",
             ("tool_calls",),
@@ -199,7 +222,8 @@ SIGNALS = (
         _card(
             "session_claim_without_call",
             "flag",
-            "An answer says that something was done; no acting call had succeeded in the session by then.",
+            "An answer says that something was done; by then no acting call had succeeded in the session, or fewer than "
+            "there were such answers.",
             "claims actions that it did not take",
             "claims actions that it did not take less often",
             ("output", "tool_calls"),

@@ -6,16 +6,18 @@ import pyarrow.compute as pc
 
 from unquiet.model.signals import FloatArray, SignalInfo, TurnBatch
 from unquiet.signals.parts import Turnwise
-from unquiet.signals.text import Bools, bools, characters, filled, present, tail, where
+from unquiet.signals.text import Bools, bools, characters, filled, ideographs, present, tail, where
 
 SHORT_CHARACTERS = 20
-"""An answer with fewer characters than this, but at least one, is very short."""
+"""An answer with fewer characters than this, but at least one, is very short; Han and kana count three each."""
 
 _QUESTION_AT_END = r"(?:\?|？|؟|;)[\s\"'”’»)\]*_~`]*(?:[^\x00-\x7F\w\s]{1,4}\s*)?$"
 _COURTESY = (
     r"(?:anything else|something else|any other|any more|any further|"
     r"further (?:questions|assistance|help)|other questions|else (?:i|we) can|"
-    r"help you (?:with )?(?:today|further)|does (?:this|that) help|make sense|was this helpful)[^.!?]*[?？]"
+    r"help you (?:with )?(?:today|further)|does (?:this|that) help|make sense|was this helpful|"
+    r"还有(?:什么|其他|别的)|還有(?:什麼|其他|別的)|他に(?:何か|も|ご)|ほかに(?:何か|も|ご)|noch etwas|sonst noch|weitere fragen|"
+    r"algo más|alguna otra|autre chose|d['’]autres questions|algo mais|mais alguma|outra coisa)[^.!?]*[?？]"
     r"[^\w]*$"
 )
 _ASKS_FOR = (
@@ -48,12 +50,23 @@ def _empty(batch: TurnBatch) -> FloatArray:
 
 
 def _very_short(batch: TurnBatch) -> FloatArray:
-    short = characters(batch) < SHORT_CHARACTERS
+    short = characters(batch) + 2 * ideographs(batch) < SHORT_CHARACTERS
     return where(present(batch, "output"), short & ~no_text(batch))
 
 
-def _card(name: str, definition: str, up: str, down: str) -> SignalInfo:
-    return SignalInfo(name, 1, "flag", "turn", "any", definition, up, down, ("output",))
+def _card(name: str, definition: str, up: str, down: str, version: int = 1) -> SignalInfo:
+    return SignalInfo(
+        name,
+        version,
+        "flag",
+        "turn",
+        "any",
+        definition,
+        up,
+        down,
+        ("output",),
+        none_means="The answer was not recorded.",
+    )
 
 
 SIGNALS = (
@@ -69,9 +82,10 @@ SIGNALS = (
     Turnwise(
         _card(
             "very_short",
-            f"The answer has text, but fewer than {SHORT_CHARACTERS} characters.",
+            f"The answer has text, but fewer than {SHORT_CHARACTERS} characters (Han and kana count as three).",
             "answers in a word or two",
             "answers in a word or two less often",
+            version=2,
         ),
         _very_short,
     ),
@@ -81,6 +95,7 @@ SIGNALS = (
             "The answer ends by asking the user for something; closing courtesies do not count.",
             "asks the user back",
             "asks the user back less often",
+            version=2,
         ),
         asks_back,
     ),

@@ -93,7 +93,9 @@ def _has_heading(batch: TurnBatch) -> FloatArray:
 def _card(
     name: str, definition: str, up: str, down: str, needs: tuple[str, ...] = ("output",), version: int = 1
 ) -> SignalInfo:
-    return SignalInfo(name, version, "flag", "turn", "any", definition, up, down, needs)
+    return SignalInfo(
+        name, version, "flag", "turn", "any", definition, up, down, needs, none_means="The answer was not recorded."
+    )
 
 
 SIGNALS = (

@@ -79,22 +79,39 @@ def utf8_bytes(batch: TurnBatch, column: str) -> Bytes:
 
     Returns (bytes, offsets): value i is `bytes[offsets[i]:offsets[i + 1]]`, and offsets[0] is 0.
     """
+    return batch.once(f"bytes:{column}", lambda: bytes_of(filled(batch, column)))
 
-    def make() -> Bytes:
-        text = filled(batch, column)
-        if len(text) == 0:
-            return np.zeros(0, np.uint8), np.zeros(1, np.int64)
-        _, ends, data = text.buffers()
-        offsets = np.frombuffer(ends, np.int64)[text.offset : text.offset + len(text) + 1]
-        held = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
-        return held[offsets[0] : offsets[-1]], offsets - offsets[0]
 
-    return batch.once(f"bytes:{column}", make)
+def bytes_of(text: pa.Array) -> Bytes:
+    """The UTF-8 bytes of a large_string array without nulls, and where each value lies, as `utf8_bytes` returns them."""
+    if len(text) == 0:
+        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
+    _, ends, data = text.buffers()
+    offsets = np.frombuffer(ends, np.int64)[text.offset : text.offset + len(text) + 1]
+    held = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    return held[offsets[0] : offsets[-1]], offsets - offsets[0]
 
 
 def count_places(places: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """How many of the ascending byte `places` fall into each value, shape (len(offsets) - 1,)."""
     return np.diff(np.searchsorted(places, offsets))
+
+
+def ideographs(batch: TurnBatch, column: str = "output") -> npt.NDArray[np.int64]:
+    """Han characters and kana in each text, shape (len(batch),): one says about as much as three letters."""
+
+    def make() -> npt.NDArray[np.int64]:
+        data, offsets = utf8_bytes(batch, column)
+        return count_places(ideograph_places(data), offsets)
+
+    return batch.once(f"ideographs:{column}", make)
+
+
+def ideograph_places(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Where Han characters and kana begin in UTF-8, ascending; E3 80 is punctuation."""
+    at = np.flatnonzero((data >= 0xE3) & (data <= 0xE9))
+    follows = data[np.minimum(at + 1, len(data) - 1)]
+    return at[(data[at] != 0xE3) | (follows >= 0x81)]
 
 
 def fences(batch: TurnBatch) -> npt.NDArray[np.int64]:

@@ -2,20 +2,66 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from unquiet.model.signals import FloatArray, SignalInfo, TurnBatch
-from unquiet.signals.language import covered
+from unquiet.signals.language import UNDETERMINED, covered, languages
+from unquiet.signals.lexicon import written
+from unquiet.signals.numbers import count_words
 from unquiet.signals.parts import Turnwise
-from unquiet.signals.text import present, where
+from unquiet.signals.text import head, present, where
 from unquiet.signals.wording import WORDING_VERSION, hit
+
+NO_READING = "The answer was not recorded, or is in a language without wording families."
 
 
 def _flag(name: str, family: str, up: str, down: str, definition: str) -> Turnwise:
     def measure(batch: TurnBatch) -> FloatArray:
         return where(present(batch, "output") & covered(batch), hit(batch, family))
 
-    return Turnwise(
-        SignalInfo(name, WORDING_VERSION, "flag", "turn", "any", definition, up, down, ("output",)), measure
+    card = SignalInfo(
+        name, WORDING_VERSION, "flag", "turn", "any", definition, up, down, ("output",), none_means=NO_READING
     )
+    return Turnwise(card, measure)
+
+
+def _rate(family: str, up: str, down: str) -> Turnwise:
+    def measure(batch: TurnBatch) -> FloatArray:
+        known = present(batch, "output") & covered(batch)
+        times, words = _times(batch, family), count_words(head(batch))
+        rate = np.divide(100.0 * times, words, out=np.zeros(len(batch)), where=words > 0)
+        return where(known & (words > 0), rate)
+
+    return Turnwise(
+        SignalInfo(
+            name=f"{family}_rate",
+            version=WORDING_VERSION,
+            kind="number",
+            unit="turn",
+            reduce="mean",
+            definition=f"Wordings of the family `{family}` per 100 words of the answer's beginning.",
+            phrase_up=up,
+            phrase_down=down,
+            needs=("output",),
+            alarms=False,
+            none_means=NO_READING,
+        ),
+        measure,
+    )
+
+
+def _times(batch: TurnBatch, family: str) -> FloatArray:
+    """How often wordings of a family occur in each answer's head: counted only where the family is hit at all."""
+    found, spoken = hit(batch, family), languages(batch, "output")
+    times = np.zeros(len(batch))
+    for code, pattern in written(family).items():
+        rows = np.flatnonzero(found & ((spoken == code) | (spoken == UNDETERMINED)))
+        if len(rows):
+            counted = pc.count_substring_regex(head(batch).take(pa.array(rows)), pattern)
+            times[rows] += counted.to_numpy(zero_copy_only=False)
+    return times
 
 
 SIGNALS = (
@@ -41,4 +87,6 @@ SIGNALS = (
         "says less often that it found nothing",
         "The answer says that a record or result could not be found or fetched.",
     ),
+    _rate("apology", "apologises at greater length", "apologises at less length"),
+    _rate("hedging", "hedges more of what it says", "hedges less of what it says"),
 )

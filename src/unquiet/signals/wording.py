@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from unquiet.model.signals import TurnBatch
 from unquiet.signals.language import UNDETERMINED, languages
-from unquiet.signals.lexicon import PatternSet, lexicon
-from unquiet.signals.text import Bools, head
+from unquiet.signals.lexicon import Lexicon, PatternSet, lexicon
+from unquiet.signals.text import Bools, filled, head
 
-WORDING_VERSION = 3
+WORDING_VERSION = 4
 """Version of the signals that read wording families: another wording in a family file starts new baselines of all."""
+
+READ_BYTES = 1800
+"""How much of an answer's head is read, in bytes of UTF-8: a Chinese character takes three and says as much as three letters."""
+
+REQUEST_CHARACTERS = 600
+"""How much of a request is read for what users say when something goes wrong."""
 
 OPENING_BYTES = 220
 """Families hit within this many bytes of UTF-8 count as part of the answer's opening."""
@@ -33,20 +41,33 @@ def hits(batch: TurnBatch) -> Hits:
 
     An answer is read with the families of its language, an answer of undetermined language with all.
     """
+    return batch.once("wording:hits", lambda: _read(lexicon(), languages(batch, "output"), head(batch)))
+
+
+def user_hit(batch: TurnBatch, family: str) -> Bools:
+    """True where a request hits a family of what users say, shape (len(batch),)."""
+    known = lexicon("user")
 
     def make() -> Hits:
-        known, spoken = lexicon(), languages(batch, "output")
-        size = (len(batch), len(known.names))
-        found = Hits(np.zeros(size, np.bool_), np.zeros(size, np.bool_))
-        text = head(batch).cast(pa.large_binary())
-        for code, sets in known.sets.items():
-            rows = np.flatnonzero((spoken == code) | (spoken == UNDETERMINED))
-            values = text.take(pa.array(rows)).to_pylist()
-            for each in sets:
-                _match(values, rows, each, found)
-        return found
+        text = pc.ascii_lower(pc.utf8_slice_codeunits(filled(batch, "input"), 0, REQUEST_CHARACTERS))
+        return _read(known, languages(batch, "input"), text)
 
-    return batch.once("wording:hits", make)
+    return batch.once("wording:user", make).anywhere[:, known.index(family)]
+
+
+def _read(known: Lexicon, spoken: npt.NDArray[np.str_], text: pa.Array) -> Hits:
+    size = (len(text), len(known.names))
+    found = Hits(np.zeros(size, np.bool_), np.zeros(size, np.bool_))
+    for code, sets in known.sets.items():
+        rows = np.flatnonzero((spoken == code) | (spoken == UNDETERMINED))
+        values = text.take(pa.array(rows))
+        whole = _as_bytes(values)
+        for name in ("", *known.harmless[code]):
+            group = [each for each in sets if each.passes_over == name]
+            left, texts = _serious(values, whole, group, known.harmless[code][name]) if name else (slice(None), whole)
+            for each in group:
+                _match(texts, rows[left], each, found)
+    return found
 
 
 def hit(batch: TurnBatch, *families: str) -> Bools:
@@ -55,8 +76,22 @@ def hit(batch: TurnBatch, *families: str) -> Bools:
     return np.any(hits(batch).anywhere[:, columns], axis=1)
 
 
+def _as_bytes(text: pa.Array) -> list[bytes]:
+    return [value[:READ_BYTES] for value in text.cast(pa.large_binary()).to_pylist()]
+
+
+def _serious(
+    text: pa.Array, whole: list[bytes], group: list[PatternSet], harmless: Any
+) -> tuple[npt.NDArray[np.int64], list[bytes]]:
+    """The places of texts that a set of the group hits at all, and those texts without their harmless wordings."""
+    hit_at_all = [any(each.patterns.Match(value) for each in group) for value in whole]
+    left = np.flatnonzero(np.array(hit_at_all, np.bool_))
+    chosen = text.take(pa.array(left)).to_pylist()
+    return left, [harmless.sub(" ", each).encode()[:READ_BYTES] for each in chosen]
+
+
 def _match(values: list[bytes], rows: npt.NDArray[np.int64], patterns: PatternSet, into: Hits) -> None:
-    match, family_of = patterns[0].Match, patterns[1]
+    match, family_of = patterns.patterns.Match, patterns.families
     found = [match(value) for value in values]
     _mark(into.anywhere, rows, found, family_of)
     early = [match(value[:OPENING_BYTES]) if hit else None for value, hit in zip(values, found, strict=True)]

@@ -23,12 +23,14 @@ class Lattice:
     """The watched slices; slice 0 is all traffic, then single facets, then pairs.
 
     The first `planned_count` were chosen at the end of the learning period; those after it turned up later and have one
-    condition each. `decided` are the facet values that were looked at then, also those that were not taken.
+    condition each. `decided` are the facet values that were looked at then, also those that were not taken;
+    `sizes` the baseline sessions of the planned slices.
     """
 
     slices: tuple[Slice, ...]
     planned_count: int
     decided: frozenset[tuple[str, str]] = frozenset()
+    sizes: tuple[int, ...] = ()
 
     @property
     def single(self) -> npt.NDArray[np.bool_]:
@@ -68,7 +70,8 @@ def build_lattice(columns: dict[str, FacetColumn], sliced: list[str], n: int) ->
     singles = _distinct(singles, n)
     pairs = _distinct(_pairs(singles, n), n)[:MOST_PAIRS]
     slices = (Slice(), *(where for where, _ in singles), *(where for where, _ in pairs))
-    return Lattice(slices, len(slices), frozenset(decided))
+    sizes = (n, *(len(rows) for _, rows in (*singles, *pairs)))
+    return Lattice(slices, len(slices), frozenset(decided), sizes)
 
 
 def support(n: int) -> int:

@@ -32,7 +32,7 @@ from unquiet.sources.tool_calls import tool_call_column
 
 REQUIRED = ("time", "session_id", "input", "output")
 _TEXTS = ("user_id", "finish_reason", "error", "model", "served_model")
-_NUMBERS = ("turn_index", "latency_ms", "input_tokens", "output_tokens")
+_NUMBERS = ("turn_index", "latency_ms", "input_tokens", "output_tokens", "reasoning_tokens", "cost_usd")
 _NAME_CHARACTERS = 40
 _NAMES_SHOWN = 40
 _OWN = frozenset((*REQUIRED, *_TEXTS, *_NUMBERS, "tool_calls", "turn_id", "facets"))

@@ -13,6 +13,7 @@ import pyarrow as pa
 from unquiet.model.errors import StoreError
 from unquiet.store.failures import explained, explaining
 from unquiet.store.segments import KINDS, SMALL_BYTES, Segment
+from unquiet.store.tables import CATEGORY_PREFIX, SIGNAL_PREFIX
 from unquiet.store.turn_keys import Keys
 
 DATABASE = "unquiet.duckdb"
@@ -43,8 +44,8 @@ _OPTIONS = (
 
 _SEGMENT_COLUMNS = "kind, file, row_count, byte_count, first_us, last_us, first_closed_us, last_closed_us, columns"
 
-_ABSENT = {"s": "CAST(NULL AS FLOAT)", "c": "CAST(NULL AS VARCHAR[])"}
-"""What a measured column of sessions is in segments that do not have it, by the first letter of its name."""
+_ABSENT = {SIGNAL_PREFIX: "CAST(NULL AS FLOAT)", CATEGORY_PREFIX: "CAST(NULL AS VARCHAR[])"}
+"""What a measured column of sessions is in segments that do not have it, by the beginning of its name."""
 
 Row = tuple[Any, ...]
 
@@ -218,12 +219,14 @@ class DuckDBFolder:
         """Make `name` a relation over segment files with exactly `columns`."""
         present = {column for segment in segments for column in segment.columns}
         items = [
-            _quoted(column) if column in present else f"{_ABSENT[column[0]]} AS {_quoted(column)}" for column in columns
+            _quoted(column) if column in present else f"{_absent(name, column)} AS {_quoted(column)}"
+            for column in columns
         ]
+        same = len({frozenset(segment.columns) for segment in segments}) == 1
         files = ", ".join(_text(str(self.folder / segment.kind / segment.file)) for segment in segments)
         self.run(
             f"CREATE OR REPLACE TEMP VIEW {_quoted(name)} AS SELECT {', '.join(items)} "  # noqa: S608
-            f"FROM read_parquet([{files}], union_by_name = {str(name == 'sessions').lower()})"
+            f"FROM read_parquet([{files}], union_by_name = {str(not same).lower()})"
         )
 
     def fetch(self, query: str, relations: Mapping[str, pa.Table] | None = None) -> pa.Table:
@@ -273,3 +276,8 @@ def _quoted(name: str) -> str:
 
 def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
+
+
+def _absent(kind: str, column: str) -> str:
+    """A column that no segment has: a signal not measured then, or a number that an older version did not keep of turns."""
+    return _ABSENT[column[:2]] if kind == "sessions" else "CAST(NULL AS DOUBLE)"

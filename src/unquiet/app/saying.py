@@ -1,0 +1,97 @@
+"""What an incident is made of, in the agent's own words: phrases, openings, lengths and tool steps that are new or gone.
+
+Features are kept as keys; what they say is read here from the stored answers of sessions that have them. Where the
+answers are no longer stored, nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from unquiet.counts import Event
+from unquiet.model.history import Recorded
+from unquiet.model.incidents import Incident
+from unquiet.pipeline.judging import Judge
+from unquiet.shift import Moved, kinds, moved_features, named
+from unquiet.store import Store
+
+IntArray = npt.NDArray[np.int64]
+
+FEATURE = "feature"
+"""The test of an event that is a feature of answers."""
+
+BEFORE_US = 14 * 86_400_000_000
+EXAMPLES, MOST_READ = 3, 12
+NEW, GONE = 0.02, 0.1
+"""A feature is called new where less than NEW of sessions had it, gone where its rate fell to less than GONE of what it was."""
+
+
+def new_and_gone(
+    judge: Judge, store: Store, recorded: Recorded, incident: Incident, rows: IntArray, over_us: int | None
+) -> list[dict[str, object]]:
+    """The clearest differences between the answers of sessions `rows` since the onset and those of the two weeks before it."""
+    words = judge.words
+    if words is None:
+        return []
+    at, onset = recorded.started_us[rows], incident.onset
+    first = judge.history.first
+    before = rows[(at < onset.earliest_us) & (at >= onset.earliest_us - BEFORE_US)] + first
+    after = rows[(at >= onset.at_us) & (at < (over_us or 2**62))] + first
+    moved = moved_features(words.watch.log, before, after)
+    ids = {each.key: recorded.session_id[each.shown - first].tolist() for each in moved}
+    texts = texts_of(store, ids)
+    return [_entry(each, *texts[each.key], ids[each.key]) for each in moved if each.key in texts]
+
+
+def feature_event(judge: Judge, store: Store, recorded: Recorded, name: str) -> Event:
+    """The event of an incident that the open-world detector opened; its label says what the feature is."""
+    label = ""
+    key = int(name.rpartition(":")[2], 16)
+    if judge.words is not None:
+        place = len(judge.plan.events if judge.plan else ()) + judge.words.keys.index(key)
+        showing = recorded.session_id[recorded.y[:, place] == 1].tolist()
+        kind, text = texts_of(store, {key: showing}).get(key, (0, ""))
+        label = told(kind, text) if text else ""
+    return Event(name.partition(":")[0], FEATURE, label=label)
+
+
+def texts_of(store: Store, ids: dict[int, list[str]]) -> dict[int, tuple[int, str]]:
+    """Kind and text of each key, read from the latest of the sessions that have it."""
+    wanted = sorted({each for sessions in ids.values() for each in sessions[-MOST_READ:]})
+    turns = store.turns_of_sessions(wanted, columns=["session_id", "time", "turn_index", "output", "tool_calls"])
+    if not turns.num_rows:
+        return {}
+    turns = turns.sort_by([("session_id", "ascending"), ("time", "ascending"), ("turn_index", "ascending")])
+    session = turns.column("session_id").combine_chunks().dictionary_encode().indices.to_numpy()
+    starts = np.append(np.flatnonzero(np.diff(session, prepend=-1) != 0), len(session))
+    return named(turns, starts, set(ids))
+
+
+def told(kind: int, text: str) -> str:
+    """What a feature is, in words: `says "as an ai"`, `begins with "here is"`, `writes 91 to 128 characters`."""
+    if kind in (kinds.LENGTH, kinds.SHAPE, kinds.BUILD):
+        return f"writes {text}"
+    if kind == kinds.STEP:
+        return f"calls {text}"
+    return f'begins with "{text}"' if kind == kinds.OPENING else f'says "{text}"'
+
+
+def _entry(moved: Moved, kind: int, text: str, sessions: Sequence[str]) -> dict[str, object]:
+    before, after = moved.before_x / moved.before_n, moved.after_x / moved.after_n
+    if moved.rose:
+        change = "new" if before < NEW * after or moved.before_x == 0 else "more"
+    else:
+        change = "gone" if after < GONE * before else "less"
+    shown = list(dict.fromkeys(sessions))
+    return {
+        "what": kinds.NAMES[kind],
+        "text": text,
+        "said": told(kind, text),
+        "change": change,
+        "before": {"rate": before, "n": moved.before_n},
+        "after": {"rate": after, "n": moved.after_n},
+        "examples": shown[-EXAMPLES:] if moved.rose else shown[:EXAMPLES],
+    }
