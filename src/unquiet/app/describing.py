@@ -35,6 +35,7 @@ from unquiet.model.history import WINDOW_US, Recorded
 from unquiet.model.incidents import Incident
 from unquiet.model.signals import SignalInfo
 from unquiet.pipeline.judging import Judge
+from unquiet.pipeline.plan import Plan
 from unquiet.store import Store
 
 BoolArray = npt.NDArray[np.bool_]
@@ -104,11 +105,7 @@ def _document(
         shows = showing(recorded, moved, directions, np.zeros(len(moved), bool))
     claimed = np.flatnonzero((chance >= AFFECTED) & shows & (recorded.started_us < (over_us or 2**62)))
     pairs = _pairs(store, recorded, np.flatnonzero(own), claimed, chance, incident)
-    if event_index < len(plan.events):
-        event = plan.events[event_index]
-        info = next(info for info in judge.infos if info.name == event.signal)
-    else:
-        event, info = feature_event(judge, store, recorded, incident.event), ANSWERS
+    event, info = _event(judge, plan, store, recorded, incident, event_index)
     return {
         "id": incident.id,
         "title": _title(info, event, incident, exposed),
@@ -130,6 +127,16 @@ def _document(
         },
         "session_ids": list(dict.fromkeys(recorded.session_id[claimed].tolist())),
     }
+
+
+def _event(
+    judge: Judge, plan: Plan, store: Store, recorded: Recorded, incident: Incident, place: int
+) -> tuple[Event, SignalInfo]:
+    """The event that an incident counts, number `place` of all, and its signal."""
+    if place >= len(plan.events):
+        return feature_event(judge, store, recorded, incident.event), ANSWERS
+    event = plan.events[place]
+    return event, next(info for info in judge.infos if info.name == event.signal)
 
 
 def _title(info: SignalInfo, event: Event, incident: Incident, exposed: Exposure) -> str:

@@ -147,7 +147,7 @@ def _without_new_kind(lattice: Lattice) -> Lattice:
     """The lattice without slices of requests that are like no other, which never become slices either."""
     odd = (REQUEST, NEW_KIND)
     kept = [i for i, where in enumerate(lattice.slices) if odd not in where.conditions]
-    slices, sizes = (tuple(values[i] for i in kept) for values in (lattice.slices, lattice.sizes))
+    slices, sizes = tuple(lattice.slices[i] for i in kept), tuple(lattice.sizes[i] for i in kept)
     return Lattice(slices, len(slices), lattice.decided | {odd}, sizes)
 
 
