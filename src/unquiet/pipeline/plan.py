@@ -98,7 +98,7 @@ class Plan:
         Visits that are `bare` of content have numbers of their own: what cannot be read of them is not what was read before
         and is no more, and content that goes off is no change of behaviour.
         """
-        names = self.strata.names(columns, started_us(visits))
+        names = self.strata.names(columns, started_us(visits), turn_counts(visits))
         for row, name in apart.items():
             names[row] = name
         own = [f"{name} | {NO_CONTENT}" if off else name for name, off in zip(names, bare.tolist(), strict=True)]
@@ -109,6 +109,11 @@ class Plan:
 def started_us(visits: pa.Table) -> IntArray:
     """When each visit began, in microseconds since 1970."""
     return visits.column("started").cast(pa.int64()).to_numpy()
+
+
+def turn_counts(visits: pa.Table) -> IntArray:
+    """Turns of each visit."""
+    return visits.column("turn_count").to_numpy().astype(np.int64)
 
 
 def request_column(model: IntentModel, vectors: Vectors) -> FacetColumn:
@@ -133,8 +138,8 @@ def make_plan(
         sliced = [facet for facet in sliced if facet != REQUEST]
     rough = plan_events(infos, visits)
     y = event_matrix(rough, visits, ["all"] * visits.num_rows)
-    strata = choose_strata(columns, sliced, at, y)
-    names = strata.names(columns, at)
+    strata = choose_strata(columns, sliced, at, turn_counts(visits), y)
+    names = strata.names(columns, at, turn_counts(visits))
     events = plan_events(infos, visits, names)
     lattice = _without_new_kind(build_lattice(columns, sliced, visits.num_rows))
     newcomers = Newcomers(support(visits.num_rows))

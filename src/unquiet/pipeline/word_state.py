@@ -53,7 +53,7 @@ PARTS = {
         "counts",
     ),
 }
-OWN = ("hits", "day", "swept_us", "session_count")
+OWN = ("hits", "day", "swept_us", "reached_us", "session_count")
 DAY = ("keys", "session", "cells", "starts", "known")
 
 

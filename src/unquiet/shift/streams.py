@@ -146,6 +146,12 @@ class Streams:
         for at in range(0, len(which), _AT_ONCE):
             self._look(which[at : at + _AT_ONCE], cells, now_us)
 
+    def look_at_slice(self, where: int, cells: Cells, now_us: int) -> None:
+        """Look at the streams that make up a slice's evidence: their last sessions may speak against it."""
+        share = bets.total(self.restarts[:, where]) * self.weight
+        slots = np.flatnonzero(share >= 0.001 * self.level[where])
+        self.look(slots * len(self.share) + where, cells, now_us)
+
     def clearest(self, where: int) -> tuple[int, int]:
         """The feature with most of a slice's evidence, and whether it rose (+1) or fell (-1)."""
         slot = int((bets.total(self.restarts[:, where]) * self.weight).argmax())
@@ -195,7 +201,7 @@ class Streams:
         mine = self.cells_of[which % len(self.share)]
         since = self.since.reshape(-1)[which].astype(np.int64)
         n = cells.now[mine] - cells.today[since[:, None], mine]
-        return np.where((mine >= 0) & self.counts[mine], n, 0.0), mine
+        return np.where((mine >= 0) & self.counts[mine], n, 0.0).astype(np.float32), mine
 
     def _sessions(self, which: IntArray, cells: Cells) -> FloatArray:
         """Sessions of the runs of streams so far, (P,)."""
@@ -204,7 +210,7 @@ class Streams:
     def _since(self, sums: Rates, which: IntArray, cells: Cells) -> FloatArray:
         """What running sums of slices, (ticks, S), have gained since the runs of streams began or the day did, (P,)."""
         where, since = which % len(self.share), self.since.reshape(-1)[which]
-        return sums[cells.tick, where] - sums[since, where]
+        return (sums[cells.tick, where] - sums[since, where]).astype(np.float64)
 
     def _tolerance(self, which: IntArray) -> FloatArray:
         slot, where = which // len(self.share), which % len(self.share)
@@ -228,7 +234,7 @@ class Streams:
         count = self.compared[slot, where].astype(np.float64)
         over = self.over[slot, where] - self.largest[slot, where] - WOBBLE_ERRORS * np.sqrt(3.0 * count)
         information = self.information[slot, where] * (1.0 - 1.0 / np.maximum(count, 2.0))
-        return np.sqrt(np.maximum(over, 0.0) / np.maximum(2.0 * information, 1e-9))
+        return np.sqrt(np.maximum(over, 0.0) / np.maximum(2.0 * information, 1e-9)).astype(np.float64)
 
     def _expected_since(self, which: IntArray, cells: Cells) -> FloatArray:
         """Hits expected today of streams since their runs began, (P,)."""

@@ -23,6 +23,11 @@ from unquiet.shift.vocabulary import MOST_FEATURES, Vocabulary
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
+HELD_US = 2_700_000_000
+"""The evidence of a slice must hold for so long: among thousands of features there are runs of luck, and these end."""
+
+NEVER_US = 2**62
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -64,6 +69,7 @@ class ShiftWatch:
         self.pending: list[IntArray] = []
         self.day = -1
         self.swept_us = 0
+        self.reached_us = np.full(len(share), NEVER_US)
         self.session_count = 0
 
     def learn(self, batch: Batch) -> None:
@@ -93,15 +99,19 @@ class ShiftWatch:
         if now_us - self.swept_us >= SWEEP_US:
             self.swept_us = now_us
             self.streams.sweep(self.cells, now_us)
-        return self._report()
+        return self._report(now_us)
 
-    def _report(self) -> list[Rung]:
-        """The slices whose evidence has reached the budget, each with its clearest feature; the clearest slice first."""
-        found: list[Rung] = []
-        for where in sorted(np.flatnonzero(self.streams.level >= 1.0).tolist(), key=lambda s: -self.streams.level[s]):
-            slot, direction = self.streams.clearest(where)
-            found.append(Rung(int(self.vocabulary.keys[slot]), where, direction))
-            self.streams.silence(where)
+    def _report(self, now_us: int) -> list[Rung]:
+        """The slices whose evidence has reached the budget and held, each with its clearest feature; the clearest first."""
+        streams, found = self.streams, list[Rung]()
+        self.reached_us = np.where(streams.level >= 1.0, np.minimum(self.reached_us, now_us), NEVER_US)
+        held = np.flatnonzero(now_us - self.reached_us >= HELD_US)
+        for where in sorted(held.tolist(), key=lambda s: -streams.level[s]):
+            streams.look_at_slice(where, self.cells, now_us)
+            if streams.level[where] >= 1.0:
+                slot, direction = streams.clearest(where)
+                found.append(Rung(int(self.vocabulary.keys[slot]), where, direction))
+                streams.silence(where)
         return found
 
     def _count(self, batch: Batch, low: int, high: int) -> IntArray:

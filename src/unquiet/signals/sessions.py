@@ -158,7 +158,16 @@ def _none_means(needs: tuple[str, ...], version: int) -> str:
 
 SIGNALS = (
     Sessionwise(
-        _card("turns", "number", "Turns of the session.", "needs more turns", "needs fewer turns", ()),
+        _card(
+            "turns",
+            "number",
+            "Turns of the session; how much users ask is theirs, so sessions are compared with those as long.",
+            "needs more turns",
+            "needs fewer turns",
+            (),
+            alarms=False,
+            version=2,
+        ),
         lambda sessions: turn_counts(sessions).astype(np.float64),
     ),
     Sessionwise(

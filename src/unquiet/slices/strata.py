@@ -26,6 +26,7 @@ OTHER = "(other)"
 ABSENT = "(none)"
 WEEK_PART = "(part of week)"
 DAY_PART = "(part of day)"
+TURN_PART = "(turns)"
 HOUR_US = 3_600_000_000
 
 
@@ -39,35 +40,42 @@ class Strata:
     facets: tuple[str, ...] = ()
     rare: tuple[frozenset[str], ...] = ()
 
-    def names(self, columns: dict[str, FacetColumn], started_us: IntArray) -> list[str]:
+    def names(self, columns: dict[str, FacetColumn], started_us: IntArray, turn_count: IntArray) -> list[str]:
         """The name of the cell of every session; values never seen in the baseline make cells of their own."""
         n = len(started_us)
-        parts = [self._part(i, columns, started_us) for i in range(len(self.facets))]
+        every = with_parts(columns, started_us, turn_count)
+        parts = [self._part(i, every, n) for i in range(len(self.facets))]
         return [" | ".join(cell) for cell in zip(*parts, strict=True)] if parts else ["all"] * n
 
-    def _part(self, i: int, columns: dict[str, FacetColumn], started_us: IntArray) -> list[str]:
-        column = with_clock(columns, started_us).get(self.facets[i])
+    def _part(self, i: int, columns: dict[str, FacetColumn], n: int) -> list[str]:
+        column = columns.get(self.facets[i])
         if column is None:
-            return [ABSENT] * len(started_us)
+            return [ABSENT] * n
         rare = self.rare[i]
         names = np.array([*(OTHER if value in rare else value for value in column.values), ABSENT], dtype=object)
         return list(names[column.codes])
 
 
-def with_clock(columns: dict[str, FacetColumn], started_us: IntArray) -> dict[str, FacetColumn]:
-    """The facets and, as two more, the part of the week and the part of the day (UTC)."""
+def with_parts(columns: dict[str, FacetColumn], started_us: IntArray, turn_count: IntArray) -> dict[str, FacetColumn]:
+    """The facets and, as three more, the part of the week, that of the day (UTC), and how many turns a session has.
+
+    How much users ask in a session is theirs, and the more they ask the more often anything happens in it.
+    """
     hours = started_us // HOUR_US
     weekday = (hours // 24 + 3) % 7
     return columns | {
         WEEK_PART: FacetColumn(["weekday", "weekend"], (weekday >= 5).astype(np.int64)),
         DAY_PART: FacetColumn(["0-6h", "6-12h", "12-18h", "18-24h"], (hours % 24) // 6),
+        TURN_PART: FacetColumn(["1", "2-3", "4 or more"], np.searchsorted([2, 4], turn_count, side="right")),
     }
 
 
-def choose_strata(columns: dict[str, FacetColumn], candidates: list[str], started_us: IntArray, y: Answers) -> Strata:
+def choose_strata(
+    columns: dict[str, FacetColumn], candidates: list[str], started_us: IntArray, turn_count: IntArray, y: Answers
+) -> Strata:
     """Grow the strata from baseline sessions; y (sessions, events) holds 0, 1 or -1 (does not apply)."""
-    every = with_clock(columns, started_us)
-    pool = [*candidates, WEEK_PART, DAY_PART]
+    every = with_parts(columns, started_us, turn_count)
+    pool = [*candidates, WEEK_PART, DAY_PART, TURN_PART]
     grouped = {facet: _group_rare(every[facet]) for facet in pool}
     chosen: list[str] = []
     cells = np.zeros(len(started_us), np.int64)
