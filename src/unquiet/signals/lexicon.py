@@ -97,22 +97,10 @@ def family_files(whose: str = "") -> list[dict[str, Any]]:
     `whose` is "user" for the families that are read on requests.
     """
     folder = files("unquiet.signals") / "families" / whose
-    languages: dict[str, dict[str, Any]] = {}
-    for file in sorted((each for each in folder.iterdir() if each.name.endswith(".toml")), key=lambda each: each.name):
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-        _add(languages.setdefault(content["language"], {}), content)
-    return sorted(languages.values(), key=lambda content: (content["language"] != "en", content["language"]))
-
-
-def _add(known: dict[str, Any], more: dict[str, Any]) -> None:
-    """What another file says of a language: more patterns and words; versions add up."""
-    for part in ("words", "families", "harmless"):
-        if part in more:
-            for name, value in more[part].items():
-                there = known.setdefault(part, {})
-                there[name] = there.get(name, []) + value if part != "words" else value
-    known |= {name: value for name, value in more.items() if name not in ("words", "families", "harmless", "version")}
-    known["version"] = known.get("version", 0) + more["version"]
+    contents = [
+        tomllib.loads(each.read_text(encoding="utf-8")) for each in folder.iterdir() if each.name.endswith(".toml")
+    ]
+    return sorted(contents, key=lambda content: (content["language"] != "en", content["language"]))
 
 
 def shape(pattern: str) -> str:
