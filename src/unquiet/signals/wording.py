@@ -60,11 +60,10 @@ def _read(known: Lexicon, spoken: npt.NDArray[np.str_], text: pa.Array) -> Hits:
     found = Hits(np.zeros(size, np.bool_), np.zeros(size, np.bool_))
     for code, sets in known.sets.items():
         rows = np.flatnonzero((spoken == code) | (spoken == UNDETERMINED))
-        values = text.take(pa.array(rows))
-        whole = _as_bytes(values)
+        whole = _as_bytes(text.take(pa.array(rows)))
         for name in ("", *known.harmless[code]):
             group = [each for each in sets if each.passes_over == name]
-            left, texts = _serious(values, whole, group, known.harmless[code][name]) if name else (slice(None), whole)
+            left, texts = _serious(whole, group, known.harmless[code][name]) if name else (slice(None), whole)
             for each in group:
                 _match(texts, rows[left], each, found)
     return found
@@ -80,14 +79,11 @@ def _as_bytes(text: pa.Array) -> list[bytes]:
     return [value[:READ_BYTES] for value in text.cast(pa.large_binary()).to_pylist()]
 
 
-def _serious(
-    text: pa.Array, whole: list[bytes], group: list[PatternSet], harmless: Any
-) -> tuple[npt.NDArray[np.int64], list[bytes]]:
+def _serious(whole: list[bytes], group: list[PatternSet], harmless: Any) -> tuple[npt.NDArray[np.int64], list[bytes]]:
     """The places of texts that a set of the group hits at all, and those texts without their harmless wordings."""
     hit_at_all = [any(each.patterns.Match(value) for each in group) for value in whole]
     left = np.flatnonzero(np.array(hit_at_all, np.bool_))
-    chosen = text.take(pa.array(left)).to_pylist()
-    return left, [harmless.sub(" ", each).encode()[:READ_BYTES] for each in chosen]
+    return left, [harmless.sub(b" ", whole[place]) for place in left]
 
 
 def _match(values: list[bytes], rows: npt.NDArray[np.int64], patterns: PatternSet, into: Hits) -> None:
