@@ -15,8 +15,11 @@ from unquiet.signals.language import UNDETERMINED, languages
 from unquiet.signals.lexicon import Lexicon, PatternSet, lexicon
 from unquiet.signals.text import Bools, filled, head
 
-WORDING_VERSION = 4
+WORDING_VERSION = 5
 """Version of the signals that read wording families: another wording in a family file starts new baselines of all."""
+
+NO_READING = "The answer was not recorded, or is in a language without wording families."
+"""What an unknown value of a signal means that reads wording families."""
 
 READ_BYTES = 1800
 """How much of an answer's head is read, in bytes of UTF-8: a Chinese character takes three and says as much as three letters."""
