@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from unquiet import intents
+from unquiet.app.content import content_notes, evidence_note, unread_pairs
 from unquiet.app.phrasing import ANSWERS, event_phrase, measure_phrase
+from unquiet.app.provider import provider_change
 from unquiet.app.saying import feature_event, new_and_gone
 from unquiet.app.seeing import languages, signals_without_input, smallest_changes
+from unquiet.counts import Event
 from unquiet.incidents import (
     Exposure,
     Part,
@@ -30,7 +33,9 @@ from unquiet.incidents import (
 from unquiet.model.changes import Change
 from unquiet.model.history import WINDOW_US, Recorded
 from unquiet.model.incidents import Incident
+from unquiet.model.signals import SignalInfo
 from unquiet.pipeline.judging import Judge
+from unquiet.pipeline.plan import Plan
 from unquiet.store import Store
 
 BoolArray = npt.NDArray[np.bool_]
@@ -59,7 +64,7 @@ def describe(judge: Judge, store: Store, announced: Sequence[Change]) -> list[di
     changes = [*announced, *judge.ledger.changes()]
     documents: list[dict[str, object]] = []
     for incident in judge.incidents:
-        kept = store.incident(incident.id) if _ages(incident, recorded) else None
+        kept = store.incident(incident.id) if ages(incident, recorded) else None
         documents.append(kept or _document(judge, store, recorded, incident, changes))
     return documents
 
@@ -69,12 +74,12 @@ def describe_ageing(judge: Judge, store: Store, announced: Sequence[Change]) -> 
     if not judge.incidents:
         return []
     recorded = judge.history.upto(2**62)
-    ageing = [i for i in judge.incidents if _ages(i, recorded) and store.incident(i.id) is None]
+    ageing = [i for i in judge.incidents if ages(i, recorded) and store.incident(i.id) is None]
     changes = [*announced, *judge.ledger.changes()] if ageing else []
     return [_document(judge, store, recorded, incident, changes) for incident in ageing]
 
 
-def _ages(incident: Incident, recorded: Recorded) -> bool:
+def ages(incident: Incident, recorded: Recorded) -> bool:
     """Whether the window of recorded sessions has moved so far that too little of the time before the onset is left."""
     last_us = int(recorded.tick_us[-1])
     return incident.onset.at_us < last_us - WINDOW_US + AGE_DAYS * DAY_US
@@ -100,36 +105,46 @@ def _document(
         shows = showing(recorded, moved, directions, np.zeros(len(moved), bool))
     claimed = np.flatnonzero((chance >= AFFECTED) & shows & (recorded.started_us < (over_us or 2**62)))
     pairs = _pairs(store, recorded, np.flatnonzero(own), claimed, chance, incident)
-    if event_index < len(plan.events):
-        event = plan.events[event_index]
-        info = next(info for info in judge.infos if info.name == event.signal)
-    else:
-        event, info = feature_event(judge, store, recorded, incident.event), ANSWERS
+    event, info = _event(judge, plan, store, recorded, incident, event_index)
     return {
         "id": incident.id,
-        "title": title(
-            event_phrase(info, event, incident.direction),
-            incident.slice,
-            incident.onset,
-            exposed,
-            measure_phrase(info, event, incident.direction),
-        ),
+        "title": _title(info, event, incident, exposed),
         "status": "resolved" if over_us else incident.status,
         "signal": event.signal,
-        **_standing(incident),
+        **standing_fields(incident),
         "also_in": [streams.slices[p.slice].as_dict() for p in parts[1:]],
         "resolved_at": iso(over_us) if over_us else None,
-        **_numbers(exposed),
+        **exposure_fields(exposed),
         "by_day": by_day(recorded, own, event_index, incident.onset.at_us),
         "moved": [streams.events[e] for e in moved],
         "answers": new_and_gone(judge, store, recorded, incident, np.flatnonzero(own), over_us),
-        "suspects": [_suspect(change) for change in rank_suspects(changes, incident.onset)],
-        "evidence": {"before": [b for b, _ in pairs], "after": [a for _, a in pairs]},
+        "suspects": [suspect_fields(change) for change in rank_suspects(changes, incident.onset)],
+        "provider_change": provider_change(store, recorded, incident, part.slice, streams, changes, over_us),
+        "evidence": {
+            "before": [b for b, _ in pairs],
+            "after": [a for _, a in pairs],
+            "note": evidence_note(store, pairs),
+        },
         "session_ids": list(dict.fromkeys(recorded.session_id[claimed].tolist())),
     }
 
 
-def _standing(incident: Incident) -> dict[str, object]:
+def _event(
+    judge: Judge, plan: Plan, store: Store, recorded: Recorded, incident: Incident, place: int
+) -> tuple[Event, SignalInfo]:
+    """The event that an incident counts, number `place` of all, and its signal."""
+    if place >= len(plan.events):
+        return feature_event(judge, store, recorded, incident.event), ANSWERS
+    event = plan.events[place]
+    return event, next(info for info in judge.infos if info.name == event.signal)
+
+
+def _title(info: SignalInfo, event: Event, incident: Incident, exposed: Exposure) -> str:
+    phrase, measure = (told(info, event, incident.direction) for told in (event_phrase, measure_phrase))
+    return title(phrase, incident.slice, incident.onset, exposed, measure)
+
+
+def standing_fields(incident: Incident) -> dict[str, object]:
     """What was said when the incident was raised, and which streams joined it since."""
     onset = incident.onset
     return {
@@ -142,12 +157,14 @@ def _standing(incident: Incident) -> dict[str, object]:
     }
 
 
-def _suspect(change: Change) -> dict[str, object]:
+def suspect_fields(change: Change) -> dict[str, object]:
+    """A change near an onset."""
     at = iso(round(change.at.timestamp() * 1e6))
     return {"kind": change.kind, "from": change.before, "to": change.after, "at": at, "source": change.source}
 
 
-def _numbers(exposed: Exposure) -> dict[str, object]:
+def exposure_fields(exposed: Exposure) -> dict[str, object]:
+    """Rates before and after, and whom the change reached."""
     low, high = sorted((abs(exposed.low), abs(exposed.high)))
     if exposed.low < 0 < exposed.high:
         low = 0.0
@@ -190,7 +207,9 @@ def _pairs(
     if not len(before) or not len(after):
         return []
     pool_ids, after_ids = recorded.session_id[before].tolist(), recorded.session_id[after].tolist()
-    texts = _first_inputs(store, [*pool_ids, *after_ids])
+    texts = first_inputs(store, [*pool_ids, *after_ids])
+    if not any(texts.values()):
+        return unread_pairs(recorded, before, after, MOST_PAIRS)
     pool = intents.embed([texts.get(i, "") for i in pool_ids])
     index, similarity = intents.nearest(intents.embed([texts.get(i, "") for i in after_ids]), pool)
     chosen: list[tuple[str, str]] = []
@@ -203,7 +222,8 @@ def _pairs(
     return chosen[:MOST_PAIRS]
 
 
-def _first_inputs(store: Store, session_ids: list[str]) -> dict[str, str]:
+def first_inputs(store: Store, session_ids: list[str]) -> dict[str, str]:
+    """The first request of each session; an empty text where there is none."""
     table = store.turns_of_sessions(session_ids, columns=["session_id", "time", "input"])
     first: dict[str, str] = {}
     for session_id, text in zip(table.column("session_id").to_pylist(), table.column("input").to_pylist(), strict=True):
@@ -221,6 +241,7 @@ def coverage(judge: Judge, store: Store) -> dict[str, object]:
         "budget_per_30_days": judge.settings.budget,
         "streams": watched_streams(judge),
         "languages": languages(judge),
+        **content_notes(judge),
     }
     if judge.plan is None:
         notes["not_judged"] = (

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from unquiet.app.calendar import lone_days, lone_note
 from unquiet.app.describing import describe_ageing
+from unquiet.app.mixing import describe_mix
 from unquiet.model.changes import Change
 from unquiet.model.settings import Settings
 from unquiet.pipeline.judging import Judge
@@ -50,6 +51,7 @@ def replay(store: Store, settings: Settings, progress: Progress, announced: Sequ
             if turns.num_rows:
                 _keep(store, judge, turns)
         keep_incidents(store, describe_ageing(judge, store, announced))
+        keep_incidents(store, describe_mix(judge, store, announced, ageing=True))
     progress("judging", 1.0)
     _save(store, judge)
     return judge

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unquiet.app.describing import coverage, describe, watched_streams
+from unquiet.app.mixing import describe_mix
 from unquiet.app.replaying import Progress, keep_incidents, left_out, replay
 from unquiet.model.changes import Change
 from unquiet.model.errors import UnreadableSource
@@ -51,7 +52,8 @@ def scan(
         ingest(store, paths, mapping, result, progress)
         with store.transaction():
             judge = replay(store, settings, progress, announced)
-            documents = describe(judge, store, announced)
+            documents = [*describe(judge, store, announced), *describe_mix(judge, store, announced)]
+            documents.sort(key=lambda document: str(document["raised_at"]))
             keep_incidents(store, documents)
             notes = {**coverage(judge, store), **left_out(store, settings)}
             store.put_setting("coverage", notes)

@@ -16,18 +16,27 @@ HEAD, TAIL = 420, 180
 
 MOST_TURNS = 3
 MOST_CALLS = 6
-COLUMNS = ("session_id", "time", "input", "output", "tool_calls")
+MEASURES = (("output_tokens", "tokens"), ("latency_ms", "ms"))
+COLUMNS = ("session_id", "time", "input", "output", "tool_calls", "finish_reason", *(name for name, _ in MEASURES))
 
 
 def show_pairs(console: Console, document: Mapping[str, Any], store: Store) -> None:
-    """The first pairs of evidence: a session before the onset, and the one since whose request is nearest."""
+    """The first pairs of evidence: a session before the onset, and the one since whose request is nearest.
+
+    Of a change of the mix, sessions that ask for what is new.
+    """
     evidence = document["evidence"]
-    for pair in list(zip(evidence["before"], evidence["after"], strict=False))[:PAIRS]:
+    if evidence.get("note"):
+        console.print(escape(evidence["note"]), soft_wrap=True)
+    shown = [(("before", b), ("after", a)) for b, a in zip(evidence["before"], evidence["after"], strict=False)][:PAIRS]
+    if "kinds" in document:
+        shown = [(("asked now", session_id),) for session_id in evidence["after"][: 2 * PAIRS]]
+    for pair in shown:
         turns: dict[str, list[dict[str, Any]]] = {}
-        for turn in store.turns_of_sessions(pair, columns=COLUMNS).to_pylist():
+        for turn in store.turns_of_sessions([session_id for _, session_id in pair], columns=COLUMNS).to_pylist():
             turns.setdefault(turn["session_id"], []).append(turn)
         tools = any(turn["tool_calls"] for session in turns.values() for turn in session)
-        for name, session_id in zip(("before", "after"), pair, strict=True):
+        for name, session_id in pair:
             console.print(f"\n[bold]{name}[/bold] {escape(session_id)}")
             for line in session_lines(turns.get(session_id, []), tools=tools):
                 console.print(f"  {escape(line)}", soft_wrap=True)
@@ -46,7 +55,15 @@ def session_lines(turns: Sequence[Mapping[str, Any]], *, tools: bool) -> Iterato
         yield f"asked:    {_short(turn['input'])}"
         if tools and turn["tool_calls"] is not None:
             yield f"called:   {_called(turn['tool_calls'])}"
-        yield f"answered: {_short(turn['output'])}"
+        yield f"answered: {_short(turn['output'])}{_measured(turn) if turn['output'] is None else ''}"
+
+
+def _measured(turn: Mapping[str, Any]) -> str:
+    """What is known of an answer without its text: `, 112 tokens, 640 ms, finish reason stop`."""
+    known = [f"{turn[name]:.0f} {unit}" for name, unit in MEASURES if turn.get(name) is not None]
+    if turn.get("finish_reason") is not None:
+        known.append(f"finish reason {turn['finish_reason']}")
+    return "".join(f", {each}" for each in known)
 
 
 def _called(calls: Sequence[Mapping[str, Any]]) -> str:

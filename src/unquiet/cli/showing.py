@@ -153,6 +153,9 @@ def show_incident(console: Console, document: Mapping[str, Any], store: Store) -
         table.add_row(name, escape(value))
     console.print(table)
     _show_suspects(console, document)
+    changed = document.get("provider_change")
+    if changed:
+        console.print(f"[yellow]{escape(changed['said'])}[/yellow]", soft_wrap=True)
     show_pairs(console, document, store)
 
 
@@ -173,6 +176,9 @@ def _numbers(document: Mapping[str, Any]) -> dict[str, str]:
         "affected": f"{len(document['session_ids'])} sessions look like it (`--sessions` prints their ids); some would "
         "have gone the same way anyway",
     }
+    kinds = document.get("kinds", ())
+    if kinds:
+        rows["asked for"] = "; ".join(f"{kind['label']}: {kind['sessions']} sessions" for kind in kinds)
     if document["also_in"]:
         rows["also in"] = "; ".join(slice_name(where) for where in document["also_in"])
     return rows

@@ -107,7 +107,23 @@ def _watched(coverage: Row) -> Iterator[tuple[str, str, bool]]:
             yield "facet not used", f"{name}: {said.partition(': ')[2]}", False
 
 
+def _content(coverage: Row) -> Iterator[tuple[str, str, bool]]:
+    content = coverage.get("content")
+    if content is None:
+        return
+    share = f"{percent(content['without_text'])} of sessions have no text of an answer"
+    if content["off"]:
+        last = content["last_text_at"]
+        since = f", none has since {moment(last)} UTC" if last else ""
+        yield "content", f"off: {share}{since}; signals that read text see nothing there", True
+    else:
+        yield "content", share if content["without_text"] else "captured", content["without_text"] >= 0.05
+    for signal, last in coverage.get("signals_fallen_silent", {}).items():
+        yield "fallen silent", f"{signal}: no reading since {moment(last)} UTC, unknown since then", True
+
+
 def _blind(coverage: Row) -> Iterator[tuple[str, str, bool]]:
+    yield from _content(coverage)
     seen = coverage.get("languages")
     if "languages" not in coverage:
         yield "languages", "unknown: the last scan did not count them, scan again", True
@@ -119,8 +135,9 @@ def _blind(coverage: Row) -> Iterator[tuple[str, str, bool]]:
         text = f"{percent(share)} of sessions are in languages without wording families{f' ({named})' if named else ''}"
         yield "languages", f"{text}; {', '.join(seen['with_wording_families'])} have them", share >= 0.05
     missing = coverage.get("signals_without_input")
-    if missing:
-        yield "signals without input", ", ".join(missing), False
+    reasons: Row = coverage.get("signals_without_input_by_reason") or ({"": missing} if missing else {})
+    for reason, names in reasons.items():
+        yield "signals without input", ", ".join(names) + (f" ({reason})" if reason else ""), False
     failures: Row = coverage.get("measurement_failures", {})
     for name, count in failures.items():
         yield "measuring failed", f"{name}: {count} times", True

@@ -13,12 +13,14 @@ import pyarrow.compute as pc
 from unquiet.counts import RecentSessions, event_matrix, tally, tick_of
 from unquiet.detectors import Alarm, Watch
 from unquiet.incidents import Crossing, Streams, handle
+from unquiet.intents import NEW
 from unquiet.model.counts import TICK_US, TickCounts
 from unquiet.model.history import WINDOW_US, History, Recorded
 from unquiet.model.incidents import Incident
 from unquiet.model.settings import Settings
 from unquiet.pipeline.ledger import Ledger
 from unquiet.pipeline.measuring import Measured, measure, signal_infos
+from unquiet.pipeline.mix import Mix, apart
 from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us, streams_of, watch_of
 from unquiet.pipeline.summing import counted
 from unquiet.pipeline.words import Words, event_name
@@ -64,6 +66,7 @@ class Judge:
         self.moments = np.zeros(0, np.int64)
         self.incidents: tuple[Incident, ...] = ()
         self.words: Words | None = None
+        self.mix: Mix | None = None
         self.ledger = Ledger()
         self.counted: list[pa.Table] = []
         self.day = -1
@@ -108,6 +111,7 @@ class Judge:
         baseline = known.part(0, count)
         self.plan = make_plan(baseline.visits, baseline.requests, baseline.inputs, self.infos, self.settings)
         self.watch = watch_of(self.plan, self.tables, self.settings)
+        self.mix = Mix.begin(self.plan.sliced, baseline, self.settings, self.tables)
         self._count(baseline, judge=False)
         return known.part(count, len(known))
 
@@ -124,34 +128,46 @@ class Judge:
 
     def _grow(self, day: int) -> None:
         self.day = day
+        if self.mix is not None:
+            self.mix.turn(day)
         if self.plan is not None and self.watch is not None and self.plan.grow():
             share = budget_shares(self.plan.lattice, self.settings) / self.watch.restarts.shape[1]
             self.watch.grow(share, day * DAY_US)
 
     def _count(self, measured: Measured, *, judge: bool) -> list[Alarm]:
         """Count visits tick by tick; with `judge` every tick is tested before it is learned."""
-        plan, visits = self.plan, measured.visits
-        if plan is None or not len(measured):
+        plan, mix, visits = self.plan, self.mix, measured.visits
+        if plan is None or mix is None or not len(measured):
             return []
         columns = plan.facets(visits, measured.requests)
         plan.see(columns)
         self.ledger.see(columns, {r.facet: r.role for r in plan.roles}, started_us(visits))
-        names, stratum = plan.stratum(columns, visits)
-        y = event_matrix(plan.events, visits, names)
         ticks = tick_of(closed_us(visits))
-        shared = plan.shared_users
-        users = [None if user in shared else user for user in visits.column("user_id").to_pylist()]
-        weight = weight_level(self.crowd.ranks(users, closed_us(visits)))
+        kind = mix.sort(columns, measured, ticks, started_us(visits)) if judge else mix.learn(columns, measured)
+        names, stratum = plan.stratum(columns, visits, apart(kind) if judge else {}, measured.bare)
+        y = event_matrix(plan.events, visits, names)
+        rank = weight_level(self.crowd.ranks(self._users(visits), closed_us(visits)))
+        weight = np.where((kind == NEW) & judge, len(DEFAULT_WEIGHT_LEVELS), rank)
         session, where = plan.lattice.members(columns, visits.num_rows)
         if self.words is None:
             self.words = Words.begin(plan.lattice, where, self.settings)
         batch = self.words.batch(ticks, measured.features, stratum, weight == 0, session, where)
-        self._record(visits, y, self.words.answers(measured.features), stratum, ticks, session, where)
+        chunk = self._record(visits, y, self.words.answers(measured.features), stratum, ticks, session, where)
+        mix.count(chunk, kind, rank, self._raised_us if judge else None)
 
         def counts() -> Iterator[TickCounts]:
             return tally(ticks, stratum, weight, y, session, where, len(DEFAULT_WEIGHT_LEVELS))
 
         return self._watch(counts(), batch) if judge else self._baseline(counts, batch)
+
+    def _users(self, visits: pa.Table) -> list[str | None]:
+        shared = self.plan.shared_users if self.plan is not None else frozenset[str]()
+        return [None if user in shared else user for user in visits.column("user_id").to_pylist()]
+
+    def _raised_us(self, tick_us: int) -> int:
+        """The moment at which an alarm of a tick would have rung: when the next turn came in."""
+        later = int(np.searchsorted(self.moments, tick_us))
+        return int(self.moments[later]) if later < len(self.moments) else tick_us
 
     def _baseline(self, counts: Callable[[], Iterator[TickCounts]], batch: Batch) -> list[Alarm]:
         """Learn the base rates, then how they wobble from day to day, and accept them as the frozen reference."""
@@ -204,9 +220,7 @@ class Judge:
         streams = self.streams
         if streams is None or not rung:
             return
-        later = int(np.searchsorted(self.moments, tick_us))
-        raised_us = int(self.moments[later]) if later < len(self.moments) else tick_us
-        crossings = [Crossing(*each, tick_us, raised_us) for each in rung]
+        crossings = [Crossing(*each, tick_us, self._raised_us(tick_us)) for each in rung]
         self.incidents = handle(self.incidents, crossings, lambda: self.history.upto(tick_us), streams)
 
     def _record(
@@ -218,7 +232,7 @@ class Judge:
         ticks: IntArray,
         session: IntArray,
         where: IntArray,
-    ) -> None:
+    ) -> Recorded:
         if self.plan is not None:
             singles = self.plan.lattice.single[where]
             self.counted.append(counted(ticks, y, session[singles], where[singles], self.plan.lattice.slices))
@@ -235,6 +249,7 @@ class Judge:
         )
         self.history.append(chunk)
         self.history.forget_before(int(ticks[-1]) - WINDOW_US)
+        return chunk
 
 
 def closed_us(visits: pa.Table) -> IntArray:

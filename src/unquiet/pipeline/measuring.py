@@ -33,6 +33,11 @@ class Measured:
     def __len__(self) -> int:
         return self.visits.num_rows
 
+    @property
+    def bare(self) -> npt.NDArray[np.bool_]:
+        """The visits of which neither the first request nor an answer has text, (n,)."""
+        return ~self.features.known & self.inputs.is_null().to_numpy(zero_copy_only=False)
+
     def part(self, low: int, high: int) -> Measured:
         """Visits low to high."""
         return Measured(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +38,8 @@ LABELS_THAT_ARE_BEHAVIOUR = ("tools", "tool_mix", "finish_reason", "refusal_leve
 
 SHARED_USER, SHARED_A_DAY = 0.1, 20
 DAY_US = 86_400_000_000
-WORDS_SHARE = 0.5
-"""Part of the budget that the open-world detector has; the named signals have the rest."""
+WORDS_SHARE, MIX_SHARE = 0.5, 0.02
+"""Parts of the budget that the open-world detector and the watch on the mix have; the named signals have the rest."""
 
 LATER_SHARE = 0.1
 """Part of the budget of the named signals kept for slices that turn up after the learning period."""
@@ -47,6 +47,12 @@ LATER_SHARE = 0.1
 REQUEST = "request"
 INTENT_NAME = re.compile(r"(^|[._-])intent($|[._-])", re.IGNORECASE)
 """The facet made of the text of the request, where the traffic itself has none that says what was asked."""
+
+NO_CONTENT = "(no content)"
+"""What the strata of sessions without text end in."""
+
+NEW_KIND = "(new kind)"
+"""The value of REQUEST for requests far from all others. These have nothing in common and are no slice."""
 
 
 @dataclass(slots=True)
@@ -84,10 +90,19 @@ class Plan:
         columns[REQUEST] = request_column(self.requests, vectors)
         return columns
 
-    def stratum(self, columns: dict[str, FacetColumn], visits: pa.Table) -> tuple[list[str], IntArray]:
-        """Name and number of each visit's stratum; new names get the next number."""
+    def stratum(
+        self, columns: dict[str, FacetColumn], visits: pa.Table, apart: Mapping[int, str], bare: npt.NDArray[np.bool_]
+    ) -> tuple[list[str], IntArray]:
+        """Name and number of each visit's stratum; new numbers follow the known ones. Rows `apart` have the names given.
+
+        Visits that are `bare` of content have numbers of their own: what cannot be read of them is not what was read before
+        and is no more, and content that goes off is no change of behaviour.
+        """
         names = self.strata.names(columns, started_us(visits))
-        codes = [self.strata_names.setdefault(name, len(self.strata_names)) for name in names]
+        for row, name in apart.items():
+            names[row] = name
+        own = [f"{name} | {NO_CONTENT}" if off else name for name, off in zip(names, bare.tolist(), strict=True)]
+        codes = [self.strata_names.setdefault(name, len(self.strata_names)) for name in own]
         return names, np.array(codes, np.int64)
 
 
@@ -101,7 +116,7 @@ def request_column(model: IntentModel, vectors: Vectors) -> FacetColumn:
     cells = model.assign(vectors).astype(np.int64)
     names = [f"{label} ({i})" for i, label in enumerate(model.labels)]
     codes = np.where(cells == NOVEL, len(names), np.where(cells == NO_TEXT, -1, cells))
-    return FacetColumn([*names, "(new kind)"], codes)
+    return FacetColumn([*names, NEW_KIND], codes)
 
 
 def make_plan(
@@ -121,11 +136,19 @@ def make_plan(
     strata = choose_strata(columns, sliced, at, y)
     names = strata.names(columns, at)
     events = plan_events(infos, visits, names)
-    lattice = build_lattice(columns, sliced, visits.num_rows)
+    lattice = _without_new_kind(build_lattice(columns, sliced, visits.num_rows))
     newcomers = Newcomers(support(visits.num_rows))
     days = max(float(at.max() - at.min()) / DAY_US, 1.0)
     shared = shared_users(visits.column("user_id"), days)
     return Plan(tuple(roles), lattice, strata, events, model, {}, newcomers, tuple(sliced), shared)
+
+
+def _without_new_kind(lattice: Lattice) -> Lattice:
+    """The lattice without slices of requests that are like no other, which never become slices either."""
+    odd = (REQUEST, NEW_KIND)
+    kept = [i for i, where in enumerate(lattice.slices) if odd not in where.conditions]
+    slices, sizes = tuple(lattice.slices[i] for i in kept), tuple(lattice.sizes[i] for i in kept)
+    return Lattice(slices, len(slices), lattice.decided | {odd}, sizes)
 
 
 def shared_users(users: pa.ChunkedArray, days: float) -> frozenset[str]:
@@ -149,7 +172,7 @@ def budget_shares(lattice: Lattice, settings: Settings) -> FloatArray:
     planned, total = lattice.planned_count, len(lattice.slices)
     single = lattice.single[:planned]
     size = np.sqrt(np.maximum(lattice.sizes, 1))
-    named = settings.budget_per_day * (1.0 - WORDS_SHARE)
+    named = settings.budget_per_day * (1.0 - WORDS_SHARE - MIX_SHARE)
     later = LATER_SHARE * named
     half = (named - later) * (0.5 if (~single).any() else 1.0)
     share = np.zeros(total)

@@ -26,6 +26,7 @@ from unquiet.model.settings import Settings
 from unquiet.model.signals import SignalInfo
 from unquiet.model.slices import FacetRole, Slice
 from unquiet.pipeline.judging import Judge
+from unquiet.pipeline.mix_state import dump_mix, load_mix
 from unquiet.pipeline.plan import Plan, watch_of
 from unquiet.pipeline.word_state import word_arrays, words_from
 from unquiet.slices import Lattice, Newcomers, Strata
@@ -48,7 +49,7 @@ def mark(settings: Settings, infos: tuple[SignalInfo, ...]) -> str:
 
 def dump(judge: Judge) -> bytes | None:
     """The state of a judgement; None while it is still learning, which is done again in a moment."""
-    if judge.plan is None or judge.watch is None or judge.words is None:
+    if judge.plan is None or judge.watch is None or judge.words is None or judge.mix is None:
         return None
     recorded = judge.history.upto(2**62)
     texts = pa.table({name: pa.array(getattr(recorded, name), pa.string()) for name in TEXTS})
@@ -60,6 +61,7 @@ def dump(judge: Judge) -> bytes | None:
         "history": _ipc(texts),
         "open_turns": _ipc(judge.assembler.open_turns),
         "requests": judge.plan.requests.to_bytes(),
+        "mix": dump_mix(judge.mix),
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -78,7 +80,7 @@ def load(data: bytes, settings: Settings) -> Judge | None:
             return None
         arrays = dict(np.load(io.BytesIO(archive.read("arrays")), allow_pickle=False).items())
         texts, open_turns = (pa.ipc.open_file(archive.read(name)).read_all() for name in ("history", "open_turns"))
-        requests = IntentModel.from_bytes(archive.read("requests"))
+        requests, mix = IntentModel.from_bytes(archive.read("requests")), archive.read("mix")
     judge.assembler.open_turns = open_turns
     judge.crowd = RecentSessions(meta["crowd"], meta["crowd_swept_us"])
     judge.moments = arrays["moments"]
@@ -90,6 +92,7 @@ def load(data: bytes, settings: Settings) -> Judge | None:
     judge.plan = _plan(meta["plan"], requests)
     judge.watch = _watch(judge, judge.plan, arrays, meta)
     judge.incidents = tuple(_incident(each) for each in meta["incidents"])
+    judge.mix = load_mix(mix, judge.history, judge.tables)
     return judge
 
 

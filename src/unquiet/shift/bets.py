@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 Evidence = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.floating]
 
 UP = np.array([2.0, 5.0, 20.0, 100.0, 600.0])
 DOWN = np.array([1 / 2.0, 1 / 5.0, 1 / 20.0])
@@ -28,7 +29,7 @@ BET_COUNT = len(WEIGHTS)
 _LARGEST = 80.0
 
 
-def penalty(n: FloatArray, expected: FloatArray, slack: FloatArray, tolerance: FloatArray) -> FloatArray:
+def penalty(n: Numbers, expected: Numbers, slack: Numbers, tolerance: Numbers) -> Numbers:
     """`sum_i log(1 + (rho - 1) q_i)` of n sessions (> 0) with `expected` hits, (P,) each: (P, BET_COUNT).
 
     `slack` are the hits that half a hit more in every cell would let expect: a rate learned from m sessions is not known

@@ -175,17 +175,17 @@ class Streams:
     def _penalty(self, which: IntArray, cells: Cells) -> FloatArray:
         """What the sessions of runs cost the bets on them, (P, J): those of today cell by cell, earlier ones in sum."""
         tolerance = self._tolerance(which)
-        flat = {name: getattr(self, name).reshape(-1)[which].astype(np.float64) for name in ("n", "expected", "slack")}
-        past = np.flatnonzero(flat["n"] > 0)
+        n, expected, slack = (v.reshape(-1)[which].astype(np.float64) for v in (self.n, self.expected, self.slack))
+        past = np.flatnonzero(n > 0)
         out = np.zeros((len(which), bets.BET_COUNT))
-        out[past] = bets.penalty(*(flat[name][past] for name in ("n", "expected", "slack")), tolerance[past])
-        n, mine = self._cells_since(which, cells)
-        pair, place = np.nonzero(n)
+        out[past] = bets.penalty(n[past], expected[past], slack[past], tolerance[past])
+        today, mine = self._cells_since(which, cells)
+        pair, place = np.nonzero(today)
         if len(pair):
-            n, cell = n[pair, place], mine[pair, place]
-            expected = n * self.rates[(which // len(self.share))[pair], cell]
-            slack = SLACK_HITS * n / (cells.sessions[cell] + PRIOR_SESSIONS).astype(np.float32)
-            each = bets.penalty(n, expected, slack, tolerance[pair].astype(np.float32))
+            count, cell = today[pair, place], mine[pair, place]
+            chance = count * self.rates[(which // len(self.share))[pair], cell]
+            unsure = SLACK_HITS * count / (cells.sessions[cell] + PRIOR_SESSIONS).astype(np.float32)
+            each = bets.penalty(count, chance, unsure, tolerance[pair].astype(np.float32))
             starts = np.flatnonzero(np.diff(pair, prepend=-1) != 0)
             out[pair[starts]] += np.add.reduceat(each, starts, axis=0)
         return out

@@ -9,6 +9,7 @@ from unquiet.model.signals import FloatArray, SignalInfo, TurnBatch
 from unquiet.signals.measuring import FAILED
 from unquiet.signals.parts import Turnwise
 from unquiet.signals.text import Bools, bools, present, where
+from unquiet.signals.tools import call_count, calls, turn_of_call
 
 _TRACES = ("latency_ms", "input_tokens", "output_tokens", "cost_usd", "finish_reason", "served_model")
 _CONTENT = ("input", "output", "tool_calls", "error")
@@ -19,9 +20,13 @@ def _any_of(batch: TurnBatch, columns: tuple[str, ...]) -> Bools:
 
 
 def _content_missing(batch: TurnBatch) -> FloatArray:
-    called = bools(pc.greater(pc.list_value_length(batch.column("tool_calls")), 0))
-    said = _any_of(batch, ("output", "error")) | called
-    return where(_any_of(batch, _TRACES) | said, ~said)
+    each = calls(batch)
+    told = ~bools(pc.and_(pc.is_null(each.field("arguments")), pc.is_null(each.field("result"))))
+    told_calls = np.bincount(turn_of_call(batch)[told], minlength=len(batch)) > 0
+    said = _any_of(batch, ("output", "error")) | told_calls
+    # Of a turn of which only the names of tools are known it cannot be told: it may have had nothing else to say.
+    named = (np.nan_to_num(call_count(batch)) > 0) & ~said
+    return where((_any_of(batch, _TRACES) | said) & ~named, ~said)
 
 
 def _measurement_failure(batch: TurnBatch) -> FloatArray:
@@ -43,7 +48,7 @@ SIGNALS = (
             phrase_up="is recorded without content",
             phrase_down="is recorded without content less often",
             needs=(),
-            none_means="Nothing of the answer was recorded, not even that there was one.",
+            none_means="Nothing of the answer was recorded, not even that there was one; or only the names of the tools it called.",
         ),
         _content_missing,
     ),

@@ -54,12 +54,16 @@ def _runs(same: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
 def _loop(sessions: SessionBatch) -> FloatArray:
     recorded = ~np.isnan(total(sessions, call_count(sessions.turns)))
     key, of_call = _call_keys(sessions), session_of_turn(sessions)[turn_of_call(sessions.turns)]
+    # Two calls whose arguments were not captured need not be the same call.
+    untold = (
+        np.bincount(of_call[bools(pc.is_null(calls(sessions.turns).field("arguments")))], minlength=len(sessions)) > 0
+    )
     of_key = of_call * (len(key) + 1) + key
     _, place, times = np.unique(of_key, return_index=True, return_counts=True)
     again = np.bincount(of_call[place[times >= LOOP_CALLS]], minlength=len(sessions)) > 0
     cycle = _cycles(key, of_call, 2) | _cycles(key, of_call, 3)
     cycles = np.bincount(of_call[cycle], minlength=len(sessions)) > 0
-    return where(recorded, again | cycles)
+    return where(recorded & ~untold, again | cycles)
 
 
 def _cycles(key: npt.NDArray[np.int64], of_call: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.bool_]:

@@ -1,0 +1,128 @@
+"""Incidents of the mix as documents: what users ask for that they did not ask for before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from unquiet.app.content import evidence_note
+from unquiet.app.describing import ages, exposure_fields, first_inputs, iso, standing_fields, suspect_fields
+from unquiet.incidents import Exposure, by_day, exposure, rank_suspects, recovered_at
+from unquiet.incidents.wording import percent, span
+from unquiet.intents import label_cells
+from unquiet.model.changes import Change
+from unquiet.model.history import Recorded
+from unquiet.model.incidents import Incident, Onset
+from unquiet.pipeline.judging import Judge
+from unquiet.pipeline.mix import SIGNAL, Mix
+from unquiet.store import Store
+
+IntArray = npt.NDArray[np.int64]
+
+EXAMPLES = 10
+READ, COMPARED = 300, 600
+"""Sessions whose requests are read to name the kinds of an incident, and ordinary ones that they are compared with."""
+
+MOST_NAMED = 3
+
+
+def describe_mix(
+    judge: Judge, store: Store, announced: Sequence[Change], *, ageing: bool = False
+) -> list[dict[str, object]]:
+    """The incidents of the mix, in the order in which they were raised.
+
+    With `ageing` only those of which the sessions before the onset will soon be forgotten, and that are not kept yet.
+    """
+    mix = judge.mix
+    if mix is None or not mix.incidents:
+        return []
+    recorded = mix.settled()
+    changes = [*announced, *judge.ledger.changes()]
+    documents: list[dict[str, object]] = []
+    for place, incident in enumerate(mix.incidents):
+        old = ages(incident, recorded)
+        kept = store.incident(incident.id) if old else None
+        if not ageing:
+            documents.append(kept or _document(mix, store, recorded, place, changes))
+        elif old and kept is None:
+            documents.append(_document(mix, store, recorded, place, changes))
+    return documents
+
+
+def _document(mix: Mix, store: Store, recorded: Recorded, place: int, changes: Sequence[Change]) -> dict[str, object]:
+    incident, event, rows = mix.incidents[place], place + 1, np.arange(len(recorded))
+    onset = incident.onset
+    over_us = recovered_at(recorded, rows, event, onset.at_us, onset.latest_us)
+    exposed = exposure(recorded, np.ones(len(recorded), bool), event, onset.at_us, over_us)
+    asked = np.flatnonzero((recorded.y[:, event] == 1) & (recorded.started_us >= onset.earliest_us))
+    kinds = _kinds(mix, store, recorded, place, asked)
+    sessions = list(dict.fromkeys(recorded.session_id[asked].tolist()))
+    return {
+        "id": incident.id,
+        "title": mix_title([str(kind["label"]) for kind in kinds], exposed, onset),
+        "status": "resolved" if over_us else "open",
+        "signal": SIGNAL,
+        **standing_fields(incident),
+        "kinds": kinds,
+        "also_in": [],
+        "resolved_at": iso(over_us) if over_us else None,
+        **exposure_fields(exposed),
+        "by_day": by_day(recorded, np.ones(len(recorded), bool), event, onset.at_us),
+        "moved": [incident.event],
+        "suspects": [suspect_fields(change) for change in rank_suspects(changes, onset)],
+        "provider_change": None,
+        "evidence": {"before": [], "after": sessions[:EXAMPLES], "note": evidence_note(store, [sessions[:EXAMPLES]])},
+        "session_ids": sessions,
+    }
+
+
+def mix_title(labels: Sequence[str], exposed: Exposure, onset: Onset) -> str:
+    """`users ask for something new ("esim / roaming"): 0 % -> 6 % of sessions since Mon 19 Jan 06:16 (...), about 90 sessions`.
+
+    Of more than MOST_NAMED kinds the first are named.
+    """
+    named = ", ".join(f'"{label}"' for label in labels[:MOST_NAMED])
+    more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
+    rates = f"{percent(exposed.before_rate)} -> {percent(exposed.after_rate)} of sessions"
+    count = round(abs(exposed.excess))
+    sessions = "session" if count == 1 else "sessions"
+    return f"users ask for something new ({named}{more}): {rates} since {span(onset)}, about {count} {sessions}"
+
+
+def _kinds(mix: Mix, store: Store, recorded: Recorded, place: int, asked: IntArray) -> list[dict[str, object]]:
+    """Number, label, sessions and examples of each kind of an incident, the largest first."""
+    first = mix.history.appended - len(recorded)
+    inside = set((asked + first).tolist())
+    rows: dict[int, list[int]] = {kind: [] for kind in mix.kinds_of[place]}
+    for each in mix.waiting:
+        mine = [mix.novelty.kind_of[key] for key in each.keys if key in mix.novelty.kind_of]
+        if each.number in inside and mine and min(mine) in rows:
+            rows[min(mine)].append(each.number - first)
+    order = sorted(rows, key=lambda kind: (-len(rows[kind]), kind))
+    labels = _labels(mix, store, recorded, mix.incidents[place], [rows[kind] for kind in order], order)
+    return [
+        {"id": kind, "label": label, "sessions": len(rows[kind]), "examples": _ids(recorded, rows[kind][:3])}
+        for kind, label in zip(order, labels, strict=True)
+    ]
+
+
+def _labels(
+    mix: Mix, store: Store, recorded: Recorded, incident: Incident, rows: Sequence[Sequence[int]], kinds: Sequence[int]
+) -> list[str]:
+    """What tells each kind: the name that the traffic has for it, or the words that its requests have and others do not."""
+    keys = {kind: [key for key, own in mix.novelty.kind_of.items() if own == kind] for kind in kinds}
+    if mix.facet is not None:
+        return [", ".join(keys[kind][:MOST_NAMED]) for kind in kinds]
+    others = np.flatnonzero((recorded.y[:, 0] == 0) & (recorded.started_us < incident.onset.earliest_us))[-COMPARED:]
+    groups = [*(_ids(recorded, own[:READ]) for own in rows), _ids(recorded, others.tolist())]
+    texts = first_inputs(store, [each for group in groups for each in group])
+    cells = np.repeat(np.arange(len(groups)), [len(group) for group in groups]).astype(np.int32)
+    named = label_cells([texts.get(each) for group in groups for each in group], cells, len(kinds))
+    plain = [" / ".join(sorted(keys[kind], key=lambda key: (" " in key, key))[:MOST_NAMED]) for kind in kinds]
+    return [plain[i] if label.startswith("cell ") else label for i, label in enumerate(named)]
+
+
+def _ids(recorded: Recorded, rows: Sequence[int]) -> list[str]:
+    return recorded.session_id[np.array(rows, np.int64)].tolist()
