@@ -9,7 +9,7 @@ from unquiet.signals.language import covered
 from unquiet.signals.parts import Turnwise
 from unquiet.signals.text import present, where
 from unquiet.signals.tools import any_call
-from unquiet.signals.wording import WORDING_VERSION, hit
+from unquiet.signals.wording import NO_READING, WORDING_VERSION, hit
 
 HANDOFF_TOOL = r"(?i)(?:transfer|escalat|hand_?off|hand_?over|human|live_?agent|connect_(?:to_)?agent)"
 """Names of tools that pass the user on to a person."""
@@ -42,7 +42,7 @@ SIGNALS = (
             phrase_up="sends users elsewhere",
             phrase_down="sends users elsewhere less often",
             needs=("output",),
-            none_means="The answer was not recorded, or is in a language without wording families.",
+            none_means=NO_READING,
         ),
         _deflection,
     ),

@@ -11,7 +11,7 @@ from unquiet.signals.language import covered
 from unquiet.signals.lexicon import lexicon
 from unquiet.signals.parts import Labelled, SessionLabelled
 from unquiet.signals.text import present
-from unquiet.signals.wording import WORDING_VERSION, hits
+from unquiet.signals.wording import NO_READING, WORDING_VERSION, hits
 
 
 def _labels(batch: TurnBatch) -> pa.ListArray:
@@ -66,7 +66,7 @@ CATEGORIES = (
             phrase_down="words its answers otherwise less often",
             needs=("output",),
             alarms=False,
-            none_means="The answer was not recorded, or is in a language without wording families.",
+            none_means=NO_READING,
         ),
         _labels,
     ),

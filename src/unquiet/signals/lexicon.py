@@ -13,9 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import re2
 
-_SET_MEMORY_BYTES = 48 << 20
+_MEMORY_BYTES = 48 << 20
+"""How much an automaton may grow (of a set, or of the harmless wordings): past it a pass costs up to fifteen times as much."""
 _SENTENCE_PATTERNS = 8
 """How many patterns that skip within a sentence share a set: the states of the automaton grow with their combinations."""
+
+_SENTENCE_LENGTH = 4000
+"""How many characters such patterns of a set may have together: long word lists make many states, too."""
 
 _WORD_ENDS = r"(?:[^0-9a-z_\x{C0}-\x{24F}]|$)"
 """Unlike \\b, which knows ASCII only, this does not find the French "est" in the Spanish "está"."""
@@ -97,22 +101,10 @@ def family_files(whose: str = "") -> list[dict[str, Any]]:
     `whose` is "user" for the families that are read on requests.
     """
     folder = files("unquiet.signals") / "families" / whose
-    languages: dict[str, dict[str, Any]] = {}
-    for file in sorted((each for each in folder.iterdir() if each.name.endswith(".toml")), key=lambda each: each.name):
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-        _add(languages.setdefault(content["language"], {}), content)
-    return sorted(languages.values(), key=lambda content: (content["language"] != "en", content["language"]))
-
-
-def _add(known: dict[str, Any], more: dict[str, Any]) -> None:
-    """What another file says of a language: more patterns and words; versions add up."""
-    for part in ("words", "families", "harmless"):
-        if part in more:
-            for name, value in more[part].items():
-                there = known.setdefault(part, {})
-                there[name] = there.get(name, []) + value if part != "words" else value
-    known |= {name: value for name, value in more.items() if name not in ("words", "families", "harmless", "version")}
-    known["version"] = known.get("version", 0) + more["version"]
+    contents = [
+        tomllib.loads(each.read_text(encoding="utf-8")) for each in folder.iterdir() if each.name.endswith(".toml")
+    ]
+    return sorted(contents, key=lambda content: (content["language"] != "en", content["language"]))
 
 
 def shape(pattern: str) -> str:
@@ -163,7 +155,7 @@ def written(family: str) -> dict[str, str]:
 def _harmless(content: dict[str, Any]) -> dict[str, Any]:
     words, variants = content.get("words", {}), content.get("variants", "")
     return {
-        name: re2.compile("|".join(expand(pattern, words, variants) for pattern in patterns))
+        name: re2.compile("|".join(expand(pattern, words, variants) for pattern in patterns), _options())
         for name, patterns in content.get("harmless", {}).items()
     }
 
@@ -185,14 +177,25 @@ def _sets(content: dict[str, Any], names: list[str]) -> tuple[PatternSet, ...]:
 
 
 def _parts(kind: str, members: list[tuple[str, int]]) -> list[list[tuple[str, int]]]:
-    most = _SENTENCE_PATTERNS if kind == "sentence" else len(members)
-    return [members[start : start + most] for start in range(0, len(members), most)]
+    if kind != "sentence":
+        return [members]
+    parts: list[list[tuple[str, int]]] = [[]]
+    for member in members:
+        length = sum(len(pattern) for pattern, _ in parts[-1])
+        if len(parts[-1]) == _SENTENCE_PATTERNS or (parts[-1] and length + len(member[0]) > _SENTENCE_LENGTH):
+            parts.append([])
+        parts[-1].append(member)
+    return parts
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.max_mem = _MEMORY_BYTES
+    return options
 
 
 def _compiled(members: list[tuple[str, int]], passes_over: str) -> PatternSet:
-    options = re2.Options()
-    options.max_mem = _SET_MEMORY_BYTES
-    patterns = re2.Set.SearchSet(options)
+    patterns = re2.Set.SearchSet(_options())
     for pattern, _ in members:
         try:
             patterns.Add(pattern)

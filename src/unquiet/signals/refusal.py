@@ -15,8 +15,8 @@ from unquiet.signals.finish import refused_by_provider
 from unquiet.signals.language import covered
 from unquiet.signals.lexicon import lexicon
 from unquiet.signals.parts import Turnwise
-from unquiet.signals.text import Bools, characters, fences, present, where
-from unquiet.signals.wording import WORDING_VERSION, hit, hits
+from unquiet.signals.text import Bools, fences, letters, present, where
+from unquiet.signals.wording import NO_READING, WORDING_VERSION, hit, hits
 
 _BIAS = -2.4
 ANYWHERE = {
@@ -41,6 +41,7 @@ OPENING = {
     "offers_alternative": -0.4,
 }
 _BRIEF_CHARACTERS, _LONG_CHARACTERS = 350, 1200
+"""Lengths of an answer in letters of an alphabet: a Han character or kana counts as three."""
 _NOT_BRIEF, _LONG, _FENCE = -1.0, -1.2, -1.5
 
 
@@ -50,7 +51,7 @@ def _score(batch: TurnBatch) -> FloatArray:
     for weights, seen in ((ANYWHERE, found.anywhere), (OPENING, found.opening)):
         for family, weight in weights.items():
             total += weight * seen[:, known.index(family)]
-    length = characters(batch)
+    length = letters(batch)
     total += _NOT_BRIEF * (length >= _BRIEF_CHARACTERS) + _LONG * (length > _LONG_CHARACTERS)
     total += _FENCE * (fences(batch) > 0)
     return 1.0 / (1.0 + np.exp(-total))
@@ -71,7 +72,9 @@ def _family(family: str) -> Turnwise:
     def measure(batch: TurnBatch) -> FloatArray:
         return where(_readable(batch), hit(batch, family))
 
-    card = SignalInfo(name, WORDING_VERSION, "flag", "turn", "any", definition, up, down, ("output",))
+    card = SignalInfo(
+        name, WORDING_VERSION, "flag", "turn", "any", definition, up, down, ("output",), none_means=NO_READING
+    )
     return Turnwise(card, measure)
 
 
@@ -117,6 +120,10 @@ SIGNALS = (
             phrase_up="refuses",
             phrase_down="refuses less often",
             needs=("output",),
+            none_means=(
+                "The answer cannot be read (not recorded, or no families for its language), "
+                "and the provider did not say that it was refused."
+            ),
         ),
         _refusal,
     ),

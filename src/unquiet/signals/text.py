@@ -97,6 +97,11 @@ def count_places(places: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) 
     return np.diff(np.searchsorted(places, offsets))
 
 
+def letters(batch: TurnBatch, column: str = "output") -> FloatArray:
+    """Length in characters where a Han character or kana counts as three, shape (len(batch),); NaN where there is no text."""
+    return batch.once(f"letters:{column}", lambda: characters(batch, column) + 2 * ideographs(batch, column))
+
+
 def ideographs(batch: TurnBatch, column: str = "output") -> npt.NDArray[np.int64]:
     """Han characters and kana in each text, shape (len(batch),): one says about as much as three letters."""
 

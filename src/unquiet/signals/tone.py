@@ -12,9 +12,7 @@ from unquiet.signals.lexicon import written
 from unquiet.signals.numbers import count_words
 from unquiet.signals.parts import Turnwise
 from unquiet.signals.text import head, present, where
-from unquiet.signals.wording import WORDING_VERSION, hit
-
-NO_READING = "The answer was not recorded, or is in a language without wording families."
+from unquiet.signals.wording import NO_READING, WORDING_VERSION, hit
 
 
 def _flag(name: str, family: str, up: str, down: str, definition: str) -> Turnwise:

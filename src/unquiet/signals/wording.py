@@ -15,8 +15,11 @@ from unquiet.signals.language import UNDETERMINED, languages
 from unquiet.signals.lexicon import Lexicon, PatternSet, lexicon
 from unquiet.signals.text import Bools, filled, head
 
-WORDING_VERSION = 4
+WORDING_VERSION = 5
 """Version of the signals that read wording families: another wording in a family file starts new baselines of all."""
+
+NO_READING = "The answer was not recorded, or is in a language without wording families."
+"""What an unknown value of a signal means that reads wording families."""
 
 READ_BYTES = 1800
 """How much of an answer's head is read, in bytes of UTF-8: a Chinese character takes three and says as much as three letters."""
@@ -60,11 +63,10 @@ def _read(known: Lexicon, spoken: npt.NDArray[np.str_], text: pa.Array) -> Hits:
     found = Hits(np.zeros(size, np.bool_), np.zeros(size, np.bool_))
     for code, sets in known.sets.items():
         rows = np.flatnonzero((spoken == code) | (spoken == UNDETERMINED))
-        values = text.take(pa.array(rows))
-        whole = _as_bytes(values)
+        whole = _as_bytes(text.take(pa.array(rows)))
         for name in ("", *known.harmless[code]):
             group = [each for each in sets if each.passes_over == name]
-            left, texts = _serious(values, whole, group, known.harmless[code][name]) if name else (slice(None), whole)
+            left, texts = _serious(whole, group, known.harmless[code][name]) if name else (slice(None), whole)
             for each in group:
                 _match(texts, rows[left], each, found)
     return found
@@ -80,14 +82,11 @@ def _as_bytes(text: pa.Array) -> list[bytes]:
     return [value[:READ_BYTES] for value in text.cast(pa.large_binary()).to_pylist()]
 
 
-def _serious(
-    text: pa.Array, whole: list[bytes], group: list[PatternSet], harmless: Any
-) -> tuple[npt.NDArray[np.int64], list[bytes]]:
+def _serious(whole: list[bytes], group: list[PatternSet], harmless: Any) -> tuple[npt.NDArray[np.int64], list[bytes]]:
     """The places of texts that a set of the group hits at all, and those texts without their harmless wordings."""
     hit_at_all = [any(each.patterns.Match(value) for each in group) for value in whole]
     left = np.flatnonzero(np.array(hit_at_all, np.bool_))
-    chosen = text.take(pa.array(left)).to_pylist()
-    return left, [harmless.sub(" ", each).encode()[:READ_BYTES] for each in chosen]
+    return left, [harmless.sub(b" ", whole[place]) for place in left]
 
 
 def _match(values: list[bytes], rows: npt.NDArray[np.int64], patterns: PatternSet, into: Hits) -> None:
