@@ -51,7 +51,10 @@ def sessions(world: World, seed: int) -> Batch:
     keys = _answers(world, rng, stratum, day)
     if world.share:
         new = (at >= world.at) & (facets[:, 0] == 1) & (rng.random(n) < world.share)
-        keys = [np.append(k, 10_000_000 + np.arange(world.phrase)) if is_new else k for k, is_new in zip(keys, new)]
+        keys = [
+            np.append(k, 10_000_000 + np.arange(world.phrase)) if is_new else k
+            for k, is_new in zip(keys, new, strict=True)
+        ]
     keys = [np.unique(k).astype(np.uint32) for k in keys]
     starts = np.concatenate([[0], np.cumsum([len(k) for k in keys])])
     request = rng.integers(0, 2**63, n).astype(np.uint64)

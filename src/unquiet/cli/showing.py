@@ -152,6 +152,7 @@ def show_incident(console: Console, document: Mapping[str, Any], store: Store) -
     for name, value in _numbers(document).items():
         table.add_row(name, escape(value))
     console.print(table)
+    _show_answers(console, document)
     _show_suspects(console, document)
     changed = document.get("provider_change")
     if changed:
@@ -182,6 +183,17 @@ def _numbers(document: Mapping[str, Any]) -> dict[str, str]:
     if document["also_in"]:
         rows["also in"] = "; ".join(slice_name(where) for where in document["also_in"])
     return rows
+
+
+def _show_answers(console: Console, document: Mapping[str, Any]) -> None:
+    """What the agent began, stopped, or says and does more or less often."""
+    answers = document.get("answers") or []
+    if answers:
+        console.print("in its answers there (0 stands for any number, ¶ for a new line, • for an item of a list):")
+    for each in answers:
+        rates = f"{each['before']['rate']:.0%} -> {each['after']['rate']:.0%}"
+        example = f", as in {each['examples'][-1]}" if each["examples"] else ""
+        console.print(f"  {each['change']}: {escape(each['said'])}: {rates}{escape(example)}", soft_wrap=True)
 
 
 def _show_suspects(console: Console, document: Mapping[str, Any]) -> None:

@@ -126,7 +126,7 @@ def _said(outputs: pa.Array) -> tuple[IntArray, Keys]:
     marks, row = _without_blanks(marks, row)
     ordinal = np.arange(len(row)) - np.searchsorted(row, row)
     rows, keys = [], []
-    for size in range(1, max(OPENINGS) + 1):
+    for size in range(1, min(max(OPENINGS), len(row)) + 1):
         ends = row[size - 1 :] == row[: len(row) - size + 1]
         at = np.flatnonzero(ends)
         hashed = run_key(*(marks[at + i] for i in range(size))) if len(at) else np.zeros(0, np.uint64)

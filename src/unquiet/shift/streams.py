@@ -34,6 +34,7 @@ FIRST_MASS_DAYS = 1.0
 
 RUN = ("n", "hits", "expected", "slack", "mass", "begun_us", "since")
 
+ROWS_AT_ONCE = 512
 _AT_ONCE = 50_000
 
 
@@ -92,7 +93,7 @@ class Streams:
         weight = np.where(self.counts, cells.sessions, 0.0)
         size = np.zeros(len(self.share))
         np.add.at(size, cells.where, weight)
-        self.usual = (self._by_slice(rates * weight, cells) / np.maximum(size, 1.0)).astype(np.float32)
+        self.usual = (self._by_slice(rates, weight, cells) / np.maximum(size, 1.0)).astype(np.float32)
 
     def new_features(self, slots: IntArray, rates: Rates, cells: Cells) -> None:
         """Take the rates (k, cells) that are expected today of features that were taken up in the day."""
@@ -101,7 +102,7 @@ class Streams:
         self.rates[slots] = rates
         weight = np.where(self.counts, cells.sessions[: len(self.counts)], 0.0)
         size = np.bincount(cells.where[: len(weight)], weights=weight, minlength=len(self.share))
-        self.usual[slots] = self._by_slice(rates * weight, cells) / np.maximum(size, 1.0)
+        self.usual[slots] = self._by_slice(rates, weight, cells) / np.maximum(size, 1.0)
 
     def tick(self, cells: Cells) -> None:
         """Take note of the sessions of a tick, which the cells have counted."""
@@ -123,13 +124,13 @@ class Streams:
         n = self.n + self.today[cells.tick] - np.take_along_axis(self.today, self.since.astype(np.int64), axis=0)
         self.look(np.flatnonzero((self.usual * n >= EXPECTED_TO_LOOK).reshape(-1)), cells, now_us)
 
-    def end_day(self, hits: Rates, cells: Cells, now_us: int) -> None:
-        """Close the day, whose hits per cell are `hits` (F, cells), before the cells do.
+    def end_day(self, hits: IntArray, cells: Cells, now_us: int) -> None:
+        """Close the day, whose hits in cells that count are `hits` (F, S), before the cells do.
 
         Streams in which anything happened are looked at; of the others the sums are kept.
         """
-        whole = self._by_slice(self.rates * cells.now[: self.rates.shape[1]], cells)
-        self._wobble(self._by_slice(np.where(self.counts, hits[:, : len(self.counts)], 0.0), cells), whole)
+        whole = self._by_slice(self.rates, cells.now[: self.rates.shape[1]], cells)
+        self._wobble(hits.astype(np.float64), whole)
         self.look(np.flatnonzero(((self.expected + whole >= 0.5) | (self.hits >= 1.0)).reshape(-1)), cells, now_us)
         self.expected += np.where(self.since == 0, whole, 0.0).astype(np.float32)
         since = self.since.astype(np.int64)
@@ -241,11 +242,16 @@ class Streams:
         n, mine = self._cells_since(which, cells)
         return (self.rates[(which // len(self.share))[:, None], mine] * n).sum(axis=1, dtype=np.float64)
 
-    def _by_slice(self, values: Rates, cells: Cells) -> FloatArray:
+    def _by_slice(self, values: Rates, weight: npt.NDArray[np.floating], cells: Cells) -> FloatArray:
+        """Sums over the cells of each slice of values (k, cells) times weight (cells,): (k, S), in blocks of little memory."""
         order, begins = _ordered(cells.where[: values.shape[1]], len(self.share))
-        sums = np.zeros((len(values), len(order) + 1))
-        np.cumsum(values[:, order], axis=1, dtype=np.float64, out=sums[:, 1:])
-        return sums[:, begins[1:]] - sums[:, begins[:-1]]
+        out = np.zeros((len(values), len(self.share)))
+        for at in range(0, len(values), ROWS_AT_ONCE):
+            block = (values[at : at + ROWS_AT_ONCE] * weight)[:, order]
+            sums = np.zeros((len(block), len(order) + 1))
+            np.cumsum(block, axis=1, dtype=np.float64, out=sums[:, 1:])
+            out[at : at + ROWS_AT_ONCE] = sums[:, begins[1:]] - sums[:, begins[:-1]]
+        return out
 
 
 def _ordered(where: IntArray, slice_count: int) -> tuple[IntArray, IntArray]:

@@ -17,7 +17,7 @@ from unquiet.shift.cells import Cells
 from unquiet.shift.features import Features
 from unquiet.shift.log import Day, Log, spread
 from unquiet.shift.rates import Rates, expected
-from unquiet.shift.streams import DAY_US, SWEEP_US, Streams
+from unquiet.shift.streams import DAY_US, ROWS_AT_ONCE, SWEEP_US, Streams
 from unquiet.shift.vocabulary import MOST_FEATURES, Vocabulary
 
 IntArray = npt.NDArray[np.int64]
@@ -180,14 +180,17 @@ class ShiftWatch:
         """Learn from the day that is over and take the rates of the next."""
         flat = np.concatenate([np.zeros(0, np.int64), *self.pending])
         self.pending = []
-        wide = len(self.cells)
-        today = np.bincount(flat // _WIDE * wide + flat % _WIDE, minlength=MOST_FEATURES * wide)
-        today = today.reshape(MOST_FEATURES, wide).astype(np.float32)
+        slot, cell = flat // _WIDE, flat % _WIDE
+        size = MOST_FEATURES * len(self.streams.share)
+        today = np.bincount(self._bettable(slot, cell), minlength=size).reshape(MOST_FEATURES, -1)
         self.streams.end_day(today, self.cells, day * DAY_US)
         self.cells.settle()
-        blank = np.zeros((MOST_FEATURES, wide - self.hits.shape[1]), np.float32)
-        self.hits = np.concatenate([self.hits, blank], axis=1) + today
-        self.streams.new_day(expected(self.hits, self.cells), self.cells)
+        blank = np.zeros((MOST_FEATURES, len(self.cells) - self.hits.shape[1]), np.float32)
+        self.hits = np.concatenate([self.hits, blank], axis=1)
+        np.add.at(self.hits, (slot, cell), np.float32(1.0))
+        blocks = range(0, MOST_FEATURES, ROWS_AT_ONCE)
+        rates = [expected(self.hits[at : at + ROWS_AT_ONCE], self.cells) for at in blocks]
+        self.streams.new_day(np.concatenate(rates), self.cells)
         self.vocabulary.turn()
         self.log.turn()
         self.day = day

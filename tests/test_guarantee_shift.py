@@ -1,0 +1,65 @@
+"""The open-world detector's promise, by simulation: what it spends of its bound when nothing changes, and that it finds."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from shift_worlds import World, part, run, sessions, watch_over
+from unquiet.pipeline.plan import WORDS_SHARE
+from unquiet.pipeline.words import UNSPENT
+from unquiet.shift import ShiftWatch
+
+QUIET = {
+    "as always": World(),
+    "no text twice": World(fresh=True),
+    "other mix": World(mix=True),
+    "four times the traffic": World(surge=4.0),
+    "days that differ": World(wobble=0.3),
+}
+SEEDS = range(3)
+BOUND = 1.0
+"""Bound on alarms per day in these worlds, large so that there is something to count."""
+
+
+@pytest.mark.guarantee
+@pytest.mark.parametrize("name", QUIET)
+def test_what_is_spent_leaves_room_for_what_is_taken_beyond_the_bound(name: str) -> None:
+    """Alarms N in T days and R replicas, each with bound b a day, have the mean `spent * b T`.
+
+    The product gives the detector `UNSPENT` times its share of the budget as bound, which keeps the promise if
+    `spent <= 1 / UNSPENT`. N is compared with that mean plus two standard errors of a Poisson count (an alarm more makes the
+    test no easier: clusters of alarms only widen the error).
+    """
+    world = QUIET[name]
+    count = sum(len(watch_over(world, seed, BOUND)) for seed in SEEDS)
+    allowed = len(SEEDS) * BOUND * (world.days - world.learn) / UNSPENT
+    assert count <= allowed, f"{count} alarms, {allowed:.1f} allowed"
+    assert WORDS_SHARE * UNSPENT < 2.0
+
+
+def test_a_new_phrase_in_a_part_of_the_traffic_rings_there_within_a_day() -> None:
+    for seed in SEEDS:
+        rang = watch_over(World(share=0.5), seed, 0.02)
+        assert rang
+        at, first = rang[0]
+        assert 16.0 <= at <= 17.0
+        assert first.key >= 10_000_000
+        assert first.slice == 2
+        assert first.direction == 1
+
+
+def test_the_cut_of_the_batches_changes_nothing() -> None:
+    batch = sessions(World(share=0.5, days=20), 5)
+    low = int(np.searchsorted(batch.tick_us, 7 * 86_400_000_000))
+    whole, pieces = (ShiftWatch(np.full(9, 0.02 / 9), 0.1) for _ in range(2))
+    for watch in (whole, pieces):
+        watch.learn(part(batch, 0, low))
+    rang = run(whole, part(batch, low, len(batch.tick_us)))
+    ticks = np.flatnonzero(np.diff(batch.tick_us)) + 1
+    edges = [low, *ticks[ticks > low][::37].tolist(), len(batch.tick_us)]
+    again = [each for a, b in pairwise(edges) if b > a for each in run(pieces, part(batch, a, b))]
+    assert rang == again
+    assert np.array_equal(whole.streams.restarts, pieces.streams.restarts)
