@@ -38,7 +38,7 @@ LABELS_THAT_ARE_BEHAVIOUR = ("tools", "tool_mix", "finish_reason", "refusal_leve
 
 SHARED_USER, SHARED_A_DAY = 0.1, 20
 DAY_US = 86_400_000_000
-WORDS_SHARE, MIX_SHARE = 0.5, 0.02
+WORDS_SHARE, MIX_SHARE = 0.3, 0.02
 """Parts of the budget that the open-world detector and the watch on the mix have; the named signals have the rest."""
 
 LATER_SHARE = 0.1

@@ -21,8 +21,8 @@ SIGNAL = "answers"
 """Name of the signal whose events are features of answers."""
 
 UNSPENT = 6.0
-"""The bound on false alarms is far from tight: of it less than a tenth is spent (`tests/test_guarantee_shift.py`, quiet
-cases of the replay kit). So the bound may be this many times the budget and what is spent still lies well within it."""
+"""The bound on false alarms is loose: less than a sixth of it is spent in simulation (`tests/test_guarantee_shift.py`). So the
+bound is this many times the budget, and what is spent stays within it."""
 
 MOST_SLICES = 100
 TOLERANCE = 0.10
