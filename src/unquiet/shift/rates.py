@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from unquiet.shift.cells import Cells
+from unquiet.shift.cells import Cells, sums_by_slice
 
 IntArray = npt.NDArray[np.int64]
 Rates = npt.NDArray[np.float32]
@@ -29,28 +29,21 @@ def expected(hits: Rates, cells: Cells) -> Rates:
     stratum's rate alone a slice that words things its own way, such as one language, would always look changed.
     """
     order, begins = cells.by_slice()
-    sessions = cells.sessions
+    sessions = cells.sessions.astype(np.float32)
     root = np.flatnonzero(cells.where == 0)
-    overall = (hits[:, root].sum(axis=1) + 0.01) / (sessions[root].sum() + 1.0)
-    place = np.full(cells.row_of.shape[1], 0, np.int64)
+    overall = ((hits[:, root].sum(axis=1) + 0.01) / (sessions[root].sum() + 1.0))[:, None]
+    place = np.zeros(cells.row_of.shape[1], np.int64)
     place[cells.stratum[root]] = np.arange(len(root))
-    by_stratum = (hits[:, root] + overall[:, None]) / (sessions[root] + 1.0)
+    by_stratum = (hits[:, root] + overall) / (sessions[root] + 1.0)
     stratum = by_stratum[:, place[cells.stratum]]
-    total = _by_slice(sessions[order][None], begins)[0]
-    inside = (_by_slice(hits[:, order], begins) + overall[:, None]) / (total + 1.0)
-    usual = (_by_slice((stratum * sessions)[:, order], begins) + overall[:, None]) / (total + 1.0)
+    total = sums_by_slice(sessions[None], order, begins)[0]
+    inside = (sums_by_slice(hits, order, begins) + overall) / (total + 1.0)
+    usual = (sums_by_slice(stratum * sessions, order, begins) + overall) / (total + 1.0)
     odds = _odds(stratum) * (_odds(inside) / _odds(usual))[:, cells.where]
-    prior = odds / (1.0 + odds)
-    rate = (hits + PRIOR_SESSIONS * prior) / (sessions + PRIOR_SESSIONS)
+    rate = (hits + PRIOR_SESSIONS * (odds / (1.0 + odds))) / (sessions + PRIOR_SESSIONS)
     return np.where(sessions >= CELL_SESSIONS, rate, 0.0).astype(np.float32)
 
 
-def _by_slice(values: npt.NDArray[np.floating], begins: IntArray) -> npt.NDArray[np.float64]:
-    """Sums (k, S) of values (k, cells) whose cells are in order of their slice."""
-    sums = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1, dtype=np.float64)], axis=1)
-    return sums[:, begins[1:]] - sums[:, begins[:-1]]
-
-
-def _odds(rate: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+def _odds(rate: Rates) -> Rates:
     safe = np.clip(rate, _SAFE, 1.0 - _SAFE)
-    return safe / (1.0 - safe)
+    return (safe / (1.0 - safe)).astype(np.float32, copy=False)

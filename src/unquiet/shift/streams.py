@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unquiet.shift import bets
-from unquiet.shift.cells import TICKS_A_DAY, Cells
+from unquiet.shift.cells import TICKS_A_DAY, Cells, sums_by_slice
 from unquiet.shift.rates import CELL_SESSIONS, PRIOR_SESSIONS, SLACK_HITS, Rates
 
 IntArray = npt.NDArray[np.int64]
@@ -54,7 +54,7 @@ class Streams:
     def __init__(self, share: FloatArray, features: int, delta: float) -> None:
         shape = (features, len(share))
         self.share = share
-        self.weight = np.full(features, 1.0 / features)
+        self.weight = np.full(features, 1.0 / max(features, 1))
         self.delta = delta
         self.level = np.zeros(len(share))
         self.restarts = np.zeros((*shape, bets.BET_COUNT), np.float32)
@@ -247,10 +247,8 @@ class Streams:
         order, begins = _ordered(cells.where[: values.shape[1]], len(self.share))
         out = np.zeros((len(values), len(self.share)))
         for at in range(0, len(values), ROWS_AT_ONCE):
-            block = (values[at : at + ROWS_AT_ONCE] * weight)[:, order]
-            sums = np.zeros((len(block), len(order) + 1))
-            np.cumsum(block, axis=1, dtype=np.float64, out=sums[:, 1:])
-            out[at : at + ROWS_AT_ONCE] = sums[:, begins[1:]] - sums[:, begins[:-1]]
+            block = (values[at : at + ROWS_AT_ONCE] * weight).astype(np.float64)
+            out[at : at + ROWS_AT_ONCE] = sums_by_slice(block, order, begins)
         return out
 
 

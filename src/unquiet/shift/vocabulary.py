@@ -15,6 +15,9 @@ Marks = npt.NDArray[np.uint64]
 
 MOST_FEATURES = 6_000
 MOST_LEARNED = 4_500
+LEAST_ROOM = 500
+"""Slots for newcomers: a third of what was learned, at least so many."""
+
 LEAST_REQUESTS = 5
 """Different requests that must have met a feature."""
 
@@ -28,15 +31,15 @@ _BUCKETS = 2**20
 class Vocabulary:
     """The watched features by slot, and a sketch of all others.
 
-    `keys` (MOST_FEATURES,) with `used` tell which slot watches which key; `seen_day` when it was met last. `asked` (2, buckets)
-    holds, today and yesterday, one bit of sixteen a request that met a key of the bucket; `recent` (2, buckets) and
-    `usual` (buckets,) count sessions, `usual_sessions` those of the learning period.
+    `keys` (slots,) with `used` tell which slot watches which key, of at most MOST_FEATURES; `seen_day` when it was met
+    last. `asked` (2, buckets) holds, today and yesterday, one bit of sixteen a request that met a key of the bucket;
+    `recent` (2, buckets) and `usual` (buckets,) count sessions, `usual_sessions` those of the learning period.
     """
 
-    keys: Keys = field(default_factory=lambda: np.zeros(MOST_FEATURES, np.uint32))
-    used: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(MOST_FEATURES, bool))
+    keys: Keys = field(default_factory=lambda: np.zeros(0, np.uint32))
+    used: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     learned: int = 0
-    seen_day: IntArray = field(default_factory=lambda: np.zeros(MOST_FEATURES, np.int64))
+    seen_day: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     asked: npt.NDArray[np.uint16] = field(default_factory=lambda: np.zeros((2, _BUCKETS), np.uint16))
     recent: Keys = field(default_factory=lambda: np.zeros((2, _BUCKETS), np.uint32))
     usual: Keys = field(default_factory=lambda: np.zeros(_BUCKETS, np.uint32))
@@ -69,6 +72,9 @@ class Vocabulary:
         good = good[np.sort(first)]
         chosen = good[np.argsort(-count[good], kind="stable")][:MOST_LEARNED]
         self.learned = len(chosen)
+        size = self.learned + min(max(self.learned // 3, LEAST_ROOM), MOST_FEATURES - self.learned)
+        self.keys, self.used = np.zeros(size, np.uint32), np.zeros(size, bool)
+        self.seen_day = np.zeros(size, np.int64)
         self.keys[: len(chosen)] = keys[chosen]
         self.used[: len(chosen)] = True
         np.add.at(self.usual, _bucket(keys), count.astype(np.uint32))
@@ -99,7 +105,7 @@ class Vocabulary:
         """Slots for new keys: free ones, then those of newcomers that were not met for longest; fewer if none is left."""
         free = np.flatnonzero(~self.used)
         if len(free) < len(keys):
-            old = np.arange(self.learned, MOST_FEATURES)
+            old = np.arange(self.learned, len(self.keys))
             old = old[self.used[old] & (self.seen_day[old] < day - 7)]
             free = np.append(free, old[np.argsort(self.seen_day[old], kind="stable")])
         slots = free[: len(keys)]

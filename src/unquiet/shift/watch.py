@@ -18,7 +18,7 @@ from unquiet.shift.features import Features
 from unquiet.shift.log import Day, Log, spread
 from unquiet.shift.rates import Rates, expected
 from unquiet.shift.streams import DAY_US, ROWS_AT_ONCE, SWEEP_US, Streams
-from unquiet.shift.vocabulary import MOST_FEATURES, Vocabulary
+from unquiet.shift.vocabulary import Vocabulary
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -57,15 +57,15 @@ class Rung:
 class ShiftWatch:
     """Streams, vocabulary, cells and log as one value that steps from tick to tick.
 
-    `share` (S,) is each slice's part of the alarm budget, per day, shared evenly by MOST_FEATURES streams.
+    `share` (S,) is each slice's part of the alarm budget, per day, which its features share evenly.
     """
 
     def __init__(self, share: FloatArray, delta: float) -> None:
         self.vocabulary = Vocabulary()
         self.cells = Cells(len(share))
-        self.streams = Streams(share, MOST_FEATURES, delta)
+        self.streams = Streams(share, 0, delta)
         self.log = Log()
-        self.hits: Rates = np.zeros((MOST_FEATURES, 0), np.float32)
+        self.hits: Rates = np.zeros((0, 0), np.float32)
         self.pending: list[IntArray] = []
         self.day = -1
         self.swept_us = 0
@@ -75,6 +75,9 @@ class ShiftWatch:
     def learn(self, batch: Batch) -> None:
         """Learn from all sessions of the learning period, which ends with them."""
         self.vocabulary.learn(batch.features)
+        size = len(self.vocabulary.keys)
+        self.streams = Streams(self.streams.share, size, self.streams.delta)
+        self.hits = np.zeros((size, 0), np.float32)
         for low, high in runs_of(batch.tick_us):
             day = (int(batch.tick_us[low]) - 1) // DAY_US
             if day != self.day and self.day >= 0:
@@ -83,7 +86,7 @@ class ShiftWatch:
             self._count(batch, low, high)
         last_us = int(batch.tick_us[-1])
         self._end_day(self.day + 1)
-        self.streams.begin(np.arange(MOST_FEATURES), last_us, 0)
+        self.streams.begin(np.arange(size), last_us, 0)
         self.swept_us = last_us
 
     def step(self, batch: Batch, low: int, high: int) -> list[Rung]:
@@ -181,16 +184,16 @@ class ShiftWatch:
         flat = np.concatenate([np.zeros(0, np.int64), *self.pending])
         self.pending = []
         slot, cell = flat // _WIDE, flat % _WIDE
-        size = MOST_FEATURES * len(self.streams.share)
-        today = np.bincount(self._bettable(slot, cell), minlength=size).reshape(MOST_FEATURES, -1)
+        shape = self.streams.hits.shape
+        today = np.bincount(self._bettable(slot, cell), minlength=shape[0] * shape[1]).reshape(shape)
         self.streams.end_day(today, self.cells, day * DAY_US)
         self.cells.settle()
-        blank = np.zeros((MOST_FEATURES, len(self.cells) - self.hits.shape[1]), np.float32)
+        blank = np.zeros((len(self.hits), len(self.cells) - self.hits.shape[1]), np.float32)
         self.hits = np.concatenate([self.hits, blank], axis=1)
         np.add.at(self.hits, (slot, cell), np.float32(1.0))
-        blocks = range(0, MOST_FEATURES, ROWS_AT_ONCE)
+        blocks = range(0, len(self.hits), ROWS_AT_ONCE)
         rates = [expected(self.hits[at : at + ROWS_AT_ONCE], self.cells) for at in blocks]
-        self.streams.new_day(np.concatenate(rates), self.cells)
+        self.streams.new_day(np.concatenate([self.hits[:0], *rates]), self.cells)
         self.vocabulary.turn()
         self.log.turn()
         self.day = day
