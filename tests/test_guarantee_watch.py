@@ -321,3 +321,17 @@ def halved(counts: TickCounts) -> tuple[FloatArray, FloatArray]:
     n, x = np.floor(counts.n / 2), np.minimum(np.floor(counts.x / 2), np.floor(counts.n / 2))
     x = np.maximum(x, counts.x - (counts.n - n))
     return np.concatenate([n, counts.n - n]), np.concatenate([x, counts.x - x])
+
+
+@pytest.mark.guarantee
+def test_streams_that_are_added_up_keep_the_budget_of_their_slice() -> None:
+    """A sum of e-detectors with the shares b_e is one with the share `sum_e b_e`: N alarms in T days have a mean of at most
+    `T sum_e b_e`, compared with N less two standard errors of a Poisson count. None moves, 100 streams are independent."""
+    events, days, budget = 100, 40, 0.5
+    world = one_stream(0.02, 200.0, events, days, share=budget / events)
+    alarms = 0
+    for seed in range(3):
+        watch = Watch(world.share, events, TABLES, world.delta, together=True)
+        alarms += len(judge(world, seed, watch).rows)
+    bound = 3 * days * budget
+    assert alarms <= bound

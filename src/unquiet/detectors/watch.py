@@ -23,13 +23,9 @@ CELL_SESSIONS = 20.0
 """Sessions that a cell must have seen before it bets."""
 
 
-PART_OF_ALARM = 0.01
-"""Streams that hold this part of the evidence with which a slice rings have been heard with it and begin anew."""
-
-
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A slice reached its threshold at `tick_us`; the stream named holds most of the evidence.
+    """A stream reached its threshold at `tick_us`, or a slice did and the stream holds most of its evidence.
 
     `slice` and `event` index the lattice and the events; `direction` is "up" or "down"; `reference` tells which base
     rate the evidence is against: "learning" (self-updating) or "frozen" (the accepted baseline).
@@ -46,9 +42,9 @@ class Watch:
     """Detector state for S slices and E events.
 
     `restarts` (S, E, J) is the evidence in budget units; `seen_us` (S,) the last tick of each slice. `share` (S,) is
-    each stream's part of the alarm budget, per day: an alarm is raised where the evidence of a slice's streams, added up,
-    reaches 1. (A mean of e-detectors is an e-detector whatever their dependence, so the sum keeps the slice's budget; events
-    that move together reach it sooner than the clearest of them would alone.) `shifts` (k, 3) are
+    each stream's part of the alarm budget, per day: an alarm is raised where the evidence of a stream reaches 1, or with
+    `together` that of a slice's streams, added up. (A mean of e-detectors is an e-detector whatever their dependence, so
+    the sum keeps the slice's budget, and events that move together reach it sooner than one alone.) `shifts` (k, 3) are
     the events that tell where a number's distribution lies (see `halves`); each is one more stream of every slice, so
     that the second axis of `restarts` has E + k places. `weight` (E + k,), of mean 1, shares a slice's budget among them.
     """
@@ -61,7 +57,10 @@ class Watch:
         delta: float,
         shifts: Sequence[tuple[int, int, int]] = (),
         weight: FloatArray | None = None,
+        *,
+        together: bool = False,
     ) -> None:
+        self.together = together
         self.weight = np.ones(event_count + len(shifts)) if weight is None else weight
         self.share = share * (1.0 - SHARE)
         self.frozen_share = share * SHARE
@@ -118,18 +117,25 @@ class Watch:
         moved = advance(self.restarts[where].reshape(-1, BET_COUNT), mass.reshape(-1), evidence.reshape(-1, BET_COUNT))
         level = total(moved).reshape(shape[:2])
         moved = moved.reshape(shape)
-        crossed = level.sum(axis=1) >= 1.0
-        alarms = [
-            self._alarm(counts.tick_us, where, moved, i, int(level[i].argmax()))
-            for i in np.flatnonzero(crossed).tolist()
-        ]
-        moved[crossed[:, None] & (level >= PART_OF_ALARM * level.sum(axis=1, keepdims=True))] = 0.0
+        rang, heard = self._rung(level)
+        alarms = [self._alarm(counts.tick_us, where, moved, i, e) for i, e in rang]
+        moved[heard] = 0.0
         self.restarts[where] = moved
         self.days.add(counts, rate)
         if self.frozen is not None:
             self.frozen.add(rows, counts)
         self.learn(counts)
         return [*past, *alarms]
+
+    def _rung(self, level: FloatArray) -> tuple[list[tuple[int, int]], npt.NDArray[np.bool_]]:
+        """Which streams ring, given the evidence of all (G, E + k), and which begin anew: an alarm takes 1 or more of it."""
+        if not self.together:
+            crossed = level >= 1.0
+            return [(int(i), int(e)) for i, e in np.argwhere(crossed)], crossed
+        reached = level.sum(axis=1) >= 1.0
+        return [(i, int(level[i].argmax())) for i in np.flatnonzero(reached).tolist()], np.repeat(
+            reached[:, None], level.shape[1], axis=1
+        )
 
     def _turn(self, tick_us: int) -> list[Alarm]:
         """Settle what is settled once a day, if the tick begins a day; what rings then rings at this tick."""

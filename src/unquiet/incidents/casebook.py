@@ -89,7 +89,7 @@ def handle(
                     home = len(known)
                     known.append(opened)
         if home is not None:
-            known[home] = _join(known[home], sibling)
+            known[home] = _join(known[home], sibling, sessions, streams)
     return tuple(known)
 
 
@@ -201,9 +201,22 @@ def _same_change(incidents: Sequence[Incident], opened: Incident) -> int | None:
     return None
 
 
-def _join(incident: Incident, sibling: Sibling) -> Incident:
+def _join(incident: Incident, sibling: Sibling, recorded: Recorded, streams: Streams) -> Incident:
+    """The incident with one more stream; one that was over is open again if what it tells of is back by then."""
     joined = incident.with_sibling(sibling)
+    if incident.status != "resolved" or incident.resolved_us is None:
+        return joined
     own = (sibling.slice, sibling.event, sibling.direction) == (incident.slice, incident.event, incident.direction)
-    if own and incident.status == "resolved" and incident.resolved_us is not None:
+    if own or _is_back(incident, recorded, streams):
         joined = replace(joined, status="reopened", resolved_us=None)
     return joined
+
+
+def _is_back(incident: Incident, recorded: Recorded, streams: Streams) -> bool:
+    """Whether the stream that an incident tells of has moved again since it was over."""
+    where, event = streams.slices.index(incident.slice), streams.events.index(incident.event)
+    direction = 1 if incident.direction == "up" else -1
+    rows = slice_rows(recorded, where)
+    onset = quick_onset(recorded, rows, event, direction, int(recorded.tick_us[-1]))
+    again_us = max(onset.at_us, incident.resolved_us or 0)
+    return stream_score(recorded, where, event, direction, again_us) >= UNCLEAR

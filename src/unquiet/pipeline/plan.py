@@ -200,7 +200,7 @@ def watch_of(plan: Plan, tables: BetTables, settings: Settings) -> Watch:
     shifts = number_shifts(plan.events)
     weight = event_weights(plan.events, shifts) * (len(plan.events) + len(shifts))
     share = budget_shares(plan.lattice, settings) / len(weight)
-    return Watch(share, len(plan.events), tables, settings.delta, shifts, weight)
+    return Watch(share, len(plan.events), tables, settings.delta, shifts, weight, together=True)
 
 
 def streams_of(plan: Plan, infos: tuple[SignalInfo, ...], words: tuple[str, ...] = ()) -> Streams:
