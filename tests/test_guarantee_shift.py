@@ -63,3 +63,14 @@ def test_the_cut_of_the_batches_changes_nothing() -> None:
     again = [each for a, b in pairwise(edges) if b > a for each in run(pieces, part(batch, a, b))]
     assert rang == again
     assert np.array_equal(whole.streams.restarts, pieces.streams.restarts)
+
+
+def test_where_no_slot_is_free_newcomers_are_left_out() -> None:
+    batch = sessions(World(share=0.9, days=20), 1)
+    low = int(np.searchsorted(batch.tick_us, 7 * 86_400_000_000))
+    watch = ShiftWatch(np.full(9, 0.02 / 9), 0.1)
+    watch.learn(part(batch, 0, low))
+    watch.vocabulary.used[:] = True
+    watch.vocabulary.seen_day[:] = 10**6
+    run(watch, part(batch, low, len(batch.tick_us)))
+    assert not (watch.vocabulary.keys >= 10_000_000).any()

@@ -165,6 +165,8 @@ class ShiftWatch:
             return
         slots = self.vocabulary.admit(keys, self.day)
         keys = keys[: len(slots)]
+        if not len(keys):
+            return
         self.streams.begin(slots, now_us, self.cells.tick)
         self.hits[slots] = 0.0
         index, cell = self.log.find(keys, today=False)
