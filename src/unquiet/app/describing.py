@@ -12,7 +12,7 @@ from unquiet import intents
 from unquiet.app.content import content_notes, evidence_note, unread_pairs
 from unquiet.app.phrasing import ANSWERS, event_phrase, measure_phrase
 from unquiet.app.provider import provider_change
-from unquiet.app.saying import feature_event, new_and_gone
+from unquiet.app.saying import feature_event, new_and_gone, plain_name
 from unquiet.app.seeing import languages, signals_without_input, smallest_changes
 from unquiet.counts import Event
 from unquiet.incidents import (
@@ -116,7 +116,7 @@ def _document(
         "resolved_at": iso(over_us) if over_us else None,
         **exposure_fields(exposed),
         "by_day": by_day(recorded, own, event_index, incident.onset.at_us),
-        "moved": [streams.events[e] for e in moved],
+        "moved": list(dict.fromkeys(plain_name(streams.events[e]) for e in moved)),
         "answers": new_and_gone(judge, store, recorded, incident, np.flatnonzero(own), over_us),
         "suspects": [suspect_fields(change) for change in rank_suspects(changes, incident.onset)],
         "provider_change": provider_change(store, recorded, incident, part.slice, streams, changes, over_us),
@@ -153,7 +153,7 @@ def standing_fields(incident: Incident) -> dict[str, object]:
         "slice": incident.slice.as_dict(),
         "onset": {"at": iso(onset.at_us), "earliest": iso(onset.earliest_us), "latest": iso(onset.latest_us)},
         "raised_at": iso(incident.raised_us),
-        "also_moved": sorted({f"{s.event} {s.direction} ({s.slice.name})" for s in incident.siblings})[:30],
+        "also_moved": sorted({f"{plain_name(s.event)} {s.direction} ({s.slice.name})" for s in incident.siblings})[:30],
     }
 
 

@@ -15,6 +15,7 @@ from unquiet.counts import Event
 from unquiet.model.history import Recorded
 from unquiet.model.incidents import Incident
 from unquiet.pipeline.judging import Judge
+from unquiet.pipeline.words import SIGNAL
 from unquiet.shift import Moved, kinds, moved_features, named
 from unquiet.store import Store
 
@@ -95,3 +96,8 @@ def _entry(moved: Moved, kind: int, text: str, sessions: Sequence[str]) -> dict[
         "after": {"rate": after, "n": moved.after_n},
         "examples": shown[-EXAMPLES:] if moved.rose else shown[:EXAMPLES],
     }
+
+
+def plain_name(event: str) -> str:
+    """The name of an event as people see it: a key says nothing, so features of answers are just `answers`."""
+    return SIGNAL if event.startswith(f"{SIGNAL}:") else event

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from unquiet.app.saying import plain_name
 from unquiet.app.scanning import ScanResult
 from unquiet.cli.evidence import show_pairs
 from unquiet.cli.picture import picture
@@ -168,7 +169,7 @@ def _numbers(document: Mapping[str, Any]) -> dict[str, str]:
         "raised at": f"{moment(document['raised_at'])} UTC",
         "onset": f"{moment(onset['at'])} (between {moment(onset['earliest'])} and {moment(onset['latest'])}) UTC",
         "where": slice_name(document["slice"]),
-        "signal": f"{document['event']} {document['direction']}",
+        "signal": f"{plain_name(document['event'])} {document['direction']}",
         "before": f"{before['rate']:.1%} of {before['n']} sessions ({before['rate_mix_adjusted']:.1%} for today's mix)",
         "after": f"{after['rate']:.1%} of {after['n']} sessions",
         "beyond expected": f"{excess['estimate']:.0f} sessions ({excess['low']:.0f} to {excess['high']:.0f}), "
