@@ -7,6 +7,7 @@ from unquiet.intents.grouping import grouped, joining
 from unquiet.intents.labels import label_cells
 from unquiet.intents.model import NO_TEXT, NOVEL, IntentModel
 from unquiet.intents.novelty import NEW, ORDINARY, UNKNOWN, Novelty, Request, Waiting, marks_of, request_keys
+from unquiet.intents.outlook import Outlook
 from unquiet.intents.pairing import nearest
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "UNKNOWN",
     "IntentModel",
     "Novelty",
+    "Outlook",
     "Request",
     "Waiting",
     "embed",

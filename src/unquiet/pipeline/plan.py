@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from unquiet.counts import Event, event_matrix, number_shifts, plan_events
 from unquiet.detectors import Watch
 from unquiet.incidents import Streams
-from unquiet.intents import NO_TEXT, NOVEL, IntentModel
+from unquiet.intents import NO_TEXT, NOVEL, IntentModel, Outlook
 from unquiet.model.settings import Settings
 from unquiet.model.signals import FloatArray, SignalInfo
 from unquiet.model.slices import FacetRole
@@ -48,6 +48,9 @@ REQUEST = "request"
 INTENT_NAME = re.compile(r"(^|[._-])intent($|[._-])", re.IGNORECASE)
 """The facet made of the text of the request, where the traffic itself has none that says what was asked."""
 
+EXPECTED = "(expected answer)"
+"""What a request is usually answered with, as a facet of which strata can be made, but no slices."""
+
 NO_CONTENT = "(no content)"
 """What the strata of sessions without text end in."""
 
@@ -68,6 +71,7 @@ class Plan:
     strata: Strata
     events: tuple[Event, ...]
     requests: IntentModel
+    outlook: Outlook
     strata_names: dict[str, int]
     newcomers: Newcomers
     sliced: tuple[str, ...]
@@ -88,6 +92,7 @@ class Plan:
         """All facets of visits, the kind of request among them."""
         columns = facet_columns(visits)
         columns[REQUEST] = request_column(self.requests, vectors)
+        columns[EXPECTED] = expected_column(self.outlook.assign(vectors))
         return columns
 
     def stratum(
@@ -124,6 +129,11 @@ def request_column(model: IntentModel, vectors: Vectors) -> FacetColumn:
     return FacetColumn([*names, NEW_KIND], codes)
 
 
+def expected_column(groups: IntArray) -> FacetColumn:
+    """The groups of an outlook as a facet, absent where there was no text."""
+    return FacetColumn([f"expected {i}" for i in range(int(groups.max(initial=-1)) + 1)], groups)
+
+
 def make_plan(
     visits: pa.Table, vectors: Vectors, inputs: pa.Array, infos: tuple[SignalInfo, ...], settings: Settings
 ) -> Plan:
@@ -138,14 +148,16 @@ def make_plan(
         sliced = [facet for facet in sliced if facet != REQUEST]
     rough = plan_events(infos, visits)
     y = event_matrix(rough, visits, ["all"] * visits.num_rows)
-    strata = choose_strata(columns, sliced, at, turn_counts(visits), y)
+    outlook, groups = Outlook.fit(vectors, y, seed=settings.seed)
+    columns[EXPECTED] = expected_column(groups)
+    strata = choose_strata(columns, [*sliced, EXPECTED], at, turn_counts(visits), y)
     names = strata.names(columns, at, turn_counts(visits))
     events = plan_events(infos, visits, names)
     lattice = _without_new_kind(build_lattice(columns, sliced, visits.num_rows))
     newcomers = Newcomers(support(visits.num_rows))
     days = max(float(at.max() - at.min()) / DAY_US, 1.0)
     shared = shared_users(visits.column("user_id"), days)
-    return Plan(tuple(roles), lattice, strata, events, model, {}, newcomers, tuple(sliced), shared)
+    return Plan(tuple(roles), lattice, strata, events, model, outlook, {}, newcomers, tuple(sliced), shared)
 
 
 def _without_new_kind(lattice: Lattice) -> Lattice:

@@ -19,7 +19,7 @@ from unquiet import __version__
 from unquiet.counts import Event, RecentSessions
 from unquiet.detectors import Watch
 from unquiet.detectors.frozen import Frozen
-from unquiet.intents import IntentModel
+from unquiet.intents import IntentModel, Outlook
 from unquiet.model.history import History, Recorded
 from unquiet.model.incidents import Incident, Onset, Sibling
 from unquiet.model.settings import Settings
@@ -31,11 +31,11 @@ from unquiet.pipeline.plan import Plan, watch_of
 from unquiet.pipeline.word_state import word_arrays, words_from
 from unquiet.slices import Lattice, Newcomers, Strata
 
-FORMAT = 2
+FORMAT = 3
 TEXTS = ("session_id", "visit_id", "user")
 NUMBERS = ("started_us", "tick_us", "stratum", "y", "member_session", "member_slice")
 RATES = ("row_of", "events", "sessions", "slice_events", "slice_sessions", "slice_usual")
-DAYS = ("past", "today", "widened")
+DAYS = ("past", "today", "older", "widened")
 FROZEN = ("slice_of", "rate", "bets", "margin", "share", "n", "x", "restarts")
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
@@ -61,6 +61,7 @@ def dump(judge: Judge) -> bytes | None:
         "history": _ipc(texts),
         "open_turns": _ipc(judge.assembler.open_turns),
         "requests": judge.plan.requests.to_bytes(),
+        "outlook": judge.plan.outlook.to_bytes(),
         "mix": dump_mix(judge.mix),
     }
     buffer = io.BytesIO()
@@ -81,6 +82,7 @@ def load(data: bytes, settings: Settings) -> Judge | None:
         arrays = dict(np.load(io.BytesIO(archive.read("arrays")), allow_pickle=False).items())
         texts, open_turns = (pa.ipc.open_file(archive.read(name)).read_all() for name in ("history", "open_turns"))
         requests, mix = IntentModel.from_bytes(archive.read("requests")), archive.read("mix")
+        outlook = Outlook.from_bytes(archive.read("outlook"))
     judge.assembler.open_turns = open_turns
     judge.crowd = RecentSessions(meta["crowd"], meta["crowd_swept_us"])
     judge.moments = arrays["moments"]
@@ -89,7 +91,7 @@ def load(data: bytes, settings: Settings) -> Judge | None:
     for name in ("first_us", "day", "session_count", "turn_count", "failures"):
         setattr(judge, name, meta[name])
     judge.ledger.first_us, judge.ledger.counts = meta["ledger_first_us"], meta["ledger_counts"]
-    judge.plan = _plan(meta["plan"], requests)
+    judge.plan = _plan(meta["plan"], requests, outlook)
     judge.watch = _watch(judge, judge.plan, arrays, meta)
     judge.incidents = tuple(_incident(each) for each in meta["incidents"])
     judge.mix = load_mix(mix, judge.history, judge.tables)
@@ -128,7 +130,7 @@ def _meta(judge: Judge, plan: Plan, watch: Watch) -> dict[str, Any]:
     }
 
 
-def _plan(meta: dict[str, Any], requests: IntentModel) -> Plan:
+def _plan(meta: dict[str, Any], requests: IntentModel, outlook: Outlook) -> Plan:
     slices = tuple(_slice(conditions) for conditions in meta["slices"])
     events = tuple(
         Event(**each | {"by_stratum": tuple((name, value) for name, value in each["by_stratum"])})
@@ -146,6 +148,7 @@ def _plan(meta: dict[str, Any], requests: IntentModel) -> Plan:
         strata,
         events,
         requests,
+        outlook,
         meta["strata_names"],
         newcomers,
         tuple(meta["sliced"]),
