@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from unquiet.detectors import Watch
+from unquiet.detectors.days import Days
 from unquiet.detectors import watch as watch_module
 from unquiet.detectors.frozen import SHARE
 from unquiet.detectors.shifts import Half
@@ -127,6 +128,28 @@ def test_a_topic_that_doubles_its_traffic_raises_nothing_within_strata(stratifie
 
     world.traffic_of = traffic
     (kept if stratified else broken)(judge(world, 5), f"mix shift, strata {stratified}")
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_what_strata_do_not_see_of_a_shift_of_the_mix_raises_nothing(
+    guarded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The topic that grows from a tenth to a third of the traffic is also asked about harder things: 20 % become 30 %.
+
+    The log odds of what the mix lets expect move by about 0.9 in all, the unseen part by 0.54: less than what is seen.
+    """
+    if not guarded:
+        monkeypatch.setattr(Days, "mix_margin", lambda self, where: 0.0)
+    where = np.tile(np.arange(1, 6), 2)
+    rate = np.repeat([0.01, 0.2], 5)[:, None] * np.ones((1, 200))
+    world = World(rate, np.ones(10), where, np.full(6, BUDGET_PER_DAY / 6), 30, np.repeat([0, 1], 5), ticks=6)
+
+    def harder(day: int) -> float:
+        return min(1.0, max(0, day) / 10)
+
+    world.traffic_of = lambda day: np.repeat([120 * (0.9 - 0.23 * harder(day)), 120 * (0.1 + 0.23 * harder(day))], 5)
+    world.rates_of = lambda _, day: np.repeat([0.01, 0.2 + 0.1 * harder(day)], 5)[:, None] * np.ones((1, 200))
+    (kept if guarded else broken)(judge(world, 5), f"unseen part of a mix shift, guarded {guarded}")
 
 
 @pytest.mark.parametrize("concentration", [1.0, 3.0, 9.0])

@@ -83,7 +83,8 @@ class Watch:
         """Measure the day-to-day wobble of a tick that has been learned already."""
         self.days.turn(counts.tick_us)
         rows = self.rates.rows(counts.slice, counts.stratum)
-        self.days.add(counts, self.rates.expected(rows, counts.slice, counts.stratum))
+        rate = self.rates.expected(rows, counts.slice, counts.stratum)
+        self.days.add(counts, rate, rate)
 
     def freeze(self) -> None:
         """Accept what was learned so far as the baseline of the frozen reference."""
@@ -108,6 +109,7 @@ class Watch:
         past = self._turn(counts.tick_us)
         rows = self.rates.rows(counts.slice, counts.stratum)
         rate = self.rates.expected(rows, counts.slice, counts.stratum)
+        self.days.add(counts, rate, self._usual(rows, rate))
         starts = np.flatnonzero(np.concatenate([[True], np.diff(counts.slice) != 0]))
         where = counts.slice[starts]
         evidence = np.add.reduceat(self._evidence(rate, rows, counts), starts, axis=0)
@@ -121,11 +123,17 @@ class Watch:
         alarms = [self._alarm(counts.tick_us, where, moved, i, e) for i, e in rang]
         moved[heard] = 0.0
         self.restarts[where] = moved
-        self.days.add(counts, rate)
         if self.frozen is not None:
             self.frozen.add(rows, counts)
         self.learn(counts)
         return [*past, *alarms]
+
+    def _usual(self, rows: IntArray, rate: FloatArray) -> FloatArray:
+        """The rates of the baseline in cells that it knew, `rate` in others, (G, E)."""
+        if self.frozen is None:
+            return rate
+        known = (rows < len(self.frozen.rate))[:, None]
+        return np.where(known, self.frozen.rate[np.minimum(rows, len(self.frozen.rate) - 1)], rate)
 
     def _rung(self, level: FloatArray) -> tuple[list[tuple[int, int]], npt.NDArray[np.bool_]]:
         """Which streams ring, given the evidence of all (G, E + k), and which begin anew: an alarm takes 1 or more of it."""
@@ -140,8 +148,11 @@ class Watch:
     def _turn(self, tick_us: int) -> list[Alarm]:
         """Settle what is settled once a day, if the tick begins a day; what rings then rings at this tick."""
         before = self.days.day
-        widened = self.days.widened
-        if not self.days.turn(tick_us) or self.frozen is None:
+        if not self.days.is_over(tick_us):
+            return []
+        widened = self.days.widened + self.days.mix_margin(np.arange(len(self.share)))
+        self.days.turn(tick_us)
+        if self.frozen is None:
             return []
         crossed = self.frozen.settle(self.days.day - before, self.delta, widened, self.tables, self.weight)
         names = {1: "up", -1: "down"}
@@ -157,7 +168,8 @@ class Watch:
         """Log evidence of the rows of a tick, shape (G, E + k, J)."""
         bets = self.rates.sessions[rows] >= CELL_SESSIONS
         n, x = np.where(bets, counts.n, 0.0), np.where(bets, counts.x, 0.0)
-        delta = self.delta + self.days.widened[counts.slice]
+        where, place = np.unique(counts.slice, return_inverse=True)
+        delta = self.delta + (self.days.widened[where] + self.days.mix_margin(where))[place]
         own = self._bets(rate, delta, counts.weight, n, x)
         middle = self.shifts[:, 1]
         moved = own[:, middle].copy()
