@@ -20,11 +20,13 @@ PARTS = {
         "used",
         "learned",
         "seen_day",
+        "taken_day",
         "asked",
         "recent",
         "usual",
         "recent_sessions",
         "usual_sessions",
+        "refused",
     ),
     "cells": ("row_of", "where", "stratum", "sessions", "today", "tick"),
     "streams": (
@@ -44,6 +46,7 @@ PARTS = {
         "largest",
         "compared",
         "information",
+        "pooled",
         "past_ratio",
         "past_expected",
         "rates",
@@ -95,6 +98,7 @@ def _log_arrays(log: Log) -> dict[str, Array]:
     arrays: dict[str, Array] = {
         "log.first": np.array([day.first for day in days], np.int64),
         "log.closed": np.array(len(log.days)),
+        "log.dropped": np.array(log.dropped),
     }
     for name in DAY:
         parts: list[Array] = [getattr(day, name) for day in days]
@@ -109,4 +113,4 @@ def _log(own: Arrays) -> Log:
         LoggedDay(int(first), *(columns[name][place] for name in DAY)) for place, first in enumerate(own["log.first"])
     ]
     closed = int(own["log.closed"])
-    return Log(days[:closed], days[closed:])
+    return Log(days[:closed], days[closed:], bool(own["log.dropped"]))

@@ -10,7 +10,7 @@ FloatArray = npt.NDArray[np.float32]
 
 TICKS_A_DAY = 288
 MOST_CELLS = 2_000
-"""Cells beyond this many are not watched: a stratum that turns up late has none of its own."""
+"""Cells beyond this many are not watched, but for those of all traffic: a stratum that turns up late has only this one."""
 
 
 class Cells:
@@ -38,7 +38,10 @@ class Cells:
         self._widen(int(stratum.max(initial=-1)) + 1)
         flat = self.row_of.reshape(-1)
         keys = np.concatenate([where * self.row_of.shape[1] + stratum, stratum])
-        new = np.unique(keys[flat[keys] < 0])[: MOST_CELLS - len(self)]
+        new = np.unique(keys[flat[keys] < 0])
+        new = np.concatenate(
+            [new[new < self.row_of.shape[1]], new[new >= self.row_of.shape[1]][: max(MOST_CELLS - len(self), 0)]]
+        )
         if len(new):
             flat[new] = np.arange(len(self), len(self) + len(new))
             self.where = np.append(self.where, new // self.row_of.shape[1])

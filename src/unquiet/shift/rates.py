@@ -8,6 +8,7 @@ import numpy.typing as npt
 from unquiet.shift.cells import Cells, sums_by_slice
 
 IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 Rates = npt.NDArray[np.float32]
 
 PRIOR_SESSIONS = 8.0
@@ -28,8 +29,23 @@ def expected(hits: Rates, cells: Cells) -> Rates:
     A cell's rate is shrunk toward odds(stratum) odds(slice) / odds(what the slice's mix of strata lets expect): with the
     stratum's rate alone a slice that words things its own way, such as one language, would always look changed.
     """
+    rate = _shrunk(hits, cells.sessions, cells)
+    return np.where(cells.sessions >= CELL_SESSIONS, rate, 0.0).astype(np.float32)
+
+
+def extended(hits: Rates, sessions: FloatArray, cells: Cells) -> Rates:
+    """Hits (k, cells) of all past sessions, of which only those of `sessions` (cells,) are known.
+
+    The others are given the rates of those that are known, so that what is kept of the past decides the rate, and what is
+    not kept does not lower it.
+    """
+    rest = np.maximum(cells.sessions - sessions, 0.0)
+    return (hits + _shrunk(hits, sessions, cells) * rest).astype(np.float32)
+
+
+def _shrunk(hits: Rates, cell_sessions: FloatArray, cells: Cells) -> Rates:
     order, begins = cells.by_slice()
-    sessions = cells.sessions.astype(np.float32)
+    sessions = cell_sessions.astype(np.float32)
     root = np.flatnonzero(cells.where == 0)
     overall = ((hits[:, root].sum(axis=1) + 0.01) / (sessions[root].sum() + 1.0))[:, None]
     place = np.zeros(cells.row_of.shape[1], np.int64)
@@ -41,7 +57,7 @@ def expected(hits: Rates, cells: Cells) -> Rates:
     usual = (sums_by_slice(stratum * sessions, order, begins) + overall) / (total + 1.0)
     odds = _odds(stratum) * (_odds(inside) / _odds(usual))[:, cells.where]
     rate = (hits + PRIOR_SESSIONS * (odds / (1.0 + odds))) / (sessions + PRIOR_SESSIONS)
-    return np.where(sessions >= CELL_SESSIONS, rate, 0.0).astype(np.float32)
+    return rate.astype(np.float32, copy=False)
 
 
 def _odds(rate: Rates) -> Rates:

@@ -29,6 +29,9 @@ EXPECTED_TO_LOOK = 2.0
 SWEEP_US = 10_800_000_000
 MARGIN_PER_WOBBLE, WOBBLE_ERRORS, LEAST_EXPECTED = 3.5, 3.0, 1.0
 
+ALIKE = 10.0
+"""Features that come and go together as one, when chance is taken off what the features of a slice wobble in common."""
+
 FIRST_MASS_DAYS = 1.0
 """A stream begins as if it had been waiting for so long: so is its first run a restart too."""
 
@@ -48,7 +51,7 @@ class Streams:
 
     `today` and `slack_today` (TICKS_A_DAY + 1, S) are the day's running sums of the sessions that count, `rates` (F, cells)
     what is expected today, `usual` (F, S) the same of whole slices. `over`, `largest`, `compared`, `information` and the
-    `past` (F, S) measure the wobble from day to day.
+    `past` (F, S) measure the wobble from day to day, `pooled` (4, S) the first four of all features of a slice.
     """
 
     def __init__(self, share: FloatArray, features: int, delta: float) -> None:
@@ -67,6 +70,7 @@ class Streams:
         self.since = np.zeros(shape, np.int16)
         self.over, self.largest, self.compared, self.information = (np.zeros(shape, np.float32) for _ in range(4))
         self.past_ratio, self.past_expected = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self.pooled = np.zeros((4, len(share)))
         self.rates: Rates = np.zeros((features, 0), np.float32)
         self.usual = np.zeros(shape, np.float32)
         self.today, self.slack_today = (np.zeros((TICKS_A_DAY + 1, len(share)), np.float32) for _ in range(2))
@@ -74,7 +78,8 @@ class Streams:
         self.counts = np.zeros(0, bool)
 
     def begin(self, slots: IntArray, now_us: int, tick: int) -> None:
-        """Watch other features in these slots from now on."""
+        """Watch other features in these slots from now on; the evidence of those before is given up."""
+        self.level -= self.evidence(slots).sum(axis=0)
         for values in (self.restarts, self.hits, self.n, self.slack, self.expected):
             values[slots] = 0.0
         self.mass[slots] = FIRST_MASS_DAYS
@@ -153,6 +158,10 @@ class Streams:
         slots = np.flatnonzero(share >= 0.001 * self.level[where])
         self.look(slots * len(self.share) + where, cells, now_us)
 
+    def evidence(self, slots: IntArray) -> FloatArray:
+        """What features have of the evidence of each slice, (k, S)."""
+        return np.einsum("fsj,j->fs", self.restarts[slots].astype(np.float64), bets.WEIGHTS) * self.weight[slots, None]
+
     def clearest(self, where: int) -> tuple[int, int]:
         """The feature with most of a slice's evidence, and whether it rose (+1) or fell (-1)."""
         slot = int((bets.total(self.restarts[:, where]) * self.weight).argmax())
@@ -216,7 +225,7 @@ class Streams:
     def _tolerance(self, which: IntArray) -> FloatArray:
         slot, where = which // len(self.share), which % len(self.share)
         own, whole = self._wobble_of(slot, where), self._wobble_of(slot, np.zeros_like(where))
-        return self.delta + MARGIN_PER_WOBBLE * np.maximum(own, whole)
+        return self.delta + MARGIN_PER_WOBBLE * np.maximum(np.maximum(own, whole), self._pooled_wobble()[where])
 
     def _wobble(self, hits: FloatArray, expected: FloatArray) -> None:
         """Compare the day with the one before it (von Neumann 1941): a lasting step enters one difference only."""
@@ -227,15 +236,22 @@ class Streams:
         self.over += over
         self.largest = np.maximum(self.largest, over).astype(np.float32)
         self.compared += both
-        self.information += np.where(both, 1.0 / noise, 0.0)
+        information = np.where(both, 1.0 / noise, 0.0)
+        self.information += information
+        day = np.stack([over.sum(axis=0), over.sum(axis=0), both.sum(axis=0), information.sum(axis=0)])
+        self.pooled = np.where(np.arange(4)[:, None] == 1, np.maximum(self.pooled, day), self.pooled + day)
         self.past_ratio, self.past_expected = ratio.astype(np.float32), expected.astype(np.float32)
 
     def _wobble_of(self, slot: IntArray, where: IntArray) -> FloatArray:
         """Standard deviation of the log rate from day to day, beyond chance; the greatest step is left out."""
-        count = self.compared[slot, where].astype(np.float64)
-        over = self.over[slot, where] - self.largest[slot, where] - WOBBLE_ERRORS * np.sqrt(3.0 * count)
-        information = self.information[slot, where] * (1.0 - 1.0 / np.maximum(count, 2.0))
-        return np.sqrt(np.maximum(over, 0.0) / np.maximum(2.0 * information, 1e-9)).astype(np.float64)
+        parts = (self.over, self.largest, self.compared, self.information)
+        over, largest, count, information = (part[slot, where].astype(np.float64) for part in parts)
+        return _beyond_chance(over, largest, count, information * (1.0 - 1.0 / np.maximum(count, 2.0)), 1.0)
+
+    def _pooled_wobble(self) -> FloatArray:
+        """The same of all features of each slice, (S,): one alone says little of its wobble, together they say it soon."""
+        over, largest, count, information = self.pooled
+        return _beyond_chance(over, largest, count, information, ALIKE)
 
     def _expected_since(self, which: IntArray, cells: Cells) -> FloatArray:
         """Hits expected today of streams since their runs began, (P,)."""
@@ -255,3 +271,11 @@ class Streams:
 def _ordered(where: IntArray, slice_count: int) -> tuple[IntArray, IntArray]:
     order = np.argsort(where, kind="stable")
     return order, np.searchsorted(where[order], np.arange(slice_count + 1))
+
+
+def _beyond_chance(
+    over: FloatArray, largest: FloatArray, count: FloatArray, information: FloatArray, alike: float
+) -> FloatArray:
+    """Deviation from the sum of `z^2 - 1` over `count` steps, whose variance is 3 each, `alike` of them at a time."""
+    excess = over - largest - WOBBLE_ERRORS * np.sqrt(3.0 * alike * count)
+    return np.sqrt(np.maximum(excess, 0.0) / np.maximum(2.0 * information, 1e-9))

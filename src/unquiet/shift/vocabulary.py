@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from unquiet.shift.features import Features
 
 IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 Keys = npt.NDArray[np.uint32]
 Marks = npt.NDArray[np.uint64]
 
@@ -22,7 +24,13 @@ LEAST_REQUESTS = 5
 """Different requests that must have met a feature."""
 
 RISEN = 3.0
-"""A feature that was known and not watched is taken up when it has become this many times as frequent."""
+"""A feature that was known and not watched is taken up when it has become this many times as frequent, at least, and..."""
+
+RISEN_ERRORS = 3.0
+"""... by this many standard errors, counted in square roots (Anscombe 1948): of the many rare ones some are always lucky."""
+
+TRIAL_DAYS = 2
+"""Days that a newcomer is watched before its slot may go to another."""
 
 _BUCKETS = 2**20
 
@@ -32,19 +40,23 @@ class Vocabulary:
     """The watched features by slot, and a sketch of all others.
 
     `keys` (slots,) with `used` tell which slot watches which key, of at most MOST_FEATURES; `seen_day` when it was met
-    last. `asked` (2, buckets) holds, today and yesterday, one bit of sixteen a request that met a key of the bucket;
-    `recent` (2, buckets) and `usual` (buckets,) count sessions, `usual_sessions` those of the learning period.
+    last, `taken_day` when it was taken up. `asked` (2, buckets) holds, today and yesterday, one bit of sixteen a request
+    that met a key of the bucket;
+    `recent` (2, buckets) and `usual` (buckets,) count sessions, `usual_sessions` those of the learning period. `refused`
+    counts newcomers for which no slot was free.
     """
 
     keys: Keys = field(default_factory=lambda: np.zeros(0, np.uint32))
     used: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     learned: int = 0
     seen_day: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    taken_day: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     asked: npt.NDArray[np.uint16] = field(default_factory=lambda: np.zeros((2, _BUCKETS), np.uint16))
     recent: Keys = field(default_factory=lambda: np.zeros((2, _BUCKETS), np.uint32))
     usual: Keys = field(default_factory=lambda: np.zeros(_BUCKETS, np.uint32))
     recent_sessions: IntArray = field(default_factory=lambda: np.zeros(2, np.int64))
     usual_sessions: int = 0
+    refused: int = 0
     _order: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def slots(self, keys: Keys) -> IntArray:
@@ -55,10 +67,11 @@ class Vocabulary:
         place = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
         return np.where(ordered[place] == keys, self._order[place], -1)
 
-    def learn(self, features: Features) -> None:
+    def learn(self, features: Features, counted: npt.NDArray[np.bool_]) -> None:
         """Choose from the learning period: the most frequent of those that enough different requests met.
 
-        Of features that the same sessions have only one is taken: they say the same.
+        Of features that the same sessions have only one is taken: they say the same. What is usual is what the sessions
+        that are `counted` have, as it is later.
         """
         sizes = np.diff(features.starts)
         keys, inverse, count = np.unique(features.keys, return_inverse=True, return_counts=True)
@@ -67,18 +80,20 @@ class Vocabulary:
         marks = np.random.default_rng(0).integers(0, 2**64, len(features), dtype=np.uint64)
         same = np.zeros(len(keys), np.uint64)
         np.add.at(same, inverse, np.repeat(marks, sizes))
-        good = np.flatnonzero((np.bitwise_count(bits) >= LEAST_REQUESTS) & (count < 0.995 * len(features)))
+        good = np.flatnonzero(np.bitwise_count(bits) >= LEAST_REQUESTS)
         _, first = np.unique(same[good], return_index=True)
         good = good[np.sort(first)]
         chosen = good[np.argsort(-count[good], kind="stable")][:MOST_LEARNED]
         self.learned = len(chosen)
         size = self.learned + min(max(self.learned // 3, LEAST_ROOM), MOST_FEATURES - self.learned)
         self.keys, self.used = np.zeros(size, np.uint32), np.zeros(size, bool)
-        self.seen_day = np.zeros(size, np.int64)
+        self.seen_day, self.taken_day = np.zeros(size, np.int64), np.zeros(size, np.int64)
         self.keys[: len(chosen)] = keys[chosen]
         self.used[: len(chosen)] = True
-        np.add.at(self.usual, _bucket(keys), count.astype(np.uint32))
-        self.usual_sessions = len(features)
+        self.usual = np.bincount(_bucket(features.keys[np.repeat(counted, sizes)]), minlength=_BUCKETS).astype(
+            np.uint32
+        )
+        self.usual_sessions = int(counted.sum())
         self.index()
 
     def index(self) -> None:
@@ -97,21 +112,27 @@ class Vocabulary:
         if not enough.any():
             return np.zeros(0, np.uint32)
         there = bucket[enough]
-        lately = (self.recent[:, there].astype(np.float64).sum(axis=0)) / max(int(self.recent_sessions.sum()), 1)
-        usual = self.usual[there] / max(self.usual_sessions, 1)
-        return np.unique(keys[enough][lately >= RISEN * usual])
+        lately, sessions = self.recent[:, there].astype(np.float64).sum(axis=0), max(int(self.recent_sessions.sum()), 1)
+        usual = self.usual[there] * (sessions / max(self.usual_sessions, 1))
+        risen = (lately >= RISEN * usual) & (2.0 * (np.sqrt(lately) - np.sqrt(usual)) >= RISEN_ERRORS)
+        return np.unique(keys[enough][risen])
 
-    def admit(self, keys: Keys, day: int) -> IntArray:
-        """Slots for new keys: free ones, then those of newcomers that were not met for longest; fewer if none is left."""
+    def admit(self, keys: Keys, day: int, evidence: Callable[[IntArray], FloatArray]) -> IntArray:
+        """Slots for new keys: free ones, then those of newcomers whose trial is over and that have least `evidence`.
+
+        Fewer than there are keys if none is left; the rest is counted as `refused`.
+        """
         free = np.flatnonzero(~self.used)
         if len(free) < len(keys):
             old = np.arange(self.learned, len(self.keys))
-            old = old[self.used[old] & (self.seen_day[old] < day - 7)]
-            free = np.append(free, old[np.argsort(self.seen_day[old], kind="stable")])
+            old = old[self.used[old] & (self.taken_day[old] <= day - TRIAL_DAYS)]
+            order = np.lexsort((self.seen_day[old], evidence(old)))
+            free = np.append(free, old[order])
         slots = free[: len(keys)]
+        self.refused += len(keys) - len(slots)
         self.keys[slots] = keys[: len(slots)]
         self.used[slots] = True
-        self.seen_day[slots] = day
+        self.seen_day[slots], self.taken_day[slots] = day, day
         if len(slots):
             self.index()
         return slots

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from unquiet.shift.cells import Cells
-from unquiet.shift.features import Features
+from unquiet.shift.features import Features, Keys
 from unquiet.shift.log import Day, Log, spread
-from unquiet.shift.rates import Rates, expected
+from unquiet.shift.rates import Rates, expected, extended
 from unquiet.shift.streams import DAY_US, ROWS_AT_ONCE, SWEEP_US, Streams
-from unquiet.shift.vocabulary import Vocabulary
+from unquiet.shift.vocabulary import LEAST_REQUESTS, Vocabulary
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -74,7 +74,7 @@ class ShiftWatch:
 
     def learn(self, batch: Batch) -> None:
         """Learn from all sessions of the learning period, which ends with them."""
-        self.vocabulary.learn(batch.features)
+        self.vocabulary.learn(batch.features, batch.counted & batch.features.known)
         size = len(self.vocabulary.keys)
         self.streams = Streams(self.streams.share, size, self.streams.delta)
         self.hits = np.zeros((size, 0), np.float32)
@@ -161,20 +161,38 @@ class ShiftWatch:
         session = np.repeat(np.arange(high - low), np.diff(part.starts))
         fresh = (self.vocabulary.slots(part.keys) < 0) & np.isin(session, counted)
         keys = self.vocabulary.meet(part.keys[fresh], part.request[session[fresh]], len(counted))
+        keys = self._met_often(keys)
         if not len(keys):
             return
-        slots = self.vocabulary.admit(keys, self.day)
+        slots = self.vocabulary.admit(keys, self.day, lambda old: self.streams.evidence(old).max(axis=1))
         keys = keys[: len(slots)]
         if not len(keys):
             return
         self.streams.begin(slots, now_us, self.cells.tick)
-        self.hits[slots] = 0.0
-        index, cell = self.log.find(keys, today=False)
-        np.add.at(self.hits, (slots[index], cell), 1.0)
+        self.hits[slots] = self._past(keys)
         self.pending = [each[~np.isin(each // _WIDE, slots)] for each in self.pending]
         index, cell = self.log.find(keys, today=True)
         self.pending.append(slots[index] * _WIDE + cell)
         self.streams.new_features(slots, self._rates(slots), self.cells)
+
+    def _met_often(self, keys: Keys) -> Keys:
+        """Those of `keys` (ascending) that enough sessions of this day and the last have: buckets are shared by chance."""
+        if not len(keys):
+            return keys
+        return keys[self.log.lately(keys) >= LEAST_REQUESTS]
+
+    def _past(self, keys: Keys) -> Rates:
+        """Hits of `keys` (ascending) before today in every cell, (k, cells).
+
+        Of days that the log has dropped the hits are not known: there the rates of the days that are kept are assumed.
+        """
+        index, cell = self.log.find(keys, today=False)
+        known = self.hits.shape[1]
+        hits = np.zeros((len(keys), len(self.cells)), np.float32)
+        np.add.at(hits, (index, cell), 1.0)
+        if self.log.dropped:
+            hits = extended(hits, self.log.sessions(len(self.cells)), self.cells)
+        return hits[:, :known]
 
     def _rates(self, slots: IntArray) -> Rates:
         known = len(self.streams.counts)
