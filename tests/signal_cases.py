@@ -40,6 +40,8 @@ FLAGGED: list[tuple[str, dict[str, Any]]] = [
     ("very_short", {"output": "Done."}),
     ("asks_back", {"output": "Happy to look. Which order do you mean?"}),
     ("asks_back", {"output": "Could you please provide your order number."}),
+    ("asks_back", {"output": "Ποια παραγγελία εννοείτε\u037e"}),
+    ("asks_back", {"output": "Ποια παραγγελία εννοείτε;"}),
     ("repetition", {"output": LOOPING}),
     (
         "language_mismatch",
@@ -160,6 +162,8 @@ UNFLAGGED: list[tuple[str, dict[str, Any]]] = [
     ("empty", {"output": "", "tool_calls": [call("get_order")]}),
     ("very_short", {"output": "Your order is on its way to you."}),
     ("asks_back", {"output": "It is booked. Is there anything else I can help you with?"}),
+    ("asks_back", {"output": "Here it is:\n```js\nlet total = 3;\n```"}),
+    ("asks_back", {"output": "SELECT name FROM orders;"}),
     ("repetition", {"output": STEPS * 2}),
     (
         "language_mismatch",

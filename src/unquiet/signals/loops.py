@@ -144,7 +144,7 @@ SIGNALS = (
             "keeps asking back less often",
             ("output",),
             "No answer of the session was recorded.",
-            version=2,
+            version=3,
         ),
         _clarify_run,
     ),

@@ -152,7 +152,7 @@ def _card(
 def _none_means(needs: tuple[str, ...], version: int) -> str:
     if not needs:
         return ""
-    language = " in a language with wording families" if version == WORDING_VERSION else ""
+    language = " in a language with wording families" if version >= WORDING_VERSION else ""
     return f"No turn of the session has {' and '.join(f'`{name}`' for name in needs)}{language}."
 
 
@@ -272,7 +272,7 @@ SIGNALS = (
             "leaves users who then give up",
             "leaves fewer users who then give up",
             ("output",),
-            version=WORDING_VERSION,
+            version=WORDING_VERSION + 1,
         ),
         _abandonment,
     ),
