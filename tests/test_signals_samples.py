@@ -15,6 +15,7 @@ from unquiet.signals import capture
 from unquiet.signals.measuring import measure_turns_with
 from unquiet.signals.parts import Turnwise
 from unquiet.signals.surprisal import count_paths, tool_surprisal
+from unquiet.signals.wording import WORDING_VERSION
 
 
 @pytest.mark.parametrize(("name", "row"), FLAGGED)
@@ -69,6 +70,34 @@ def test_unread_languages_are_unknown_not_zero() -> None:
     assert np.isnan(reading("refusal", output=finnish))
     assert np.isnan(reading("apology", output=finnish))
     assert reading("asks_back", output=finnish) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Helaas kan ik u met dit verzoek niet helpen, omdat het in strijd is met onze regels.",
+        "К сожалению, я не могу помочь вам с этим запросом, потому что он противоречит правилам.",
+    ],
+)
+def test_what_hangs_on_unread_wording_is_unknown_not_zero(text: str) -> None:
+    assert np.isnan(reading("unfinished", output=text))
+    assert np.isnan(session_reading("abandonment", {"output": text}))
+    assert session_reading("abandonment", {"output": text + " Hoe heet u?"}) == 1
+    assert session_reading("abandonment", {"output": text, "finish_reason": "content_filter"}) == 1
+
+
+def test_every_signal_that_reads_wording_is_unknown_in_a_language_without_families() -> None:
+    dutch = "Het pakket is vanmorgen aangekomen en ligt voor u klaar in de winkel om de hoek."
+    batch = TurnBatch(turns([{"input": dutch, "output": dutch, "tool_calls": []}]))
+    readings, _, _ = signals.measure_turns(batch)
+    values, _ = signals.measure_sessions(SessionBatch(batch, np.array([0, 1]), readings))
+    reads = {
+        each.info.name
+        for each in (*signals.TURN_SIGNALS, *signals.SESSION_SIGNALS)
+        if each.info.version >= WORDING_VERSION
+    }
+    known = {name for name, value in (readings | values).items() if not np.isnan(value).any()}
+    assert reads & known == set()
 
 
 def test_labels() -> None:

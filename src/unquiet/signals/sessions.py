@@ -118,9 +118,9 @@ def _handoff_offer(sessions: SessionBatch) -> FloatArray:
 def _abandonment(sessions: SessionBatch) -> FloatArray:
     turns = sessions.turns
     refusal = sessions.readings.get("refusal", np.full(len(turns), np.nan))
-    open_end = (asks_back(turns) == 1) | (refusal >= 0.5)
+    asks = asks_back(turns) == 1
     last = sessions.starts[1:] - 1
-    return where(present(turns, "output")[last], open_end[last])
+    return where((asks | ~np.isnan(refusal))[last], (asks | (refusal >= 0.5))[last])
 
 
 def _card(
@@ -133,6 +133,7 @@ def _card(
     *,
     alarms: bool = True,
     version: int = 1,
+    none_means: str = "",
 ) -> SignalInfo:
     return SignalInfo(
         name,
@@ -145,14 +146,14 @@ def _card(
         down,
         needs,
         alarms,
-        _none_means(needs, version),
+        none_means or _none_means(needs, version),
     )
 
 
 def _none_means(needs: tuple[str, ...], version: int) -> str:
     if not needs:
         return ""
-    language = " in a language with wording families" if version >= WORDING_VERSION else ""
+    language = " in a language with wording families" if version == WORDING_VERSION else ""
     return f"No turn of the session has {' and '.join(f'`{name}`' for name in needs)}{language}."
 
 
@@ -273,6 +274,8 @@ SIGNALS = (
             "leaves fewer users who then give up",
             ("output",),
             version=WORDING_VERSION + 1,
+            none_means="The last answer does not ask, and whether it refuses is unknown: it was not recorded, or is in a language "
+            "without wording families.",
         ),
         _abandonment,
     ),
