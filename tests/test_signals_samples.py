@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from signal_cases import FLAGGED, SESSIONS, UNFLAGGED
 from signal_samples import call, reading, session_reading, turns
 from unquiet import signals
 from unquiet.model.signals import FloatArray, SessionBatch, SignalInfo, TurnBatch
+from unquiet.pipeline.measuring import measure_visits
 from unquiet.signals import capture
 from unquiet.signals.measuring import measure_turns_with
-from unquiet.signals.parts import Turnwise
+from unquiet.signals.parts import SessionLabelled, Sessionwise, Turnwise
 from unquiet.signals.surprisal import count_paths, tool_surprisal
 from unquiet.signals.wording import WORDING_VERSION
 
@@ -163,6 +165,23 @@ def test_a_broken_signal_marks_the_turns_of_its_batch() -> None:
     readings, _, _ = measure_turns_with(batch, (broken, *capture.SIGNALS), ())
     assert readings["measurement_failure"].tolist()[0] == 1
     assert np.isnan(readings["measurement_failure"][1])
+
+
+@pytest.mark.parametrize("kind", ["SESSION_SIGNALS", "SESSION_CATEGORY_SIGNALS"])
+def test_a_broken_signal_of_sessions_marks_them_too(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def burst(_: SessionBatch) -> Any:
+        raise RuntimeError("no")
+
+    card = SignalInfo("broken", 1, "number", "session", "none", "Breaks.", "breaks", "mends", ())
+    broken = (
+        Sessionwise(card, burst)
+        if kind == "SESSION_SIGNALS"
+        else SessionLabelled(replace(card, kind="category"), burst)
+    )
+    table = turns([{"session_id": "one", "output": "Done."}, {"session_id": "one", "output": "Well."}])
+    assert measure_visits(table).column("s:measurement_failure").to_pylist() == [0.0]
+    monkeypatch.setattr(signals, kind, (broken, *getattr(signals, kind)))
+    assert measure_visits(table).column("s:measurement_failure").to_pylist() == [1.0]
 
 
 @pytest.mark.parametrize(("name", "rows", "value"), SESSIONS)

@@ -78,6 +78,7 @@ def measure(closed: ClosedSessions) -> Measured:
     sessions = SessionBatch(batch, closed.starts, readings)
     values, session_failures = signals.measure_sessions(sessions)
     session_labels, label_failures = signals.label_sessions(sessions)
+    readings |= signals.measurement_failure(batch)
     for name, count in (session_failures | label_failures).items():
         failures[name] = failures.get(name, 0) + count
     reduce: dict[str, Reduce] = {signal.info.name: signal.info.reduce for signal in signals.TURN_SIGNALS}

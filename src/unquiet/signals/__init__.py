@@ -87,6 +87,14 @@ def measure_turns(batch: TurnBatch) -> tuple[dict[str, FloatArray], dict[str, pa
     return measure_turns_with(batch, TURN_SIGNALS, CATEGORY_SIGNALS)
 
 
+def measurement_failure(batch: TurnBatch) -> dict[str, FloatArray]:
+    """The reading that says of turns that a signal broke, by its name, with all that were measured on the batch by now.
+
+    Ask for it after the signals of sessions: `measure_turns` knows those of turns only.
+    """
+    return measure_turns_with(batch, (capture.FAILURE,), ())[0]
+
+
 def measure_sessions(sessions: SessionBatch) -> tuple[dict[str, FloatArray], dict[str, int]]:
     """Readings and failed sessions of every built-in session signal, by signal name.
 
