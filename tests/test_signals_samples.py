@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
-from signal_cases import FLAGGED, SESSIONS, UNFLAGGED
+from signal_cases import FLAGGED, KNOWN_IN_SPITE, SESSIONS, UNFLAGGED, UNKNOWN_SESSIONS
 from signal_samples import call, reading, session_reading, turns
 from unquiet import signals
 from unquiet.model.signals import FloatArray, SessionBatch, SignalInfo, TurnBatch
@@ -187,6 +188,29 @@ def test_a_broken_signal_of_sessions_marks_them_too(kind: str, monkeypatch: pyte
 @pytest.mark.parametrize(("name", "rows", "value"), SESSIONS)
 def test_sessions(name: str, rows: list[dict[str, Any]], value: float) -> None:
     assert session_reading(name, *rows) == value
+
+
+@pytest.mark.parametrize(("name", "rows"), UNKNOWN_SESSIONS)
+def test_what_was_not_recorded_is_not_taken_for_nothing(name: str, rows: list[dict[str, Any]]) -> None:
+    assert np.isnan(session_reading(name, *rows))
+
+
+@pytest.mark.parametrize(("name", "rows", "value"), KNOWN_IN_SPITE)
+def test_what_does_not_hang_on_the_unrecorded_is_known(name: str, rows: list[dict[str, Any]], value: float) -> None:
+    assert session_reading(name, *rows) == value
+
+
+def test_a_single_request_repeats_nothing_in_any_place() -> None:
+    batch = TurnBatch(turns([{"input": "Where is it?"}, {"input": "And that?"}, {}]))
+    values = signals.measure_sessions(SessionBatch(batch, np.array([0, 1, 2, 3]), {}))[0]["user_repeat"]
+    np.testing.assert_array_equal(values, [0.0, 0.0, np.nan])
+
+
+def test_the_order_of_tools_is_unknown_where_a_turn_is() -> None:
+    rows = [{"tool_calls": [call("a")]}, {}, {"tool_calls": [call("b")]}, {"tool_calls": [call("c")]}]
+    labels = signals.label_sessions(SessionBatch(TurnBatch(turns(rows)), np.array([0, 3, 4]), {}))[0]["tool_mix"]
+    assert labels.to_pylist() == [None, ["START > c", "c > END"]]
+    assert len(labels.flatten()) == len(pc.list_parent_indices(labels)), "nothing is kept under the null"
 
 
 def test_every_session_signal_has_a_sample() -> None:
