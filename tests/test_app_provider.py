@@ -65,9 +65,12 @@ def refusing(row: dict[str, Any], rng: np.random.Generator) -> None:
         row |= {"output": BAD, "output_tokens": 20, "latency_ms": 450.0}
 
 
-def scanned(folder: Path, change: Change, announced: dict[str, str] | None = None) -> list[dict[str, Any]]:
+def scanned(
+    folder: Path, change: Change, announced: dict[str, str] | None = None, without: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
     turns, changes = folder / "turns.jsonl", folder / "changes.jsonl"
-    lines = (orjson.dumps({**row, "time": row["time"].isoformat()}) for row in rows_of(change))
+    rows = ({name: row[name] for name in row if name not in without} for row in rows_of(change))
+    lines = (orjson.dumps({**row, "time": row["time"].isoformat()}) for row in rows)
     turns.write_bytes(b"\n".join(lines))
     if announced is not None:
         changes.write_bytes(orjson.dumps({"time": (ONSET - timedelta(hours=1)).isoformat(), **announced}))
@@ -93,6 +96,14 @@ def test_another_served_model_is_named(tmp_path: Path) -> None:
     )
     assert changed["served_model"] == {"before": {"gpt-big-0101": 1.0}, "after": {"gpt-small-0202": 1.0}}
     assert changed["fingerprint"] == {"before": {"fp_a": 1.0}, "after": {"fp_b": 1.0}}
+
+
+def test_it_is_not_said_that_the_same_model_was_asked_for_where_none_is_recorded(tmp_path: Path) -> None:
+    changed = scanned(tmp_path, other_served, without=("model",))[0]["provider_change"]
+    assert changed["said"] == (
+        "which model was asked for is not recorded; the traffic was answered by gpt-small-0202 instead of gpt-big-0101, "
+        "and nothing was announced"
+    )
 
 
 @pytest.mark.parametrize(
