@@ -11,8 +11,10 @@ import numpy as np
 import orjson
 import pytest
 
+from unquiet.app.provider import OF_FORM
 from unquiet.app.scanning import scan
 from unquiet.model.settings import Settings
+from unquiet.pipeline.measuring import signal_infos
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 ONSET = START + timedelta(days=10, hours=6)
@@ -77,6 +79,10 @@ def scanned(
     read = [changes] if announced is not None else []
     result = scan([str(turns)], folder / "db", Settings(), mapping={}, changes=read, progress=lambda *_: None)
     return orjson.loads(orjson.dumps(result.document["incidents"]))
+
+
+def test_every_signal_of_form_can_ring() -> None:
+    assert {info.name for info in signal_infos() if info.alarms} >= OF_FORM
 
 
 def test_a_silent_swap_is_said(tmp_path: Path) -> None:

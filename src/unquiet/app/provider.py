@@ -23,7 +23,6 @@ Shares = dict[str, float]
 
 FAMILIES = {
     "output_chars": "length",
-    "output_words": "length",
     "output_tokens": "tokens",
     "reasoning_tokens": "tokens",
     "latency_ms": "latency",
