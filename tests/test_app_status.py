@@ -115,6 +115,17 @@ def test_the_rare_event_follows_from_the_formula(judged: tuple[Path, dict[str, A
     assert rare["days_7"] == pytest.approx(expected[0], rel=0.05)
 
 
+def test_the_shares_of_named_streams_are_those_that_they_watch_with(judged: tuple[Path, dict[str, Any]]) -> None:
+    told = judged[1]["coverage"]
+    shares, budget = told["alarm_shares"], told["budget_per_30_days"] / 30.0
+    assert set(shares["slices"]) >= {"all traffic", "channel=app"}
+    weights = shares["signals"]
+    assert weights["empty"] == pytest.approx(3 * weights["refusal"], rel=1e-4), "three levels share what one flag has"
+    assert "turns" not in weights
+    named = shares["slices"]["all traffic"] * weights["empty"]
+    assert budget / told["streams"] < named < 0.68 * budget / len(weights)
+
+
 def test_the_share_of_languages_without_families(judged: tuple[Path, dict[str, Any]]) -> None:
     told = judged[1]["coverage"]["languages"]
     assert told["without_wording_families"] == pytest.approx(0.1, abs=0.03)

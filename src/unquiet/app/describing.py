@@ -13,7 +13,7 @@ from unquiet.app.content import content_notes, evidence_note, unread_pairs
 from unquiet.app.phrasing import ANSWERS, event_phrase, measure_phrase
 from unquiet.app.provider import provider_change
 from unquiet.app.saying import feature_event, new_and_gone, plain_name
-from unquiet.app.seeing import languages, signals_without_input, smallest_changes
+from unquiet.app.seeing import alarm_shares, languages, signals_without_input, smallest_changes
 from unquiet.counts import Event
 from unquiet.incidents import (
     Exposure,
@@ -257,7 +257,7 @@ def coverage(judge: Judge, store: Store) -> dict[str, object]:
     depth = [len(where.conditions) for where in judge.plan.lattice.slices]
     notes["slices"] = {"singles": depth.count(1), "pairs": depth.count(2)}
     notes["signals_without_input"] = signals_without_input(judge)
-    return notes | smallest_changes(judge)
+    return notes | smallest_changes(judge) | alarm_shares(judge)
 
 
 def watched_streams(judge: Judge) -> int:

@@ -23,6 +23,9 @@ FloatArray = npt.NDArray[np.float64]
 REFERENCE = "refusal>=0.5"
 """The event for which every slice's smallest visible change is said."""
 
+YES = 0.5
+"""The level from which a score says yes."""
+
 RARE_RATE = 0.02
 """A rare event as most are: for which it is said of all traffic, and of slices in which the reference is not measured."""
 
@@ -112,6 +115,26 @@ def _seen(share: FloatArray, known: Known) -> list[dict[str, object]]:
 
 def _rounded(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 5)
+
+
+def alarm_shares(judge: Judge) -> dict[str, object]:
+    """What part of the alarm budget a named stream has: that of its slice's mean stream, times the weight of its event.
+
+    `slices` are by name in false alarms a day, `signals` the weights of the events that say yes or no of a session. Empty
+    before anything is judged.
+    """
+    plan, watch = judge.plan, judge.watch
+    if plan is None or watch is None:
+        return {}
+    own = [
+        i for i, event in enumerate(plan.events) if event.test == "flag" or (event.test, event.level) == ("level", YES)
+    ]
+    return {
+        "alarm_shares": {
+            "slices": {where.name: float(watch.share[i]) for i, where in enumerate(plan.lattice.slices)},
+            "signals": {plan.events[i].signal: round(float(watch.weight[i]), 6) for i in own},
+        }
+    }
 
 
 def signals_without_input(judge: Judge) -> list[str]:
