@@ -240,7 +240,7 @@ def coverage(judge: Judge, store: Store) -> dict[str, object]:
         "rejected_rows": {source.path: dict(source.rejected) for source in store.sources() if source.rejected},
         "budget_per_30_days": judge.settings.budget,
         "streams": watched_streams(judge),
-        "languages": languages(judge),
+        "languages": languages(store),
         **content_notes(judge),
     }
     if judge.plan is None:
