@@ -145,7 +145,7 @@ class Judge:
         ticks = tick_of(closed_us(visits))
         kind = mix.sort(columns, measured, ticks, started_us(visits)) if judge else mix.learn(columns, measured)
         names, stratum = plan.stratum(columns, visits, apart(kind) if judge else {}, measured.bare)
-        y = event_matrix(plan.events, visits, names)
+        y = event_matrix(plan.events, visits, names, baseline=not judge)
         rank = weight_level(self.crowd.ranks(self._users(visits), closed_us(visits)))
         weight = np.where((kind == NEW) & judge, len(DEFAULT_WEIGHT_LEVELS), rank)
         session, where = plan.lattice.members(columns, visits.num_rows)

@@ -31,7 +31,7 @@ from unquiet.pipeline.plan import Plan, watch_of
 from unquiet.pipeline.word_state import word_arrays, words_from
 from unquiet.slices import Lattice, Newcomers, Strata
 
-FORMAT = 2
+FORMAT = 3
 TEXTS = ("session_id", "visit_id", "user")
 NUMBERS = ("started_us", "tick_us", "stratum", "y", "member_session", "member_slice")
 RATES = ("row_of", "events", "sessions", "slice_events", "slice_sessions", "slice_usual")
