@@ -22,6 +22,10 @@ def tool_pairs(sessions: SessionBatch) -> Pairs:
 
     The first call comes after START, the last before END. Pairs are in the order of the calls.
     """
+    return sessions.turns.once("tool_paths:pairs", lambda: _pairs(sessions))
+
+
+def _pairs(sessions: SessionBatch) -> Pairs:
     of_call = session_of_turn(sessions)[turn_of_call(sessions.turns)]
     names = pc.fill_null(calls(sessions.turns).field("name").cast(pa.string()), "(unnamed)")
     count = np.bincount(of_call, minlength=len(sessions))
