@@ -34,7 +34,8 @@ quantity; a `category` is a set of labels. *Per session* says how a session's va
 *version* starts a new baseline. Each signal has [a section of its own](#each-signal) below, with what an unknown value
 means and an example that it flags and one that it does not.
 
-`unquiet measure` writes them all. How to add one: [Add a signal](../how-to/add-a-signal.md).
+`unquiet measure` writes them all; those that need history have no value there.
+How to add one: [Add a signal](../how-to/add-a-signal.md).
 """
 
 
@@ -94,6 +95,7 @@ def signals_page() -> str:
     """docs/reference/signals.md."""
     turn = [signal.info for signal in (*signals.TURN_SIGNALS, *signals.CATEGORY_SIGNALS)]
     session = [signal.info for signal in (*signals.SESSION_SIGNALS, *signals.SESSION_CATEGORY_SIGNALS)]
+    session += signals.HISTORY_SIGNALS
     parts = [
         SIGNALS_HEAD,
         "## Of a turn\n",

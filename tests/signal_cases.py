@@ -40,6 +40,8 @@ FLAGGED: list[tuple[str, dict[str, Any]]] = [
     ("very_short", {"output": "Done."}),
     ("asks_back", {"output": "Happy to look. Which order do you mean?"}),
     ("asks_back", {"output": "Could you please provide your order number."}),
+    ("asks_back", {"output": "Ποια παραγγελία εννοείτε\u037e"}),
+    ("asks_back", {"output": "Ποια παραγγελία εννοείτε;"}),
     ("repetition", {"output": LOOPING}),
     (
         "language_mismatch",
@@ -160,6 +162,8 @@ UNFLAGGED: list[tuple[str, dict[str, Any]]] = [
     ("empty", {"output": "", "tool_calls": [call("get_order")]}),
     ("very_short", {"output": "Your order is on its way to you."}),
     ("asks_back", {"output": "It is booked. Is there anything else I can help you with?"}),
+    ("asks_back", {"output": "Here it is:\n```js\nlet total = 3;\n```"}),
+    ("asks_back", {"output": "SELECT name FROM orders;"}),
     ("repetition", {"output": STEPS * 2}),
     (
         "language_mismatch",
@@ -288,3 +292,43 @@ SESSIONS: list[tuple[str, list[dict[str, Any]], float]] = [
     ("user_repeat", [{"input": "Where is my parcel?"}, {"input": "where is my parcel?? "}], 1),
     ("user_repeat", [{"input": "Where is my parcel?"}, {"input": "And where is my refund?"}], 0),
 ]
+
+PROMISE = {"output": "Let me check that.", "tool_calls": []}
+CLAIM = {"output": "I have cancelled it.", "tool_calls": []}
+OFFER = {"output": "I'll transfer you to a human agent.", "tool_calls": []}
+HELLO = {"output": "Good morning to you.", "tool_calls": []}
+UNTOLD = {"output": "Good morning to you.", "tool_calls": None}
+UNKNOWN_SESSIONS: list[tuple[str, list[dict[str, Any]]]] = [
+    ("tool_calls", [{"tool_calls": [ORDER]}, UNTOLD]),
+    ("no_tool_call", [HELLO, UNTOLD]),
+    ("no_write_call", [{"tool_calls": [ORDER]}, UNTOLD]),
+    ("session_claim_without_call", [UNTOLD, CLAIM]),
+    ("session_claim_without_call", [HELLO, CLAIM | {"tool_calls": None}]),
+    ("session_promise_without_call", [PROMISE, UNTOLD]),
+    ("session_promise_without_call", [HELLO, PROMISE, UNTOLD]),
+    ("session_promise_without_call", [HELLO, PROMISE | {"tool_calls": None}]),
+    ("handoff_offer_without_call", [OFFER, UNTOLD]),
+    ("handoff_offer_without_call", [HELLO, OFFER | {"tool_calls": None}]),
+    ("loop", [{"tool_calls": [ORDER, ORDER]}, UNTOLD]),
+    ("clarify_run", [ASKS, ASKS | {"tool_calls": None}, ASKS]),
+    ("clarify_run", [ASKS, {"output": None, "tool_calls": []}, ASKS]),
+    ("clarify_run", [ASKS | {"tool_calls": None}] * 3),
+    ("user_repeat", [{"input": "Where is my parcel?"}, {"input": None}]),
+    ("user_repeat", [{"input": "Where is my parcel?"}, {"input": None}, {"input": "Where is my parcel?"}]),
+]
+"""Sessions of which too little was recorded to say yes or no: neither may be said."""
+
+KNOWN_IN_SPITE: list[tuple[str, list[dict[str, Any]], float]] = [
+    ("no_tool_call", [{"tool_calls": [ORDER]}, UNTOLD], 0),
+    ("no_write_call", [{"tool_calls": [call("cancel_order")]}, UNTOLD], 0),
+    ("session_claim_without_call", [CLAIM, UNTOLD], 1),
+    ("session_claim_without_call", [{"tool_calls": [call("cancel_order")]}, UNTOLD, HELLO], 0),
+    ("session_promise_without_call", [PROMISE, HELLO, UNTOLD], 1),
+    ("session_promise_without_call", [PROMISE | {"tool_calls": None}, {"tool_calls": [ORDER]}, HELLO], 0),
+    ("handoff_offer_without_call", [OFFER, UNTOLD, {"tool_calls": [call("transfer_to_human")]}], 0),
+    ("loop", [{"tool_calls": [ORDER] * 3}, UNTOLD], 1),
+    ("clarify_run", [UNTOLD, ASKS, ASKS, ASKS], 1),
+    ("clarify_run", [UNTOLD, ASKS, HELLO], 0),
+    ("user_repeat", [{"input": "Where is my parcel?"}], 0),
+]
+"""Sessions of which a turn was not recorded, and which are settled without it."""

@@ -11,8 +11,10 @@ import numpy as np
 import orjson
 import pytest
 
+from unquiet.app.provider import OF_FORM
 from unquiet.app.scanning import scan
 from unquiet.model.settings import Settings
+from unquiet.pipeline.measuring import signal_infos
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 ONSET = START + timedelta(days=10, hours=6)
@@ -65,15 +67,22 @@ def refusing(row: dict[str, Any], rng: np.random.Generator) -> None:
         row |= {"output": BAD, "output_tokens": 20, "latency_ms": 450.0}
 
 
-def scanned(folder: Path, change: Change, announced: dict[str, str] | None = None) -> list[dict[str, Any]]:
+def scanned(
+    folder: Path, change: Change, announced: dict[str, str] | None = None, without: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
     turns, changes = folder / "turns.jsonl", folder / "changes.jsonl"
-    lines = (orjson.dumps({**row, "time": row["time"].isoformat()}) for row in rows_of(change))
+    rows = ({name: row[name] for name in row if name not in without} for row in rows_of(change))
+    lines = (orjson.dumps({**row, "time": row["time"].isoformat()}) for row in rows)
     turns.write_bytes(b"\n".join(lines))
     if announced is not None:
         changes.write_bytes(orjson.dumps({"time": (ONSET - timedelta(hours=1)).isoformat(), **announced}))
     read = [changes] if announced is not None else []
     result = scan([str(turns)], folder / "db", Settings(), mapping={}, changes=read, progress=lambda *_: None)
     return orjson.loads(orjson.dumps(result.document["incidents"]))
+
+
+def test_every_signal_of_form_can_ring() -> None:
+    assert {info.name for info in signal_infos() if info.alarms} >= OF_FORM
 
 
 def test_a_silent_swap_is_said(tmp_path: Path) -> None:
@@ -93,6 +102,14 @@ def test_another_served_model_is_named(tmp_path: Path) -> None:
     )
     assert changed["served_model"] == {"before": {"gpt-big-0101": 1.0}, "after": {"gpt-small-0202": 1.0}}
     assert changed["fingerprint"] == {"before": {"fp_a": 1.0}, "after": {"fp_b": 1.0}}
+
+
+def test_it_is_not_said_that_the_same_model_was_asked_for_where_none_is_recorded(tmp_path: Path) -> None:
+    changed = scanned(tmp_path, other_served, without=("model",))[0]["provider_change"]
+    assert changed["said"] == (
+        "which model was asked for is not recorded; the traffic was answered by gpt-small-0202 instead of gpt-big-0101, "
+        "and nothing was announced"
+    )
 
 
 @pytest.mark.parametrize(

@@ -27,17 +27,22 @@ from unquiet.store import Store
 START = datetime(2026, 3, 2, tzinfo=UTC)
 GOOD = {
     "en": "Your parcel is on its way and it will be with you within three days from now.",
+    "nl": "Uw pakket is onderweg en zal binnen drie dagen vanaf vandaag bij u worden bezorgd.",
     "fi": "Paketti on matkalla ja se saapuu perille kolmen päivän kuluessa tästä hetkestä.",
 }
 BAD = "I'm sorry, but I can't help with that request. Please contact support for further assistance."
 
 
-def write(path: Path, days: int, *, answers: bool = True, per_day: int = 60) -> str:
-    """Sessions of one turn: a tenth of them in Finnish, a third from the app, one in forty of the English refused."""
+def write(path: Path, days: int, *, answers: bool = True, per_day: int = 60, dutch_from: float = 99.0) -> str:
+    """Sessions of one turn: a tenth of them in Finnish, a third from the app, one in forty of the English refused.
+
+    From day `dutch_from` on every fifth is in Dutch.
+    """
     rng = np.random.default_rng(5)
     rows: list[dict[str, Any]] = []
     for i, at in enumerate(np.sort(rng.random(days * per_day)) * days):
         language = "fi" if rng.random() < 0.1 else "en"
+        language = "nl" if at >= dutch_from and i % 5 == 0 else language
         answer = BAD if language == "en" and rng.random() < 0.025 else GOOD[language]
         rows.append(
             {
@@ -115,11 +120,28 @@ def test_the_rare_event_follows_from_the_formula(judged: tuple[Path, dict[str, A
     assert rare["days_7"] == pytest.approx(expected[0], rel=0.05)
 
 
+def test_the_shares_of_named_streams_are_those_that_they_watch_with(judged: tuple[Path, dict[str, Any]]) -> None:
+    told = judged[1]["coverage"]
+    shares, budget = told["alarm_shares"], told["budget_per_30_days"] / 30.0
+    assert set(shares["slices"]) >= {"all traffic", "channel=app"}
+    weights = shares["signals"]
+    assert weights["empty"] == pytest.approx(3 * weights["refusal"], rel=1e-4), "three levels share what one flag has"
+    assert "turns" not in weights
+    named = shares["slices"]["all traffic"] * weights["empty"]
+    assert budget / told["streams"] < named < 0.68 * budget / len(weights)
+
+
 def test_the_share_of_languages_without_families(judged: tuple[Path, dict[str, Any]]) -> None:
     told = judged[1]["coverage"]["languages"]
     assert told["without_wording_families"] == pytest.approx(0.1, abs=0.03)
     assert list(told["largest"]) == ["fi"]
     assert "en" in told["with_wording_families"]
+
+
+def test_a_language_that_came_after_the_learning_period_has_its_name(tmp_path: Path) -> None:
+    told = scanned(tmp_path, 14, dutch_from=10.0)["coverage"]["languages"]
+    assert set(told["largest"]) == {"fi", "nl"}
+    assert told["largest"]["nl"] == pytest.approx(0.2 * 4 / 14, abs=0.01)
 
 
 def test_languages_are_counted_before_anything_is_judged(short: Path) -> None:

@@ -19,6 +19,7 @@ from unquiet.cli import labelling as page
 from unquiet.cli import unquiet
 from unquiet.model.errors import UnquietError
 from unquiet.model.labels import Label
+from unquiet.stats.detectable import turns_to_detect
 from unquiet.store import Store
 
 Run = Callable[..., Result]
@@ -214,6 +215,22 @@ def test_report_and_status_say_what_labels_tell(run: Run, folder: Path, tmp_path
     status = json.loads(run("status", "--json").stdout)
     assert status["labels"] == [report(run)]
     assert "sensitivity 76" in run("status").stdout.replace("\n", " ")
+
+
+def test_twice_the_rate_is_told_for_the_signals_own_share_of_the_alarms(run: Run, folder: Path, tmp_path: Path) -> None:
+    import_truth(run, folder, tmp_path, wrong=10)
+
+    def told(**coverage: Any) -> Any:
+        with Store.open(folder) as store, store.transaction():
+            store.put_setting("coverage", {"budget_per_30_days": 1.0, "streams": 10**6, **coverage})
+        return report(run)["parts"][0]["twice_the_rate"]
+
+    assert told() is None, "nothing is known of its stream"
+    assert told(alarm_shares={"slices": {"all traffic": 0.001}, "signals": {"empty": 1.0}}) is None
+    found = told(alarm_shares={"slices": {"all traffic": 0.001}, "signals": {"refusal": 0.5}})
+    per_day = 600 / (599 / (24 * 60))
+    rate = report(run)["parts"][0]["corrected_rate"]["value"]
+    assert found["perfect"] == pytest.approx(turns_to_detect(rate, 2.0, 1.0, 1.0, per_day, 0.0005), abs=1)
 
 
 def test_too_few_labels_give_no_number(run: Run) -> None:

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pytest
 
 from unquiet.detectors import Watch
-from unquiet.detectors.days import Days
 from unquiet.detectors import watch as watch_module
+from unquiet.detectors.days import Days
 from unquiet.detectors.frozen import SHARE
 from unquiet.detectors.shifts import Half
 from unquiet.model.counts import TickCounts

@@ -12,8 +12,8 @@ from unquiet import intents
 from unquiet.app.content import content_notes, evidence_note, unread_pairs
 from unquiet.app.phrasing import ANSWERS, event_phrase, measure_phrase
 from unquiet.app.provider import provider_change
-from unquiet.app.saying import feature_event, new_and_gone, plain_name
-from unquiet.app.seeing import languages, signals_without_input, smallest_changes
+from unquiet.app.saying import feature_event, new_and_gone, other_event, plain_name
+from unquiet.app.seeing import alarm_shares, languages, signals_without_input, smallest_changes
 from unquiet.counts import Event
 from unquiet.incidents import (
     Exposure,
@@ -105,7 +105,7 @@ def _document(
         shows = showing(recorded, moved, directions, np.zeros(len(moved), bool))
     claimed = np.flatnonzero((chance >= AFFECTED) & shows & (recorded.started_us < (over_us or 2**62)))
     pairs = _pairs(store, recorded, np.flatnonzero(own), claimed, chance, incident)
-    event, info = _event(judge, plan, store, recorded, incident, event_index)
+    event, info = _event(judge, plan, store, recorded, incident, event_index, np.flatnonzero(own))
     return {
         "id": incident.id,
         "title": _title(info, event, incident, exposed),
@@ -130,12 +130,20 @@ def _document(
 
 
 def _event(
-    judge: Judge, plan: Plan, store: Store, recorded: Recorded, incident: Incident, place: int
+    judge: Judge,
+    plan: Plan,
+    store: Store,
+    recorded: Recorded,
+    incident: Incident,
+    place: int,
+    rows: npt.NDArray[np.int64],
 ) -> tuple[Event, SignalInfo]:
-    """The event that an incident counts, number `place` of all, and its signal."""
+    """The event that an incident counts, number `place` of all, and its signal; `rows` are the sessions of its slice."""
     if place >= len(plan.events):
         return feature_event(judge, store, recorded, incident.event), ANSWERS
     event = plan.events[place]
+    if event.test == "other":
+        event = other_event(plan.events, store, recorded, incident, rows, place)
     return event, next(info for info in judge.infos if info.name == event.signal)
 
 
@@ -240,7 +248,7 @@ def coverage(judge: Judge, store: Store) -> dict[str, object]:
         "rejected_rows": {source.path: dict(source.rejected) for source in store.sources() if source.rejected},
         "budget_per_30_days": judge.settings.budget,
         "streams": watched_streams(judge),
-        "languages": languages(judge),
+        "languages": languages(store),
         **content_notes(judge),
     }
     if judge.plan is None:
@@ -257,7 +265,7 @@ def coverage(judge: Judge, store: Store) -> dict[str, object]:
     depth = [len(where.conditions) for where in judge.plan.lattice.slices]
     notes["slices"] = {"singles": depth.count(1), "pairs": depth.count(2)}
     notes["signals_without_input"] = signals_without_input(judge)
-    return notes | smallest_changes(judge)
+    return notes | smallest_changes(judge) | alarm_shares(judge)
 
 
 def watched_streams(judge: Judge) -> int:

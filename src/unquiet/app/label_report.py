@@ -170,16 +170,14 @@ def _rounded(estimate: Estimate) -> dict[str, float]:
 
 
 def _twice(store: Store, frame: Frame, found: Accuracy) -> Document | None:
-    """Turns until twice the rate is seen, by perfect labels and by this signal; None where nothing is watched.
+    """Turns until twice the rate is seen, by perfect labels and by this signal; None where its stream is not watched.
 
     `best` and `worst` take both ends of the intervals at once.
     """
-    coverage, extent = store.get_setting("coverage"), store.turn_extent()
-    streams = coverage.get("streams") if isinstance(coverage, dict) else None
-    if not streams or extent.first is None or extent.last is None:
+    share, extent = _share(store, frame), store.turn_extent()
+    if share is None or extent.first is None or extent.last is None:
         return None
     per_day = frame.turns / max((extent.last - extent.first) / timedelta(days=1), 1.0 / 24.0)
-    share = coverage["budget_per_30_days"] / 30.0 / streams
     s, c = found.sensitivity, found.specificity
     ends = {"perfect": (1.0, 1.0), "signal": (s.value, c.value), "best": (s.high, c.high), "worst": (s.low, c.low)}
     turns = {
@@ -187,6 +185,16 @@ def _twice(store: Store, frame: Frame, found: Accuracy) -> Document | None:
         for name, pair in ends.items()
     }
     return {name: None if count is None else round(count) for name, count in turns.items()}
+
+
+def _share(store: Store, frame: Frame) -> float | None:
+    """The false alarms a day that the signal's own stream may have in the slice; None where it is not watched, or unjudged."""
+    coverage = store.get_setting("coverage")
+    shares = coverage.get("alarm_shares") if isinstance(coverage, dict) else None
+    if shares is None:
+        return None
+    part, weight = shares["slices"].get(frame.name), shares["signals"].get(frame.signal)
+    return None if part is None or weight is None else float(part * weight)
 
 
 def _groups(

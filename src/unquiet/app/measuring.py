@@ -10,6 +10,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from unquiet import signals
 from unquiet.app.scanning import nothing_read
 from unquiet.model.errors import ConfigError
 from unquiet.model.rejections import ReadReport
@@ -48,6 +49,11 @@ def measure_files(paths: Sequence[str], mapping: Mapping[str, str], out: Path, *
     except OSError as error:
         raise ConfigError(f"--out {out}: cannot be written ({error.strerror or error}). Name another file.") from error
     return Measurement(whole.num_rows, reports)
+
+
+def needing_history() -> tuple[str, ...]:
+    """The signals that a file alone cannot tell: they compare a session with those that a scan has learned from."""
+    return tuple(info.name for info in signals.HISTORY_SIGNALS)
 
 
 def _check_out(out: Path, paths: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unquiet.app.saying import FEATURE
-from unquiet.counts import Event
+from unquiet.counts import OTHER, Event
 from unquiet.incidents.tongues import language_name
 from unquiet.model.signals import SignalInfo
 from unquiet.pipeline.words import SIGNAL
@@ -33,6 +33,9 @@ COMPARED = {
 }
 """By the unit in which a number's name ends: what little, less, much and more of it is called."""
 
+UNUSUAL = {"finish_reason": "a reason", "tools": "a tool", "tool_mix": "ways", "language": "a language"}
+"""By category: what a label is called that has no event of its own and cannot be named."""
+
 OF_ANSWERS = ("chars", "words", "ms")
 """Units in which answers are compared, not what a session adds up to."""
 
@@ -43,11 +46,11 @@ def event_phrase(info: SignalInfo, event: Event, direction: str) -> str:
     phrase = info.phrase_up if rising else info.phrase_down
     if event.test == FEATURE and event.label:
         return event.label if rising else f"less often {event.label}"
-    return _label_phrase(event, phrase, rising) if event.test == "label" else phrase
+    return _label_phrase(event, phrase, rising) if event.test in ("label", "other") else phrase
 
 
 def _label_phrase(event: Event, phrase: str, rising: bool) -> str:
-    label = event.label
+    label = event.label if event.label != OTHER else f"{UNUSUAL.get(event.signal, 'one')} seldom or never seen before"
     if event.signal == "tools" and label == NO_TOOL:
         return "calls no tool" if rising else "calls no tool less often"
     if event.signal == "language":

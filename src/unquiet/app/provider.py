@@ -23,7 +23,6 @@ Shares = dict[str, float]
 
 FAMILIES = {
     "output_chars": "length",
-    "output_words": "length",
     "output_tokens": "tokens",
     "reasoning_tokens": "tokens",
     "latency_ms": "latency",
@@ -63,8 +62,8 @@ def provider_change(
 ) -> dict[str, object] | None:
     """What speaks for a change at the provider at an incident's onset, in its slice (number `where`); None where nothing does.
 
-    Either the models that answered, or their fingerprints, became others though the same were asked for. Or length, tokens,
-    latency and structure (three of them or more) moved together with no change known nearby.
+    Either the models that answered, or their fingerprints, became others though the same were asked for, as far as that is
+    recorded. Or length, tokens, latency and structure (three of them or more) moved together with no change known nearby.
     """
     rows = recorded.member_session[recorded.member_slice == where].astype(np.int64)
     near = rank_suspects(changes, incident.onset)
@@ -73,8 +72,9 @@ def provider_change(
     served, fingerprint = _replaced(before, after, SERVED), _replaced(before, after, "fingerprint")
     asked = _moved(before[MODEL], after[MODEL])
     said = ""
-    if (served or fingerprint) and asked <= SAME and not any(OF_MODELS.search(change.kind) for change in announced):
-        said = _served_said(served, fingerprint, announced=bool(announced))
+    told = any(OF_MODELS.search(change.kind) for change in announced)
+    if (served or fingerprint) and (asked is None or asked <= SAME) and not told:
+        said = _served_said(served, fingerprint, asked_known=asked is not None, announced=bool(announced))
     # What the traffic shows of the provider itself is no announcement.
     silent = not [change for change in near if change.source != SEEN or not _of_provider(change.kind)]
     moved = _fingerprint_moves(recorded, incident, where, streams, until_us) if said or silent else []
@@ -93,12 +93,15 @@ def _of_provider(kind: str) -> bool:
 
 
 def _served_said(
-    served: Mapping[str, Shares] | None, fingerprint: Mapping[str, Shares] | None, *, announced: bool
+    served: Mapping[str, Shares] | None, fingerprint: Mapping[str, Shares] | None, *, asked_known: bool, announced: bool
 ) -> str:
     what, moved = ("was answered by", served) if served else ("now has the fingerprint", fingerprint or {})
+    asked = (
+        "the same model was asked for, but" if asked_known else "which model was asked for is not recorded; the traffic"
+    )
     old, new = (max(moved[side], key=lambda value: moved[side][value]) for side in ("before", "after"))
     told = "" if announced else ", and nothing was announced"
-    return f"the same model was asked for, but {what} {new} instead of {old}{told}"
+    return f"{asked} {what} {new} instead of {old}{told}"
 
 
 def _turns(
@@ -128,7 +131,8 @@ def _replaced(
     before: Mapping[str, Counter[str]], after: Mapping[str, Counter[str]], name: str
 ) -> dict[str, Shares] | None:
     """The shares of values before and after where the mix has become another one."""
-    if min(before[name].total(), after[name].total()) < LEAST_TURNS or _moved(before[name], after[name]) < OTHER:
+    moved = _moved(before[name], after[name])
+    if min(before[name].total(), after[name].total()) < LEAST_TURNS or moved is None or moved < OTHER:
         return None
     return {"before": _shares(before[name]), "after": _shares(after[name])}
 
@@ -137,10 +141,10 @@ def _shares(counts: Counter[str]) -> Shares:
     return {value: round(count / counts.total(), 4) for value, count in counts.most_common(MOST_VALUES)}
 
 
-def _moved(before: Counter[str], after: Counter[str]) -> float:
-    """Total variation distance of two mixes; 0 where one of them is not known."""
+def _moved(before: Counter[str], after: Counter[str]) -> float | None:
+    """Total variation distance of two mixes, 0 to 1; None where one of them is not known."""
     if not before or not after:
-        return 0.0
+        return None
     values = before.keys() | after.keys()
     return sum(abs(before[v] / before.total() - after[v] / after.total()) for v in values) / 2.0
 

@@ -6,14 +6,20 @@ answers are no longer stored, nothing is said.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from unquiet.counts import Event
 from unquiet.model.history import Recorded
 from unquiet.model.incidents import Incident
+from unquiet.model.sessions import CATEGORY_PREFIX
 from unquiet.pipeline.judging import Judge
 from unquiet.pipeline.words import SIGNAL
 from unquiet.shift import Moved, kinds, moved_features, named
@@ -25,6 +31,7 @@ FEATURE = "feature"
 """The test of an event that is a feature of answers."""
 
 BEFORE_US = 14 * 86_400_000_000
+SECOND_US = 1_000_000
 EXAMPLES, MOST_READ = 3, 12
 NEW, GONE = 0.02, 0.1
 """A feature is called new where less than NEW of sessions had it, gone where its rate fell to less than GONE of what it was."""
@@ -57,6 +64,29 @@ def feature_event(judge: Judge, store: Store, recorded: Recorded, name: str) -> 
         kind, text = texts_of(store, {key: showing}).get(key, (0, ""))
         label = told(kind, text) if text else ""
     return Event(name.partition(":")[0], FEATURE, label=label)
+
+
+def other_event(
+    events: Sequence[Event], store: Store, recorded: Recorded, incident: Incident, rows: IntArray, place: int
+) -> Event:
+    """Event number `place`, of labels without an event of their own, by the label that half of its new sessions have.
+
+    `rows` are the sessions of the incident's slice. As it is where no label has that many, or nothing new came.
+    """
+    event = events[place]
+    since = recorded.started_us[rows] >= incident.onset.earliest_us
+    shown = rows[since & (recorded.y[rows, place] == 1)]
+    if not len(shown) or incident.direction != "up":
+        return event
+    column = CATEGORY_PREFIX + event.signal
+    at = recorded.started_us[shown]
+    begin, end = (datetime.fromtimestamp(int(us) / 1e6, UTC) for us in (at.min() - SECOND_US, at.max() + SECOND_US))
+    found = store.sessions_between(begin, end, columns=["visit_id", column])
+    wanted = found.filter(pc.is_in(found.column("visit_id"), pa.array(recorded.visit_id[shown].tolist(), pa.string())))
+    own = {each.label for each in events if each.signal == event.signal and each.test == "label"}
+    labels = Counter(each for each in pc.list_flatten(wanted.column(column)).to_pylist() if each not in own)
+    label, count = next(iter(labels.most_common(1)), ("", 0))
+    return replace(event, label=label) if 2 * count >= len(shown) else event
 
 
 def texts_of(store: Store, ids: dict[int, list[str]]) -> dict[int, tuple[int, str]]:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from unquiet.detectors import Watch
 from unquiet.detectors.rates import LOWEST_RATE
-from unquiet.model.history import Recorded
+from unquiet.model.history import WINDOW_US, Recorded
 from unquiet.model.sessions import CATEGORY_PREFIX
 from unquiet.pipeline.judging import DAY_US, Judge
 from unquiet.signals.language import UNDETERMINED
 from unquiet.signals.lexicon import lexicon
 from unquiet.stats.detectable import smallest_detectable
+from unquiet.store import Store
 
 FloatArray = npt.NDArray[np.float64]
 
 REFERENCE = "refusal>=0.5"
 """The event for which every slice's smallest visible change is said."""
+
+YES = 0.5
+"""The level from which a score says yes."""
 
 RARE_RATE = 0.02
 """A rare event as most are: for which it is said of all traffic, and of slices in which the reference is not measured."""
@@ -114,6 +118,26 @@ def _rounded(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 5)
 
 
+def alarm_shares(judge: Judge) -> dict[str, object]:
+    """What part of the alarm budget a named stream has: that of its slice's mean stream, times the weight of its event.
+
+    `slices` are by name in false alarms a day, `signals` the weights of the events that say yes or no of a session. Empty
+    before anything is judged.
+    """
+    plan, watch = judge.plan, judge.watch
+    if plan is None or watch is None:
+        return {}
+    own = [
+        i for i, event in enumerate(plan.events) if event.test == "flag" or (event.test, event.level) == ("level", YES)
+    ]
+    return {
+        "alarm_shares": {
+            "slices": {where.name: float(watch.share[i]) for i, where in enumerate(plan.lattice.slices)},
+            "signals": {plan.events[i].signal: round(float(watch.weight[i]), 6) for i in own},
+        }
+    }
+
+
 def signals_without_input(judge: Judge) -> list[str]:
     """The signals that could raise an alarm but never applied to a session, or to too few."""
     if judge.plan is None or judge.watch is None:
@@ -123,13 +147,13 @@ def signals_without_input(judge: Judge) -> list[str]:
     return [info.name for info in judge.infos if info.alarms and info.name not in applied]
 
 
-def languages(judge: Judge) -> dict[str, object] | None:
+def languages(store: Store) -> dict[str, object] | None:
     """Of the sessions with answers, the share with none in a language that the wording families read.
 
-    Counted over the sessions that are known still (42 days at most); answers whose language cannot be told are read.
-    `largest` are the languages without families that are met most, with their share. None where there is no answer.
+    Counted over the stored sessions of the last 42 days; answers whose language cannot be told are read. `largest` are the
+    languages without families that are met most, with their share. None where there is no answer.
     """
-    sessions, label = _languages_seen(judge)
+    sessions, label = _languages_seen(store)
     if not len(sessions):
         return None
     readable = np.isin(label, [*lexicon().versions, UNDETERMINED])
@@ -144,27 +168,13 @@ def languages(judge: Judge) -> dict[str, object] | None:
     }
 
 
-def _languages_seen(judge: Judge) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.str_]]:
-    """Session and language of every answer's language, parallel; "other" for those too rare to be counted."""
-    if judge.plan is None:
-        return _languages_waiting(judge)
-    recorded = judge.history.upto(2**62)
-    places = [i for i, event in enumerate(judge.plan.events) if event.signal == LANGUAGE]
-    if not places:
+def _languages_seen(store: Store) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.str_]]:
+    """Session and language of every answer's language, parallel: what was measured, whenever it was first met."""
+    last, column = store.turn_extent().last, CATEGORY_PREFIX + LANGUAGE
+    if last is None or column not in store.session_columns():
         return np.zeros(0, np.int64), np.zeros(0, "<U8")
-    y = recorded.y[:, places]
-    session, which = np.nonzero(y == 1)
-    rare = np.flatnonzero((y == 0).all(axis=1))
-    names = np.array([judge.plan.events[i].label for i in places])[which]
-    return np.concatenate([session, rare]), np.concatenate([names, np.full(len(rare), "other")])
-
-
-def _languages_waiting(judge: Judge) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.str_]]:
-    """The same from the sessions of a learning period that is not over."""
-    name = CATEGORY_PREFIX + LANGUAGE
-    parts = [measured.visits.column(name) for measured in judge.waiting if name in measured.visits.column_names]
-    if not parts:
-        return np.zeros(0, np.int64), np.zeros(0, "<U8")
-    lists = pa.chunked_array([chunk for part in parts for chunk in part.chunks]).combine_chunks()
+    moment = timedelta(microseconds=1)
+    known = store.sessions_between(last - timedelta(microseconds=WINDOW_US), last + moment, columns=[column])
+    lists = known.column(column).combine_chunks()
     label = np.array(pc.list_flatten(lists).to_pylist(), dtype="<U8")
     return pc.list_parent_indices(lists).to_numpy().astype(np.int64), label

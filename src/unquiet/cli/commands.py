@@ -14,7 +14,7 @@ from rich.console import Console
 from unquiet import __version__
 from unquiet.app.demonstrating import run_demo
 from unquiet.app.folders import HOME, check_scanned, known_folder, remember, scan_folder
-from unquiet.app.measuring import measure_files
+from unquiet.app.measuring import measure_files, needing_history
 from unquiet.app.scanning import ScanResult, scan
 from unquiet.app.status import OPEN, status
 from unquiet.cli.demo_page import INTRO, show_demo
@@ -173,6 +173,11 @@ def measure_command(paths: tuple[str, ...], out: Path, sessions: bool, maps: tup
     rejected = sum(report.rejected_count for _, report in measured.reports)
     what = "sessions" if sessions else "turns"
     click.echo(f"{measured.rows} {what} measured, {rejected} rows rejected -> {out}", err=True)
+    if sessions:
+        click.echo(
+            f"  {', '.join(needing_history())}: needs history, so it has no value here; `unquiet scan` reads it",
+            err=True,
+        )
 
 
 @unquiet.command("status")

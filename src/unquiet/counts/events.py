@@ -3,7 +3,7 @@
 Every behaviour signal becomes one or more yes-or-no events of a session, because counts add up exactly and a
 bounded event has an honest bet (detection.md): a flag is an event; a score one event per level; a number one event
 below its baseline's 0.1 quantile and one above each of its 0.5, 0.9 and 0.99 quantiles, taken within the stratum;
-a category one event per label.
+a category one event per label that is met often enough, and one for all others, most of which are yet to come.
 """
 
 from __future__ import annotations
@@ -21,11 +21,16 @@ from unquiet.model.signals import FloatArray, SignalInfo
 
 IntArray = npt.NDArray[np.int64]
 Answers = npt.NDArray[np.int8]
+Labels = tuple[npt.NDArray[np.bool_], IntArray, npt.NDArray[np.object_]]
+"""Of one category: which visits it applies to, and visit and label of every label."""
 
 LEVELS = (0.25, 0.5, 0.75)
 QUANTILES = (("below", 0.1), ("above", 0.5), ("above", 0.9), ("above", 0.99))
 MOST_LABELS = 20
 LABEL_SUPPORT = 5
+OTHER = "(other)"
+"""What the label of an event is that stands for all labels without one of their own."""
+
 QUANTILE_SUPPORT = 100
 """Sessions of a stratum that its own quantiles need; smaller strata use those of all traffic."""
 
@@ -34,7 +39,8 @@ QUANTILE_SUPPORT = 100
 class Event:
     """One yes-or-no question about a session.
 
-    `test` is `flag`, `level`, `below`, `above` or `label`; `level` its threshold as a quantile or score; `label` the label.
+    `test` is `flag`, `level`, `below`, `above`, `label` or `other` (any label without an event of its own); `level` its
+    threshold as a quantile or score; `label` the label.
     `overall` is the threshold on all traffic, `by_stratum` those of the strata that had enough sessions.
     """
 
@@ -50,7 +56,7 @@ class Event:
         """Stable name: `signal`, `signal>=0.5`, `signal>q0.9` or `signal:label`."""
         if self.test == "flag":
             return self.signal
-        if self.test == "label":
+        if self.test in ("label", "other"):
             return f"{self.signal}:{self.label}"
         if self.test == "level":
             return f"{self.signal}>={self.level:g}"
@@ -93,7 +99,8 @@ def _label_events(signal: str, visits: pa.Table) -> list[Event]:
         return []
     counts = pc.value_counts(pc.list_flatten(visits.column(column).combine_chunks())).to_pylist()
     ranked = sorted((-row["counts"], row["values"]) for row in counts if row["counts"] >= LABEL_SUPPORT)
-    return [Event(signal, "label", label=label) for _, label in ranked[:MOST_LABELS]]
+    own = [Event(signal, "label", label=label) for _, label in ranked[:MOST_LABELS]]
+    return [*own, Event(signal, "other", label=OTHER)] if own else []
 
 
 def _quantile_events(signal: str, visits: pa.Table, strata: npt.NDArray[np.object_]) -> list[Event]:
@@ -116,14 +123,28 @@ def _quantile_events(signal: str, visits: pa.Table, strata: npt.NDArray[np.objec
     return events
 
 
-def event_matrix(events: Sequence[Event], visits: pa.Table, strata: Sequence[str]) -> Answers:
-    """Answers of every visit to every event: (visits, events), 1 yes, 0 no, -1 does not apply."""
+def event_matrix(
+    events: Sequence[Event], visits: pa.Table, strata: Sequence[str], *, baseline: bool = False
+) -> Answers:
+    """Answers of every visit to every event: (visits, events), 1 yes, 0 no, -1 does not apply.
+
+    `baseline` says that the events were planned from these very visits. A label just met often enough for an event of its
+    own is then one of the others too: to each of its sessions it would be, had that session come later (leave one out).
+    Without it the others would be too few in the baseline, and rare labels more frequent ever after.
+    """
     out = np.full((visits.num_rows, len(events)), -1, np.int8)
-    labels: dict[str, tuple[npt.NDArray[np.bool_], IntArray, npt.NDArray[np.object_]]] = {}
+    labels: dict[str, Labels] = {}
     strata_names, strata_codes = np.unique(np.array(strata, dtype=object), return_inverse=True)
     for j, event in enumerate(events):
-        if event.test == "label":
-            out[:, j] = _label_column(event, visits, labels)
+        if event.test in ("label", "other"):
+            if event.signal not in labels:
+                labels[event.signal] = _labels_of(event.signal, visits)
+            known, owner, flat = labels[event.signal]
+            hit = flat == event.label
+            if event.test == "other":
+                hit = ~np.isin(flat, _planned(events, event, flat, baseline=baseline))
+            out[:, j] = np.where(known, 0, -1)
+            out[owner[hit], j] = 1
             continue
         values = _numbers(visits, SIGNAL_PREFIX + event.signal)
         yes = _answer(event, values, strata_names, strata_codes)
@@ -143,22 +164,24 @@ def _answer(
     return values < threshold if event.test == "below" else values > threshold
 
 
-def _label_column(
-    event: Event, visits: pa.Table, cache: dict[str, tuple[npt.NDArray[np.bool_], IntArray, npt.NDArray[np.object_]]]
-) -> Answers:
-    if event.signal not in cache:
-        name = CATEGORY_PREFIX + event.signal
-        if name not in visits.column_names:
-            cache[event.signal] = (np.zeros(visits.num_rows, bool), np.zeros(0, np.int64), np.zeros(0, object))
-        else:
-            lists = visits.column(name).combine_chunks()
-            known = lists.is_valid().to_numpy(zero_copy_only=False)
-            flat = pc.list_flatten(lists).to_numpy(zero_copy_only=False)
-            cache[event.signal] = (known, pc.list_parent_indices(lists).to_numpy(), flat)
-    known, owner, flat = cache[event.signal]
-    column = np.where(known, 0, -1).astype(np.int8)
-    column[owner[flat == event.label]] = 1
-    return column
+def _labels_of(signal: str, visits: pa.Table) -> Labels:
+    name = CATEGORY_PREFIX + signal
+    if name not in visits.column_names:
+        return np.zeros(visits.num_rows, bool), np.zeros(0, np.int64), np.zeros(0, object)
+    lists = visits.column(name).combine_chunks()
+    known = lists.is_valid().to_numpy(zero_copy_only=False)
+    flat = pc.list_flatten(lists).to_numpy(zero_copy_only=False)
+    return known, pc.list_parent_indices(lists).to_numpy(), flat
+
+
+def _planned(
+    events: Sequence[Event], other: Event, flat: npt.NDArray[np.object_], *, baseline: bool
+) -> npt.NDArray[np.object_]:
+    """The labels with an event of their own; in the baseline those that have it without any single session."""
+    own = [event.label for event in events if event.signal == other.signal and event.test == "label"]
+    if baseline:
+        own = [label for label in own if np.count_nonzero(flat == label) > LABEL_SUPPORT]
+    return np.array(own, object)
 
 
 def _numbers(visits: pa.Table, column: str) -> FloatArray:

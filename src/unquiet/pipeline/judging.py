@@ -26,6 +26,7 @@ from unquiet.pipeline.summing import counted
 from unquiet.pipeline.words import Words, event_name
 from unquiet.sessions import Assembler
 from unquiet.shift import Batch, Features, Rung, runs_of
+from unquiet.signals.surprisal import count_folds
 from unquiet.stats.edetector import DEFAULT_WEIGHT_LEVELS, BetTables, weight_level
 from unquiet.stats.runs import Answers
 
@@ -88,9 +89,12 @@ class Judge:
         self.turn_count += pc.sum(measured.visits.column("turn_count")).as_py()
         for name, count in measured.failures.items():
             self.failures[name] = self.failures.get(name, 0) + count
-        judged = Judged(measured.visits)
         left = self._learn(measured) if self.plan is None else measured
-        if left is not None:
+        judged = Judged(measured.visits)
+        if left is not None and self.plan is not None:
+            left = left.scored(self.plan.tool_paths, self.session_count - len(left))
+            # Those of the learning period, if any, come first: there was no history to read them with.
+            judged.visits = pa.concat_tables([measured.visits.slice(0, len(measured) - len(left)), left.visits])
             judged.alarms = self._judge(left)
         judged.counts, self.counted = self.counted, []
         return judged
@@ -109,7 +113,9 @@ class Judge:
         known = Measured.joined(waiting)
         del waiting
         baseline = known.part(0, count)
-        self.plan = make_plan(baseline.visits, baseline.requests, baseline.inputs, self.infos, self.settings)
+        paths = count_folds(baseline.steps)
+        baseline = baseline.scored(paths, 0)
+        self.plan = make_plan(baseline.visits, baseline.requests, baseline.inputs, paths, self.infos, self.settings)
         self.watch = watch_of(self.plan, self.tables, self.settings)
         self.mix = Mix.begin(self.plan.sliced, baseline, self.settings, self.tables)
         self._count(baseline, judge=False)
@@ -145,7 +151,7 @@ class Judge:
         ticks = tick_of(closed_us(visits))
         kind = mix.sort(columns, measured, ticks, started_us(visits)) if judge else mix.learn(columns, measured)
         names, stratum = plan.stratum(columns, visits, apart(kind) if judge else {}, measured.bare)
-        y = event_matrix(plan.events, visits, names)
+        y = event_matrix(plan.events, visits, names, baseline=not judge)
         rank = weight_level(self.crowd.ranks(self._users(visits), closed_us(visits)))
         weight = np.where((kind == NEW) & judge, len(DEFAULT_WEIGHT_LEVELS), rank)
         session, where = plan.lattice.members(columns, visits.num_rows)

@@ -18,6 +18,7 @@ from unquiet.intents import NO_TEXT, NOVEL, IntentModel, Outlook
 from unquiet.model.settings import Settings
 from unquiet.model.signals import FloatArray, SignalInfo
 from unquiet.model.slices import FacetRole
+from unquiet.signals.surprisal import ToolPaths
 from unquiet.slices import (
     FacetColumn,
     Lattice,
@@ -62,8 +63,9 @@ NEW_KIND = "(new kind)"
 class Plan:
     """The decisions of the learning period.
 
-    `sliced` are the facets that make slices, `shared_users` the user ids that cannot be one person's. `strata_names` grows
-    when new cells are met, `lattice` when values turn up that `newcomers` finds to have support.
+    `tool_paths` are its steps from tool to tool, counted per fold: what is unusual later is unusual against these. `sliced` are the
+    facets that make slices, `shared_users` the user ids that cannot be one person's. `strata_names` grows when new cells are
+    met, `lattice` when values turn up that `newcomers` finds to have support.
     """
 
     roles: tuple[FacetRole, ...]
@@ -75,6 +77,7 @@ class Plan:
     strata_names: dict[str, int]
     newcomers: Newcomers
     sliced: tuple[str, ...]
+    tool_paths: tuple[ToolPaths, ...]
     shared_users: frozenset[str] = frozenset()
 
     def grow(self) -> bool:
@@ -135,9 +138,17 @@ def expected_column(groups: IntArray) -> FacetColumn:
 
 
 def make_plan(
-    visits: pa.Table, vectors: Vectors, inputs: pa.Array, infos: tuple[SignalInfo, ...], settings: Settings
+    visits: pa.Table,
+    vectors: Vectors,
+    inputs: pa.Array,
+    tool_paths: tuple[ToolPaths, ...],
+    infos: tuple[SignalInfo, ...],
+    settings: Settings,
 ) -> Plan:
-    """Decide everything from the visits of the learning period; `vectors` and `inputs` are their first requests."""
+    """Decide everything from the visits of the learning period; `vectors` and `inputs` are their first requests.
+
+    `tool_paths` are what the readings of these visits that need history were held against.
+    """
     model = IntentModel.fit(vectors, texts=inputs, seed=settings.seed)
     columns = facet_columns(visits)
     columns[REQUEST] = request_column(model, vectors)
@@ -157,7 +168,7 @@ def make_plan(
     newcomers = Newcomers(support(visits.num_rows))
     days = max(float(at.max() - at.min()) / DAY_US, 1.0)
     shared = shared_users(visits.column("user_id"), days)
-    return Plan(tuple(roles), lattice, strata, events, model, outlook, {}, newcomers, tuple(sliced), shared)
+    return Plan(tuple(roles), lattice, strata, events, model, outlook, {}, newcomers, tuple(sliced), tool_paths, shared)
 
 
 def _without_new_kind(lattice: Lattice) -> Lattice:

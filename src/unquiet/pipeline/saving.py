@@ -29,9 +29,10 @@ from unquiet.pipeline.judging import Judge
 from unquiet.pipeline.mix_state import dump_mix, load_mix
 from unquiet.pipeline.plan import Plan, watch_of
 from unquiet.pipeline.word_state import word_arrays, words_from
+from unquiet.signals.surprisal import ToolPaths
 from unquiet.slices import Lattice, Newcomers, Strata
 
-FORMAT = 3
+FORMAT = 4
 TEXTS = ("session_id", "visit_id", "user")
 NUMBERS = ("started_us", "tick_us", "stratum", "y", "member_session", "member_slice")
 RATES = ("row_of", "events", "sessions", "slice_events", "slice_sessions", "slice_usual")
@@ -120,6 +121,7 @@ def _meta(judge: Judge, plan: Plan, watch: Watch) -> dict[str, Any]:
             "sizes": plan.lattice.sizes,
             "newcomers": plan.newcomers,
             "sliced": plan.sliced,
+            "tool_paths": [[[*pair, count] for pair, count in fold.counts.items()] for fold in plan.tool_paths],
             "shared_users": sorted(plan.shared_users),
             "strata_facets": plan.strata.facets,
             "strata_rare": [sorted(values) for values in plan.strata.rare],
@@ -152,6 +154,7 @@ def _plan(meta: dict[str, Any], requests: IntentModel, outlook: Outlook) -> Plan
         meta["strata_names"],
         newcomers,
         tuple(meta["sliced"]),
+        tuple(ToolPaths({(first, second): n for first, second, n in fold}) for fold in meta["tool_paths"]),
         frozenset(meta["shared_users"]),
     )
 

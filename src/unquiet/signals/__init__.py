@@ -13,6 +13,7 @@ from unquiet.model.signals import (
     SessionBatch,
     SessionCategorySignal,
     SessionSignal,
+    SignalInfo,
     TurnBatch,
     TurnSignal,
 )
@@ -33,6 +34,7 @@ from unquiet.signals import (
     sessions,
     shortness,
     structure,
+    surprisal,
     tone,
     tool_paths,
     tools,
@@ -76,6 +78,9 @@ SESSION_SIGNALS: tuple[SessionSignal, ...] = (
     *loops.SIGNALS,
 )
 
+HISTORY_SIGNALS: tuple[SignalInfo, ...] = (surprisal.SURPRISAL,)
+"""Signals of sessions that need the sessions before them: the chain measures them once it has learned."""
+
 
 def measure_turns(batch: TurnBatch) -> tuple[dict[str, FloatArray], dict[str, pa.ListArray], dict[str, int]]:
     """Readings, category labels and failed turns of every built-in turn signal, by signal name.
@@ -85,6 +90,14 @@ def measure_turns(batch: TurnBatch) -> tuple[dict[str, FloatArray], dict[str, pa
     the number of turns under its name in the third dictionary, which is empty when all went well.
     """
     return measure_turns_with(batch, TURN_SIGNALS, CATEGORY_SIGNALS)
+
+
+def measurement_failure(batch: TurnBatch) -> dict[str, FloatArray]:
+    """The reading that says of turns that a signal broke, by its name, with all that were measured on the batch by now.
+
+    Ask for it after the signals of sessions: `measure_turns` knows those of turns only.
+    """
+    return measure_turns_with(batch, (capture.FAILURE,), ())[0]
 
 
 def measure_sessions(sessions: SessionBatch) -> tuple[dict[str, FloatArray], dict[str, int]]:
@@ -102,3 +115,9 @@ def label_sessions(sessions: SessionBatch) -> tuple[dict[str, pa.ListArray], dic
     Labels are list<string> of length len(sessions), null where a category does not apply or failed.
     """
     return label_sessions_with(sessions, SESSION_CATEGORY_SIGNALS)
+
+
+def tool_steps(sessions: SessionBatch) -> tuple[pa.ListArray, dict[str, int]]:
+    """The steps from tool to tool of every session, which `tool_surprisal` is made of, and failed sessions by its name."""
+    labels, failures = label_sessions_with(sessions, (surprisal.STEPS,))
+    return labels[surprisal.SURPRISAL.name], failures

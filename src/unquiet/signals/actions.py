@@ -75,7 +75,7 @@ SIGNALS = (
     Turnwise(
         SignalInfo(
             name="fail_plausible",
-            version=WORDING_VERSION,
+            version=WORDING_VERSION + 1,
             kind="flag",
             unit="turn",
             reduce="any",

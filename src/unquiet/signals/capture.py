@@ -33,6 +33,23 @@ def _measurement_failure(batch: TurnBatch) -> FloatArray:
     return where(_any_of(batch, (*_TRACES, *_CONTENT)), np.full(len(batch), bool(batch.memo.get(FAILED))))
 
 
+FAILURE = Turnwise(
+    SignalInfo(
+        name="measurement_failure",
+        version=2,
+        kind="flag",
+        unit="turn",
+        reduce="any",
+        definition="A signal of turns or of sessions broke on the batch that the turn was measured in; `status` says which.",
+        phrase_up="has turns that cannot be measured",
+        phrase_down="has fewer turns that cannot be measured",
+        needs=(),
+        none_means="Nothing of the turn was recorded that could be measured.",
+    ),
+    _measurement_failure,
+)
+"""Ask for it last: it knows of the signals that were measured on the batch before it, those of its sessions among them."""
+
 SIGNALS = (
     Turnwise(
         SignalInfo(
@@ -52,19 +69,5 @@ SIGNALS = (
         ),
         _content_missing,
     ),
-    Turnwise(
-        SignalInfo(
-            name="measurement_failure",
-            version=1,
-            kind="flag",
-            unit="turn",
-            reduce="any",
-            definition="A signal broke on the batch that the turn was measured in; `status` says which.",
-            phrase_up="has turns that cannot be measured",
-            phrase_down="has fewer turns that cannot be measured",
-            needs=(),
-            none_means="Nothing of the turn was recorded that could be measured.",
-        ),
-        _measurement_failure,
-    ),
+    FAILURE,
 )

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from unquiet.model.signals import FloatArray, SessionBatch, SignalInfo
 from unquiet.signals.hashing import hashed_words
 from unquiet.signals.parts import Sessionwise
-from unquiet.signals.sessions import any_turn, session_of_turn, total
+from unquiet.signals.sessions import any_turn, complete, session_of_turn, settled, total, turn_counts
 from unquiet.signals.shortness import asks_back
 from unquiet.signals.text import bools, filled, present, tail, where
 from unquiet.signals.tools import call_count, calls, turn_of_call
@@ -52,7 +52,6 @@ def _runs(same: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
 
 
 def _loop(sessions: SessionBatch) -> FloatArray:
-    recorded = ~np.isnan(total(sessions, call_count(sessions.turns)))
     key, of_call = _call_keys(sessions), session_of_turn(sessions)[turn_of_call(sessions.turns)]
     # Two calls whose arguments were not captured need not be the same call.
     untold = (
@@ -63,7 +62,8 @@ def _loop(sessions: SessionBatch) -> FloatArray:
     again = np.bincount(of_call[place[times >= LOOP_CALLS]], minlength=len(sessions)) > 0
     cycle = _cycles(key, of_call, 2) | _cycles(key, of_call, 3)
     cycles = np.bincount(of_call[cycle], minlength=len(sessions)) > 0
-    return where(recorded & ~untold, again | cycles)
+    found = again | cycles
+    return where(~untold & (found | complete(sessions, "tool_calls")), found)
 
 
 def _cycles(key: npt.NDArray[np.int64], of_call: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.bool_]:
@@ -78,19 +78,33 @@ def _cycles(key: npt.NDArray[np.int64], of_call: npt.NDArray[np.int64], length: 
 def _clarify_run(sessions: SessionBatch) -> FloatArray:
     turns = sessions.turns
     confirms = bools(pc.match_substring_regex(tail(turns), _CONFIRMATION))
-    asks = (asks_back(turns) == 1) & ~confirms & (np.nan_to_num(call_count(turns)) == 0)
-    first = np.zeros(len(turns), np.bool_)
+    calls, said = call_count(turns), present(turns, "output")
+    asks = (asks_back(turns) == 1) & ~confirms
+    run = _asks_on(sessions, asks & (calls == 0))
+    perhaps = _asks_on(sessions, (asks | ~said) & ~(calls > 0))
+    found = settled(sessions, where(said, run), perhaps & ~run)
+    return where(~np.isnan(total(sessions, calls)), found)
+
+
+def _asks_on(sessions: SessionBatch, asks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """True for turns that end a run of at least `CLARIFY_RUN` turns of their session that ask."""
+    first = np.zeros(len(asks), np.bool_)
     first[sessions.starts[:-1]] = True
-    continues = asks & np.concatenate([[False], asks[:-1]]) & ~first if len(turns) else asks
-    return any_turn(sessions, where(present(turns, "output"), _runs(continues) >= CLARIFY_RUN - 1))
+    continues = asks & np.concatenate([[False], asks[:-1]]) & ~first if len(asks) else asks
+    return _runs(continues) >= CLARIFY_RUN - 1
 
 
 def _user_repeat(sessions: SessionBatch) -> FloatArray:
     turns = sessions.turns
-    of_turn = session_of_turn(sessions)
+    of_turn, asked = session_of_turn(sessions), present(turns, "input")
+    same = of_turn[1:] == of_turn[:-1]
     repeats = np.zeros(len(turns), np.bool_)
-    repeats[1:] = (of_turn[1:] == of_turn[:-1]) & (_shared_words(filled(turns, "input")) >= REPEAT_SHARE)
-    return any_turn(sessions, where(present(turns, "input"), repeats))
+    repeats[1:] = same & (_shared_words(filled(turns, "input")) >= REPEAT_SHARE)
+    pairs = asked.copy()
+    pairs[1:] &= asked[:-1] | ~same
+    # The first request of a session says something only where no other follows.
+    pairs[sessions.starts[:-1]] &= turn_counts(sessions) == 1
+    return any_turn(sessions, where(pairs, repeats))
 
 
 def _shared_words(text: pa.Array) -> FloatArray:
@@ -131,8 +145,8 @@ SIGNALS = (
             "calls its tools in circles",
             "calls its tools in circles less often",
             ("tool_calls",),
-            "Tools were not recorded in any turn of the session.",
-            version=2,
+            "The tool calls of a turn of the session were not recorded, or the arguments of a call.",
+            version=3,
         ),
         _loop,
     ),
@@ -142,9 +156,9 @@ SIGNALS = (
             f"{CLARIFY_RUN} answers in a row ask the user for something, other than whether to go on, and call no tool.",
             "keeps asking back",
             "keeps asking back less often",
-            ("output",),
-            "No answer of the session was recorded.",
-            version=2,
+            ("output", "tool_calls"),
+            "No answer of the session was recorded, or no tool calls; or it hangs on a turn of which one is missing.",
+            version=4,
         ),
         _clarify_run,
     ),
@@ -155,8 +169,8 @@ SIGNALS = (
             "makes users repeat themselves",
             "makes users repeat themselves less often",
             ("input",),
-            "No request of the session was recorded.",
-            version=2,
+            "No two requests in a row were recorded, nor the one that there is.",
+            version=3,
         ),
         _user_repeat,
     ),

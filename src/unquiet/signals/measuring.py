@@ -45,11 +45,17 @@ def measure_turns_with(
     }
     readings: dict[str, FloatArray] = {}
     for each in signals:
-        batch.memo[FAILED] = bool(failures)
+        _note(batch, failures)
         readings[each.info.name] = _attempt(
             each.info.name, failures, rows, lambda e=each: e.measure(batch), lambda: np.full(rows, np.nan)
         )
+    _note(batch, failures)
     return readings, labels, failures
+
+
+def _note(batch: TurnBatch, failures: dict[str, int]) -> None:
+    """Remember with the batch that a signal failed on it."""
+    batch.memo[FAILED] = bool(failures) or bool(batch.memo.get(FAILED))
 
 
 def measure_sessions_with(
@@ -64,6 +70,7 @@ def measure_sessions_with(
         )
         for each in signals
     }
+    _note(sessions.turns, failures)
     return readings, failures
 
 
@@ -83,6 +90,7 @@ def label_sessions_with(
         )
         for each in categories
     }
+    _note(sessions.turns, failures)
     return labels, failures
 
 

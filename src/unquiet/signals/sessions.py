@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from unquiet.model.signals import FloatArray, SessionBatch, SignalInfo
+from unquiet.model.signals import FloatArray, SessionBatch, SignalInfo, TurnBatch
 from unquiet.signals.actions import acted, comparable
 from unquiet.signals.deflection import called_handoff
+from unquiet.signals.language import covered
 from unquiet.signals.parts import Sessionwise
 from unquiet.signals.shortness import asks_back
 from unquiet.signals.text import Bools, bools, characters, floats, head, present, where
@@ -43,20 +44,37 @@ def any_turn(sessions: SessionBatch, per_turn: FloatArray) -> FloatArray:
     return where(~np.isnan(summed), summed > 0)
 
 
+def complete(sessions: SessionBatch, column: str) -> Bools:
+    """True for sessions of which every turn has `column`, shape (len(sessions),)."""
+    lacking = session_of_turn(sessions)[~present(sessions.turns, column)]
+    return np.bincount(lacking, minlength=len(sessions)) == 0
+
+
+def settled(sessions: SessionBatch, per_turn: FloatArray, hangs: Bools) -> FloatArray:
+    """`any_turn`, and NaN where no turn has 1 but one might: `hangs` marks turns whose value hangs on what is not known."""
+    found = any_turn(sessions, where(~hangs, per_turn))
+    undecided = np.bincount(session_of_turn(sessions)[hangs], minlength=len(sessions)) > 0
+    return where((found == 1) | ~undecided, found)
+
+
+def _none(sessions: SessionBatch, count: FloatArray) -> FloatArray:
+    """1 for sessions that have none of what is counted per turn, 0 for those that have some; NaN where it cannot be told."""
+    some = total(sessions, count)
+    return where((some > 0) | complete(sessions, "tool_calls"), some == 0)
+
+
 def _calls(sessions: SessionBatch) -> FloatArray:
-    return total(sessions, call_count(sessions.turns))
+    return where(complete(sessions, "tool_calls"), total(sessions, call_count(sessions.turns)))
 
 
 def _no_call(sessions: SessionBatch) -> FloatArray:
-    calls = _calls(sessions)
-    return where(~np.isnan(calls), calls == 0)
+    return _none(sessions, call_count(sessions.turns))
 
 
 def _no_write_call(sessions: SessionBatch) -> FloatArray:
     turns = sessions.turns
-    wrote = np.bincount(turn_of_call(turns)[acts(turns)], minlength=len(turns)).astype(np.float64)
-    writes = total(sessions, where(present(turns, "tool_calls"), wrote))
-    return where(~np.isnan(writes), writes == 0)
+    wrote = np.bincount(turn_of_call(turns)[acts(turns)], minlength=len(turns))
+    return _none(sessions, where(present(turns, "tool_calls"), wrote))
 
 
 def _output_chars(sessions: SessionBatch) -> FloatArray:
@@ -77,11 +95,18 @@ def _claim(sessions: SessionBatch) -> FloatArray:
     An answer that begins with yes or no says again what was done: it is not held against the calls.
     """
     turns = sessions.turns
-    claims = hit(turns, "claim") & comparable(turns)
+    claims = hit(turns, "claim") & _readable(turns)
     said_again = bools(pc.match_substring_regex(head(turns), _YES_OR_NO))
     calls = np.bincount(turn_of_call(turns)[acts(turns) & ~failed(turns)], minlength=len(turns))
-    too_many = claims & ~said_again & ~acted(turns) & (_so_far(sessions, claims) > _so_far(sessions, calls))
-    return any_turn(sessions, where(comparable(turns), (claims & ~acted_so_far(sessions)) | too_many))
+    counted = claims & present(turns, "tool_calls")
+    too_many = claims & ~said_again & ~acted(turns) & (_so_far(sessions, counted) > _so_far(sessions, calls))
+    alone = (claims & ~acted_so_far(sessions)) | too_many
+    untold = _so_far(sessions, ~present(turns, "tool_calls")) > 0
+    return settled(sessions, where(comparable(turns), alone), alone & untold)
+
+
+def _readable(turns: TurnBatch) -> Bools:
+    return present(turns, "output") & covered(turns)
 
 
 def _so_far(sessions: SessionBatch, per_turn: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
@@ -99,28 +124,28 @@ def acted_so_far(sessions: SessionBatch) -> Bools:
 def _promise(sessions: SessionBatch) -> FloatArray:
     turns = sessions.turns
     of_turn = session_of_turn(sessions)
-    calls = np.nan_to_num(call_count(turns))
-    later = (
-        np.concatenate([calls[1:], [0.0]]) * np.concatenate([of_turn[1:] == of_turn[:-1], [False]])
-        if len(of_turn)
-        else calls
-    )
-    return any_turn(sessions, where(comparable(turns), hit(turns, "promise") & (calls == 0) & (later == 0)))
+    calls = call_count(turns)
+    later = np.zeros(len(turns))
+    later[:-1] = np.where(of_turn[1:] == of_turn[:-1], calls[1:], 0.0)
+    open_promise = hit(turns, "promise") & _readable(turns) & ~(calls > 0) & ~(later > 0)
+    return settled(sessions, where(comparable(turns), open_promise), open_promise & np.isnan(calls + later))
 
 
 def _handoff_offer(sessions: SessionBatch) -> FloatArray:
     turns = sessions.turns
     called = any_turn(sessions, called_handoff(turns))
-    offered = any_turn(sessions, where(comparable(turns), hit(turns, "handoff")))
-    return where(~np.isnan(offered) & ~np.isnan(called), (offered == 1) & (called == 0))
+    offered = any_turn(sessions, where(_readable(turns), hit(turns, "handoff")))
+    alone = (offered == 1) & (called == 0)
+    hangs = alone & ~complete(sessions, "tool_calls")
+    return where(~np.isnan(offered) & ~np.isnan(called) & ~hangs, alone)
 
 
 def _abandonment(sessions: SessionBatch) -> FloatArray:
     turns = sessions.turns
     refusal = sessions.readings.get("refusal", np.full(len(turns), np.nan))
-    open_end = (asks_back(turns) == 1) | (refusal >= 0.5)
+    asks = asks_back(turns) == 1
     last = sessions.starts[1:] - 1
-    return where(present(turns, "output")[last], open_end[last])
+    return where((asks | ~np.isnan(refusal))[last], (asks | (refusal >= 0.5))[last])
 
 
 def _card(
@@ -133,6 +158,7 @@ def _card(
     *,
     alarms: bool = True,
     version: int = 1,
+    none_means: str = "",
 ) -> SignalInfo:
     return SignalInfo(
         name,
@@ -145,7 +171,7 @@ def _card(
         down,
         needs,
         alarms,
-        _none_means(needs, version),
+        none_means or _none_means(needs, version),
     )
 
 
@@ -154,6 +180,13 @@ def _none_means(needs: tuple[str, ...], version: int) -> str:
         return ""
     language = " in a language with wording families" if version == WORDING_VERSION else ""
     return f"No turn of the session has {' and '.join(f'`{name}`' for name in needs)}{language}."
+
+
+_CALLS_UNTOLD = "The tool calls of a turn of the session were not recorded"
+_HANGS = (
+    "No turn of the session has `output` and `tool_calls` in a language with wording families, or the matter hangs on a turn "
+    "whose tool calls were not recorded."
+)
 
 
 SIGNALS = (
@@ -178,6 +211,8 @@ SIGNALS = (
             "makes more tool calls",
             "makes fewer tool calls",
             ("tool_calls",),
+            version=2,
+            none_means=f"{_CALLS_UNTOLD}.",
         ),
         _calls,
     ),
@@ -189,6 +224,8 @@ SIGNALS = (
             "calls no tool",
             "calls a tool more often",
             ("tool_calls",),
+            version=2,
+            none_means=f"{_CALLS_UNTOLD}, and the others called none.",
         ),
         _no_call,
     ),
@@ -200,6 +237,8 @@ SIGNALS = (
             "takes no action with its tools",
             "takes an action with its tools more often",
             ("tool_calls",),
+            version=2,
+            none_means=f"{_CALLS_UNTOLD}, and the others took no action.",
         ),
         _no_write_call,
     ),
@@ -207,7 +246,7 @@ SIGNALS = (
         _card(
             "session_output_chars",
             "number",
-            "Characters of all answers of the session.",
+            "Characters of all answers of the session that were recorded.",
             "writes more in a session",
             "writes less in a session",
             ("output",),
@@ -236,7 +275,8 @@ SIGNALS = (
             "claims actions that it did not take",
             "claims actions that it did not take less often",
             ("output", "tool_calls"),
-            version=WORDING_VERSION,
+            version=WORDING_VERSION + 1,
+            none_means=_HANGS,
         ),
         _claim,
     ),
@@ -248,7 +288,8 @@ SIGNALS = (
             "promises actions without taking them",
             "promises actions without taking them less often",
             ("output", "tool_calls"),
-            version=WORDING_VERSION,
+            version=WORDING_VERSION + 1,
+            none_means=_HANGS,
         ),
         _promise,
     ),
@@ -260,7 +301,8 @@ SIGNALS = (
             "offers a person without connecting one",
             "offers a person without connecting one less often",
             ("output", "tool_calls"),
-            version=WORDING_VERSION,
+            version=WORDING_VERSION + 1,
+            none_means=_HANGS,
         ),
         _handoff_offer,
     ),
@@ -272,7 +314,9 @@ SIGNALS = (
             "leaves users who then give up",
             "leaves fewer users who then give up",
             ("output",),
-            version=WORDING_VERSION,
+            version=WORDING_VERSION + 1,
+            none_means="The last answer does not ask, and whether it refuses is unknown: it was not recorded, or is in a language "
+            "without wording families.",
         ),
         _abandonment,
     ),

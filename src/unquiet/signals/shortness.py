@@ -11,7 +11,10 @@ from unquiet.signals.text import Bools, bools, characters, filled, ideographs, p
 SHORT_CHARACTERS = 20
 """An answer with fewer characters than this, but at least one, is very short; Han and kana count three each."""
 
-_QUESTION_AT_END = r"(?:\?|？|؟|;)[\s\"'”’»)\]*_~`]*(?:[^\x00-\x7F\w\s]{1,4}\s*)?$"
+# A Greek question ends in U+037E, which normalised text holds as a semicolon: only after a Greek letter does that ask.
+_QUESTION_AT_END = (
+    r"(?:\?|？|؟|\x{037E}|[\x{0370}-\x{03FF}\x{1F00}-\x{1FFF}];)[\s\"'”’»)\]*_~`]*(?:[^\x00-\x7F\w\s]{1,4}\s*)?$"
+)
 _COURTESY = (
     r"(?:anything else|something else|any other|any more|any further|"
     r"further (?:questions|assistance|help)|other questions|else (?:i|we) can|"
@@ -95,7 +98,7 @@ SIGNALS = (
             "The answer ends by asking the user for something; closing courtesies do not count.",
             "asks the user back",
             "asks the user back less often",
-            version=2,
+            version=3,
         ),
         asks_back,
     ),

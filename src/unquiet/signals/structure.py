@@ -9,9 +9,10 @@ import orjson
 import pyarrow.compute as pc
 
 from unquiet.model.signals import FloatArray, SignalInfo, TurnBatch
+from unquiet.signals.language import covered
 from unquiet.signals.parts import Turnwise
 from unquiet.signals.text import Bools, bools, fences, filled, head, present, where
-from unquiet.signals.wording import WORDING_VERSION, hit
+from unquiet.signals.wording import NO_READING, WORDING_VERSION, hit
 
 _JSON_START = r"^\s*(?:```(?:json|JSON)?\s*)?(?:\{\s*(?:\"|\}|$|\n)|\[\s*(?:\{|\"|\[|\]|-?\d+\s*[,\]]))"
 _JSON_ASKED = (
@@ -77,7 +78,7 @@ def _format_break(batch: TurnBatch) -> FloatArray:
 
 
 def _unfinished(batch: TurnBatch) -> FloatArray:
-    return where(present(batch, "output"), hit(batch, "unfinished"))
+    return where(present(batch, "output") & covered(batch), hit(batch, "unfinished"))
 
 
 def _has_list(batch: TurnBatch) -> FloatArray:
@@ -91,11 +92,15 @@ def _has_heading(batch: TurnBatch) -> FloatArray:
 
 
 def _card(
-    name: str, definition: str, up: str, down: str, needs: tuple[str, ...] = ("output",), version: int = 1
+    name: str,
+    definition: str,
+    up: str,
+    down: str,
+    needs: tuple[str, ...] = ("output",),
+    version: int = 1,
+    none_means: str = "The answer was not recorded.",
 ) -> SignalInfo:
-    return SignalInfo(
-        name, version, "flag", "turn", "any", definition, up, down, needs, none_means="The answer was not recorded."
-    )
+    return SignalInfo(name, version, "flag", "turn", "any", definition, up, down, needs, none_means=none_means)
 
 
 SIGNALS = (
@@ -134,7 +139,8 @@ SIGNALS = (
             "The answer leaves placeholders or work undone.",
             "leaves placeholders in its answers",
             "leaves fewer placeholders in its answers",
-            version=WORDING_VERSION,
+            version=WORDING_VERSION + 1,
+            none_means=NO_READING,
         ),
         _unfinished,
     ),

@@ -9,8 +9,7 @@ import pyarrow.compute as pc
 
 from unquiet.model.signals import SessionBatch, SignalInfo
 from unquiet.signals.parts import SessionLabelled
-from unquiet.signals.sessions import session_of_turn
-from unquiet.signals.text import present
+from unquiet.signals.sessions import complete, session_of_turn
 from unquiet.signals.tools import calls, turn_of_call
 
 START, END = "START", "END"
@@ -23,6 +22,10 @@ def tool_pairs(sessions: SessionBatch) -> Pairs:
 
     The first call comes after START, the last before END. Pairs are in the order of the calls.
     """
+    return sessions.turns.once("tool_paths:pairs", lambda: _pairs(sessions))
+
+
+def _pairs(sessions: SessionBatch) -> Pairs:
     of_call = session_of_turn(sessions)[turn_of_call(sessions.turns)]
     names = pc.fill_null(calls(sessions.turns).field("name").cast(pa.string()), "(unnamed)")
     count = np.bincount(of_call, minlength=len(sessions))
@@ -40,22 +43,25 @@ def tool_pairs(sessions: SessionBatch) -> Pairs:
 
 
 def _labels(sessions: SessionBatch) -> pa.ListArray:
-    recorded = np.bincount(session_of_turn(sessions)[present(sessions.turns, "tool_calls")], minlength=len(sessions))
     of_pair, first, second = tool_pairs(sessions)
+    told = complete(sessions, "tool_calls")
+    # What is masked must be empty too: list_flatten passes over it, list_parent_indices does not.
+    kept = told[of_pair]
+    of_pair, first, second = of_pair[kept], first.filter(pa.array(kept)), second.filter(pa.array(kept))
     joined = pc.binary_join_element_wise(first, second, " > ")
     pairs = pa.table({"session": of_pair, "pair": joined}).group_by(["session", "pair"], use_threads=False)
     distinct = pairs.aggregate([]).sort_by([("session", "ascending"), ("pair", "ascending")])
     sizes = np.bincount(distinct.column("session").to_numpy(), minlength=len(sessions))
     offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
     values = distinct.column("pair").combine_chunks().cast(pa.string())
-    return pa.ListArray.from_arrays(offsets, values, mask=pa.array(recorded == 0))
+    return pa.ListArray.from_arrays(offsets, values, mask=pa.array(~told))
 
 
 SESSION_CATEGORIES = (
     SessionLabelled(
         SignalInfo(
             name="tool_mix",
-            version=1,
+            version=2,
             kind="category",
             unit="session",
             reduce="none",
@@ -66,7 +72,7 @@ SESSION_CATEGORIES = (
             phrase_up="goes {label} with its tools more often",
             phrase_down="goes {label} with its tools less often",
             needs=("tool_calls",),
-            none_means="Tools were not recorded in the session.",
+            none_means="The tool calls of a turn of the session were not recorded.",
         ),
         _labels,
     ),
