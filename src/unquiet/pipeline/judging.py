@@ -15,7 +15,7 @@ from unquiet.detectors import Alarm, Watch
 from unquiet.incidents import Crossing, Streams, handle
 from unquiet.intents import NEW
 from unquiet.model.counts import TICK_US, TickCounts
-from unquiet.model.history import WINDOW_US, History, Recorded
+from unquiet.model.history import History, Recorded
 from unquiet.model.incidents import Incident
 from unquiet.model.settings import Settings
 from unquiet.pipeline.ledger import Ledger
@@ -81,9 +81,14 @@ class Judge:
         """Take the visits that closed when turns began at `at_us`, ascending; None where no visit closed."""
         if len(at_us):
             self.first_us = int(at_us[0]) if self.first_us is None else self.first_us
-            self.moments = np.concatenate([self.moments[self.moments > at_us[0] - 2 * DAY_US], at_us])
-        if measured is None:
-            return Judged(pa.table({}))
+            self.moments = np.concatenate([self.moments, at_us])
+        judged = Judged(pa.table({})) if measured is None else self._closed(measured)
+        if len(at_us):
+            self.moments = self.moments[self.moments > at_us[-1] - 2 * DAY_US]
+        return judged
+
+    def _closed(self, measured: Measured) -> Judged:
+        """Count and judge the visits that closed, in the order of their ticks."""
         self.session_count += measured.visits.num_rows
         self.turn_count += pc.sum(measured.visits.column("turn_count")).as_py()
         for name, count in measured.failures.items():
@@ -233,6 +238,7 @@ class Judge:
         session: IntArray,
         where: IntArray,
     ) -> Recorded:
+        by_session = np.argsort(session, kind="stable")
         if self.plan is not None:
             singles = self.plan.lattice.single[where]
             self.counted.append(counted(ticks, y, session[singles], where[singles], self.plan.lattice.slices))
@@ -244,11 +250,11 @@ class Judge:
             ticks,
             stratum,
             np.concatenate([y, words], axis=1),
-            session.astype(np.int32),
-            where.astype(np.int32),
+            session[by_session].astype(np.int32),
+            where[by_session].astype(np.int32),
         )
         self.history.append(chunk)
-        self.history.forget_before(int(ticks[-1]) - WINDOW_US)
+        self.history.forget(int(ticks[-1]))
         return chunk
 
 

@@ -31,7 +31,7 @@ from unquiet.pipeline.plan import Plan, watch_of
 from unquiet.pipeline.word_state import word_arrays, words_from
 from unquiet.slices import Lattice, Newcomers, Strata
 
-FORMAT = 2
+FORMAT = 3
 TEXTS = ("session_id", "visit_id", "user")
 NUMBERS = ("started_us", "tick_us", "stratum", "y", "member_session", "member_slice")
 RATES = ("row_of", "events", "sessions", "slice_events", "slice_sessions", "slice_usual")
@@ -82,7 +82,7 @@ def load(data: bytes, settings: Settings) -> Judge | None:
         texts, open_turns = (pa.ipc.open_file(archive.read(name)).read_all() for name in ("history", "open_turns"))
         requests, mix = IntentModel.from_bytes(archive.read("requests")), archive.read("mix")
     judge.assembler.open_turns = open_turns
-    judge.crowd = RecentSessions(meta["crowd"], meta["crowd_swept_us"])
+    judge.crowd = RecentSessions(meta["crowd"])
     judge.moments = arrays["moments"]
     judge.history = History([_recorded(arrays, texts)] if texts.num_rows else [], meta["appended"])
     judge.words = words_from(arrays)
@@ -105,8 +105,7 @@ def _meta(judge: Judge, plan: Plan, watch: Watch) -> dict[str, Any]:
         "session_count": judge.session_count,
         "turn_count": judge.turn_count,
         "failures": judge.failures,
-        "crowd": judge.crowd.times,
-        "crowd_swept_us": judge.crowd.swept_us,
+        "crowd": judge.crowd.recent(),
         "ledger_first_us": judge.ledger.first_us,
         "ledger_counts": judge.ledger.counts,
         "watch_day": watch.days.day,
