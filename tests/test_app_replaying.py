@@ -67,9 +67,15 @@ def test_scans_in_any_order_give_what_one_scan_gives(parts: list[Path], tmp_path
             assert first.equals(second)
 
 
-def test_an_incident_that_aged_is_told_as_in_one_scan(tmp_path: Path) -> None:
-    """Refusals from day 9.5 to 25 of 58, seen first when they were young; one scan ends in the middle of the day they age."""
-    rows = failing(1, 58, [(9.5, 25)]).to_pylist()
+@pytest.mark.parametrize(
+    ("spans", "status"),
+    [([(9.5, 25.0)], "resolved"), ([(9.5, 60.0)], "open"), ([(9.5, 25.0), (50.0, 60.0)], "reopened")],
+)
+def test_an_incident_that_aged_is_told_as_in_one_scan(
+    spans: list[tuple[float, float]], status: str, tmp_path: Path
+) -> None:
+    """Refusals from day 9.5 on, seen first when they were young; one scan ends in the middle of the day they age."""
+    rows = failing(1, 58, spans).to_pylist()
     paths = []
     for low, high in itertools.pairwise((0, 14, 41.6, 58)):
         path = tmp_path / f"from{low}.jsonl"
@@ -78,7 +84,8 @@ def test_an_incident_that_aged_is_told_as_in_one_scan(tmp_path: Path) -> None:
         paths.append(path)
     whole = scanned(tmp_path / "whole", paths)
     (incident,) = whole["incidents"]
-    assert incident["status"] == "resolved"
+    assert (incident["status"], incident["resolved_at"] is not None) == (status, status == "resolved")
+    assert incident["told_at"] < (START + timedelta(days=43)).isoformat()
     assert incident["before"]["n"] > 300
     assert scanned(tmp_path / "steps", *([path] for path in paths)) == whole
 

@@ -63,7 +63,12 @@ def describe(judge: Judge, store: Store, announced: Sequence[Change]) -> list[di
     recorded = judge.history.upto(2**62)
     changes = [*announced, *judge.ledger.changes()]
     final = store.final_incidents()
-    return [final.get(i.id) or _document(judge, store, recorded, i, changes) for i in judge.incidents]
+    return [
+        _since(final[incident.id], incident)
+        if incident.id in final
+        else _document(judge, store, recorded, incident, changes)
+        for incident in judge.incidents
+    ]
 
 
 def describe_ageing(judge: Judge, store: Store, announced: Sequence[Change], day_us: int) -> list[dict[str, object]]:
@@ -75,6 +80,14 @@ def describe_ageing(judge: Judge, store: Store, announced: Sequence[Change], day
     recorded = judge.history.upto(2**62)
     changes = [*announced, *judge.ledger.changes()]
     return [_document(judge, store, recorded, incident, changes) for incident in ageing if incident.id not in final]
+
+
+def _since(document: dict[str, object], incident: Incident) -> dict[str, object]:
+    """The last document of an incident, with what became of it since."""
+    told = {**document, **standing_fields(incident)}
+    if incident.status != "open":
+        told |= {"status": incident.status, "resolved_at": iso(incident.resolved_us) if incident.resolved_us else None}
+    return told
 
 
 def ages(incident: Incident, day_us: int) -> bool:
@@ -111,6 +124,7 @@ def _document(
         **standing_fields(incident),
         "also_in": [streams.slices[p.slice].as_dict() for p in parts[1:]],
         "resolved_at": iso(over_us) if over_us else None,
+        "told_at": iso(int(recorded.tick_us[-1])),
         **exposure_fields(exposed),
         "by_day": by_day(recorded, own, event_index, incident.onset.at_us),
         "moved": list(dict.fromkeys(plain_name(streams.events[e]) for e in moved)),

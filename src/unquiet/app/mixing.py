@@ -68,6 +68,7 @@ def _document(mix: Mix, store: Store, recorded: Recorded, place: int, changes: S
         "kinds": kinds,
         "also_in": [],
         "resolved_at": iso(over_us) if over_us else None,
+        "told_at": iso(int(recorded.tick_us[-1])),
         **exposure_fields(exposed),
         "by_day": by_day(recorded, np.ones(len(recorded), bool), event, onset.at_us),
         "moved": [incident.event],

@@ -59,12 +59,12 @@ def replay(store: Store, settings: Settings, progress: Progress, announced: Sequ
 
 
 def keep_incidents(store: Store, documents: Sequence[dict[str, object]], *, final: bool = False) -> None:
-    """Keep incidents in the folder, in place of what was known of them, but for what is `final`."""
+    """Keep incidents in the folder, in place of what was known of them; what is `final` stays so."""
     known = store.final_incidents()
     for document in documents:
-        if document["id"] not in known:
-            raised, status = datetime.fromisoformat(str(document["raised_at"])), str(document["status"])
-            store.upsert_incident(str(document["id"]), document, raised_at=raised, status=status, final=final)
+        name, status = str(document["id"]), str(document["status"])
+        raised = datetime.fromisoformat(str(document["raised_at"]))
+        store.upsert_incident(name, document, raised_at=raised, status=status, final=final or name in known)
 
 
 def _keep_ageing(store: Store, judge: Judge, announced: Sequence[Change], day: datetime) -> None:

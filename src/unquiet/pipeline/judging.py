@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from unquiet.counts import RecentSessions, event_matrix, tally, tick_of
 from unquiet.detectors import Alarm, Watch
-from unquiet.incidents import Crossing, Streams, handle
+from unquiet.incidents import Crossing, Streams, handle, watched
 from unquiet.intents import NEW
 from unquiet.model.counts import TICK_US, TickCounts
-from unquiet.model.history import History, Recorded
+from unquiet.model.history import LATEST_US, History, Recorded
 from unquiet.model.incidents import Incident
 from unquiet.model.settings import Settings
 from unquiet.pipeline.ledger import Ledger
@@ -132,9 +132,13 @@ class Judge:
         return alarms
 
     def _grow(self, day: int) -> None:
+        """Begin a day with what was known at the end of the last one."""
         self.day = day
         if self.mix is not None:
             self.mix.turn(day)
+        streams = self.streams
+        if streams is not None and any(incident.status != "resolved" for incident in self.incidents):
+            self.incidents = watched(self.incidents, self.history.upto(LATEST_US), streams)
         if self.plan is not None and self.watch is not None and self.plan.grow():
             share = budget_shares(self.plan.lattice, self.settings) / self.watch.restarts.shape[1]
             self.watch.grow(share, day * DAY_US)
