@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import numpy as np
 import orjson
 import pytest
 
-from test_pipeline_judging import traffic
+from test_pipeline_judging import START, failing, traffic
 from unquiet.app.scanning import scan
 from unquiet.model.settings import Settings
 from unquiet.pipeline.judging import Judge
@@ -64,6 +65,29 @@ def test_scans_in_any_order_give_what_one_scan_gives(parts: list[Path], tmp_path
     for name in ("steps", "back"):
         for first, second in zip(kept(tmp_path / "whole"), kept(tmp_path / name), strict=True):
             assert first.equals(second)
+
+
+@pytest.mark.parametrize(
+    ("spans", "status"),
+    [([(9.5, 25.0)], "resolved"), ([(9.5, 60.0)], "open"), ([(9.5, 25.0), (50.0, 60.0)], "reopened")],
+)
+def test_an_incident_that_aged_is_told_as_in_one_scan(
+    spans: list[tuple[float, float]], status: str, tmp_path: Path
+) -> None:
+    """Refusals from day 9.5 on, seen first when they were young; one scan ends in the middle of the day they age."""
+    rows = failing(1, 58, spans).to_pylist()
+    paths = []
+    for low, high in itertools.pairwise((0, 14, 41.6, 58)):
+        path = tmp_path / f"from{low}.jsonl"
+        inside = (row for row in rows if low <= (row["time"] - START) / timedelta(days=1) < high)
+        path.write_bytes(b"".join(_line(row) for row in inside))
+        paths.append(path)
+    whole = scanned(tmp_path / "whole", paths)
+    (incident,) = whole["incidents"]
+    assert (incident["status"], incident["resolved_at"] is not None) == (status, status == "resolved")
+    assert incident["told_at"] < (START + timedelta(days=43)).isoformat()
+    assert incident["before"]["n"] > 300
+    assert scanned(tmp_path / "steps", *([path] for path in paths)) == whole
 
 
 def test_the_same_file_again_changes_nothing(parts: list[Path], tmp_path: Path) -> None:

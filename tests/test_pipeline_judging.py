@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -139,6 +140,24 @@ def test_an_incident_is_resolved_and_reopened_and_stays_one() -> None:
     assert [len(each) for each in seen[-1:]] == [1]
     assert seen[14] == ["open"]
     assert ["reopened"] in seen[24:29]
+
+
+def test_what_is_over_is_resolved_though_nothing_rings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An incident that is over but was not looked at: the next morning says so."""
+    turns = failing(11, 30, [(12, 20)])
+    at = turns.column("time").cast(pa.int64()).to_numpy()
+    stop = int(np.searchsorted(at, at[0] + 28 * DAY_US))
+    judge = judged(turns.slice(0, stop), [])
+    (incident,) = judge.incidents
+    judge.incidents = (replace(incident, status="open", resolved_us=None),)
+    monkeypatch.setattr("unquiet.pipeline.judging.handle", lambda incidents, *_: incidents)
+    judge.push(turns.slice(stop, 40), int(at[stop + 39]))
+    assert [each.status for each in judge.incidents] == ["resolved"]
+
+
+def test_what_comes_again_late_is_reopened() -> None:
+    (incident,) = judged(failing(11, 58, [(12, 20), (53, 58)]), []).incidents
+    assert incident.status == "reopened"
 
 
 def test_a_lasting_change_is_raised_once() -> None:

@@ -11,10 +11,12 @@ import pytest
 from mix_worlds import asking_anew
 from test_pipeline_judging import BAD, START, judged, traffic
 from unquiet.intents import NEW, ORDINARY, UNKNOWN, Novelty, Request, grouped, joining, marks_of, request_keys
+from unquiet.model.settings import Settings
 from unquiet.model.turns import TURNS
 from unquiet.pipeline.judging import Judge
 from unquiet.pipeline.mix import EVENT, Mix
 from unquiet.pipeline.mix_state import dump_mix, load_mix
+from unquiet.pipeline.saving import dump, load
 from unquiet.pipeline.words import UNSPENT
 
 
@@ -91,9 +93,11 @@ def test_no_text_and_no_intent_say_nothing() -> None:
 
 def test_batches_and_a_restart_change_nothing() -> None:
     turns = asking_anew(7, days=18, intent=False)
-    whole, parts = judged(turns, []), judged(turns, list(range(97, turns.num_rows, 431)))
+    whole = judged(turns, [])
+    assert mix_of(whole).incidents
+    parts = in_parts(turns, 29, 40)
     assert mix_of(whole).incidents == mix_of(parts).incidents
-    assert dump_mix(mix_of(whole)) == dump_mix(mix_of(parts))
+    assert dump(whole) == dump(parts)
     for stop in (3000, 4600):
         first = judged(turns.slice(0, stop), [])
         again = load_mix(dump_mix(mix_of(first)), first.history, first.tables)
@@ -102,6 +106,27 @@ def test_batches_and_a_restart_change_nothing() -> None:
         at = turns.column("time").cast(pa.int64()).to_numpy()
         first.push(turns.slice(stop), int(at[-1]))
         assert dump_mix(mix_of(first)) == dump_mix(mix_of(whole))
+
+
+def test_batches_change_nothing_once_the_window_moves() -> None:
+    turns = asking_anew(8, days=52, since=46, intent=False, onset_day=44.3, per_day=120)
+    whole = judged(turns, [])
+    assert whole.incidents
+    assert mix_of(whole).incidents
+    assert dump(whole) == dump(in_parts(turns, 61, 99))
+
+
+def in_parts(turns: pa.Table, size: int, restart_every: int) -> Judge:
+    """Judged in pushes of `size` turns, saved and restored after every so many of them."""
+    settings = Settings(learn=timedelta(days=5))
+    judge = Judge(settings)
+    at = turns.column("time").cast(pa.int64()).to_numpy()
+    for number, low in enumerate(range(0, len(at), size)):
+        high = min(low + size, len(at))
+        judge.push(turns.slice(low, high - low), int(at[high - 1]))
+        state = dump(judge) if number % restart_every == restart_every - 1 else None
+        judge = judge if state is None else load(state, settings) or judge
+    return judge
 
 
 def test_what_rang_follows_from_what_was_there() -> None:
@@ -150,6 +175,8 @@ def test_one_person_or_one_text_makes_nothing_recurring() -> None:
     assert kinds.tolist() == [ORDINARY] * 4 + [NEW] * 2 + [ORDINARY, UNKNOWN]
     assert keys[5] == ["esim"]
     assert novelty.found(["esim"]) == 0
+    assert novelty.sort([request("esim", 8, 8)], 0)[0].tolist() == [NEW]
+    novelty.turn(1)
     assert novelty.sort([request("esim", 9, 9)], 1)[0].tolist() == [0]
 
 

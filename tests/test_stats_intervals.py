@@ -1,4 +1,4 @@
-"""Coverage and known values of the intervals, of what can be detected, of mix and of wobble."""
+"""Coverage and known values of the intervals, of what can be detected, and of wobble."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from unquiet.stats.detectable import kl_bernoulli, smallest_detectable
 from unquiet.stats.edetector import BET_COUNT, BetTables, advance, null_range, total
 from unquiet.stats.intervals import excess, newcombe, wilson
-from unquiet.stats.mix import rate_and_mix
 from unquiet.stats.wobble import MARGIN_PER_WOBBLE, common_margin, common_wobble, day_wobble, guarded_delta
 
 
@@ -111,27 +110,6 @@ def test_the_smallest_detectable_change_is_found_about_every_second_time(
         restarts = advance(restarts, np.full(replicas, share / ticks), log_l)
         found |= (total(restarts) >= 1) & (tick >= 7 * ticks)
     assert 0.25 < found.mean() < 0.85
-
-
-def test_a_topic_that_grows_is_mix_and_a_rate_that_rises_is_rate() -> None:
-    n0, n1 = np.array([900.0, 100.0]), np.array([500.0, 500.0])
-    mix = rate_and_mix(n0, n0 * [0.01, 0.2], n1, n1 * [0.01, 0.2])
-    assert mix.rate_part == pytest.approx(0)
-    assert mix.mix_part == pytest.approx(0.4 * 0.19)
-    rate = rate_and_mix(n0, n0 * 0.01, n0, n0 * 0.03)
-    assert rate.rate_part == pytest.approx(0.02)
-    assert rate.mix_part == pytest.approx(0)
-    with pytest.raises(ValueError, match="both sides"):
-        rate_and_mix(n0, n0, np.zeros(2), np.zeros(2))
-
-
-@given(st.lists(st.tuples(*[st.integers(0, 50)] * 4), min_size=1, max_size=6))
-def test_parts_always_add_up(rows: list[tuple[int, int, int, int]]) -> None:
-    cells = np.array(rows, dtype=float)
-    n0, n1 = cells[:, 0] + 1, cells[:, 2]
-    n1[0] += 1
-    change = rate_and_mix(n0, np.minimum(cells[:, 1], n0), n1, np.minimum(cells[:, 3], n1))
-    assert change.rate_part + change.mix_part == pytest.approx(change.total, abs=1e-9)
 
 
 def test_wobble_is_seen_where_it_matters_and_not_invented() -> None:

@@ -91,7 +91,7 @@ def test_an_error_undoes_the_whole_transaction(tmp_path: Path, monkeypatch: pyte
         assert store.turn_extent().count == 2
         assert store.sessions_between(*FOREVER).num_rows == store.counts_between(*FOREVER).num_rows == 0
         assert store.load_state("detector") is None
-        assert not store.knows_source("print")
+        assert store.source("print") is None
         assert store.append_turns(numbered(0, 3)) == Appended(1, 2)
 
 
@@ -123,11 +123,11 @@ def test_large_and_many_batches_in_one_transaction(tmp_path: Path, monkeypatch: 
 def test_sources(tmp_path: Path) -> None:
     source = SourceRow("print", "a.jsonl", 5, 3, {"no time": 2}, [Rejection("a.jsonl:4", "no time")], ["clock ahead"])
     with Store.open(tmp_path) as store:
-        assert not store.knows_source("print")
+        assert store.source("print") is None
         store.add_source(source)
         store.add_source(SourceRow("other", "b.jsonl", 1, 1))
     with Store.open(tmp_path) as store:
-        assert store.knows_source("print")
+        assert store.source("print") is not None
         assert store.sources() == [source, SourceRow("other", "b.jsonl", 1, 1, {}, [], [])]
         store.add_source(replace(source, rows=6))
         assert [(row.fingerprint, row.rows) for row in store.sources()] == [("other", 1), ("print", 6)]
@@ -197,11 +197,12 @@ def test_state_settings_and_incidents(tmp_path: Path) -> None:
         store.put_setting("budget", [1, None])
         store.upsert_incident("late", {"id": "late"}, raised_at=at(9), status="open")
         store.upsert_incident("early", {"id": "early", "title": "Grüße"}, raised_at=at(1), status="open")
-        store.upsert_incident("late", {"id": "late", "n": 2}, raised_at=at(9), status="resolved")
+        store.upsert_incident("late", {"id": "late", "n": 2}, raised_at=at(9), status="resolved", final=True)
     with Store.open(tmp_path) as store:
         assert store.get_setting("budget") == [1, None]
         assert store.incidents() == [{"id": "early", "title": "Grüße"}, {"id": "late", "n": 2}]
         assert store.incidents(status="resolved") == [store.incident("late")]
+        assert store.final_incidents() == {"late": {"id": "late", "n": 2}}
 
 
 @pytest.mark.parametrize("kind", ["turns", "sessions", "counts"])

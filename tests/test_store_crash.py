@@ -90,8 +90,8 @@ def test_killed_between_writing_and_commit(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
         assert len(set(tmp_path.rglob("*.parquet"))) < len(left) - 2
         assert store.turns_between(*FOREVER).equals(numbered(0, 100))
-        assert store.knows_source("first")
-        assert not store.knows_source("second")
+        assert store.source("first") is not None
+        assert store.source("second") is None
         assert store.counts_between(*FOREVER).num_rows == 0
         assert store.load_state("detector") is None
         assert store.append_turns(numbered(100, 200)) == Appended(100, 0)

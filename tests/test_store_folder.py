@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -113,6 +114,16 @@ def test_an_unknown_schema_version_is_refused(tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / DATABASE)) as database:
         database.execute("UPDATE unquiet_schema SET version = ?", [SCHEMA_VERSION + 1])
     fails(tmp_path, f"schema version {SCHEMA_VERSION + 1}", "Upgrade unquiet")
+
+
+def test_a_folder_of_an_earlier_version_keeps_final_incidents(tmp_path: Path) -> None:
+    with Store.open(tmp_path):
+        pass
+    with duckdb.connect(str(tmp_path / DATABASE)) as connection:
+        connection.execute("ALTER TABLE incidents DROP COLUMN final")
+    with Store.open(tmp_path, create=False) as store:
+        store.upsert_incident("i", {"id": "i"}, raised_at=datetime(2026, 1, 5, tzinfo=UTC), status="open", final=True)
+        assert list(store.final_incidents()) == ["i"]
 
 
 def test_orphans_are_swept_and_nothing_else(tmp_path: Path) -> None:

@@ -62,27 +62,37 @@ def describe(judge: Judge, store: Store, announced: Sequence[Change]) -> list[di
         return []
     recorded = judge.history.upto(2**62)
     changes = [*announced, *judge.ledger.changes()]
-    documents: list[dict[str, object]] = []
-    for incident in judge.incidents:
-        kept = store.incident(incident.id) if ages(incident, recorded) else None
-        documents.append(kept or _document(judge, store, recorded, incident, changes))
-    return documents
+    final = store.final_incidents()
+    return [
+        _since(final[incident.id], incident)
+        if incident.id in final
+        else _document(judge, store, recorded, incident, changes)
+        for incident in judge.incidents
+    ]
 
 
-def describe_ageing(judge: Judge, store: Store, announced: Sequence[Change]) -> list[dict[str, object]]:
-    """The incidents of which the sessions before the onset will soon be forgotten, as they can be told for the last time."""
-    if not judge.incidents:
+def describe_ageing(judge: Judge, store: Store, announced: Sequence[Change], day_us: int) -> list[dict[str, object]]:
+    """The incidents that age on the day that begins at `day_us`, as they can be told for the last time."""
+    ageing = [incident for incident in judge.incidents if ages(incident, day_us)]
+    if not ageing:
         return []
+    final = store.final_incidents()
     recorded = judge.history.upto(2**62)
-    ageing = [i for i in judge.incidents if ages(i, recorded) and store.incident(i.id) is None]
-    changes = [*announced, *judge.ledger.changes()] if ageing else []
-    return [_document(judge, store, recorded, incident, changes) for incident in ageing]
+    changes = [*announced, *judge.ledger.changes()]
+    return [_document(judge, store, recorded, incident, changes) for incident in ageing if incident.id not in final]
 
 
-def ages(incident: Incident, recorded: Recorded) -> bool:
-    """Whether the window of recorded sessions has moved so far that too little of the time before the onset is left."""
-    last_us = int(recorded.tick_us[-1])
-    return incident.onset.at_us < last_us - WINDOW_US + AGE_DAYS * DAY_US
+def _since(document: dict[str, object], incident: Incident) -> dict[str, object]:
+    """The last document of an incident, with what became of it since."""
+    told = {**document, **standing_fields(incident)}
+    if incident.status != "open":
+        told |= {"status": incident.status, "resolved_at": iso(incident.resolved_us) if incident.resolved_us else None}
+    return told
+
+
+def ages(incident: Incident, day_us: int) -> bool:
+    """Whether on a day the window of recorded sessions holds too little of the time before the onset."""
+    return incident.onset.at_us < day_us - WINDOW_US + AGE_DAYS * DAY_US
 
 
 def _document(
@@ -114,6 +124,7 @@ def _document(
         **standing_fields(incident),
         "also_in": [streams.slices[p.slice].as_dict() for p in parts[1:]],
         "resolved_at": iso(over_us) if over_us else None,
+        "told_at": iso(int(recorded.tick_us[-1])),
         **exposure_fields(exposed),
         "by_day": by_day(recorded, own, event_index, incident.onset.at_us),
         "moved": list(dict.fromkeys(plain_name(streams.events[e]) for e in moved)),

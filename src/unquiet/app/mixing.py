@@ -29,25 +29,25 @@ MOST_NAMED = 3
 
 
 def describe_mix(
-    judge: Judge, store: Store, announced: Sequence[Change], *, ageing: bool = False
+    judge: Judge, store: Store, announced: Sequence[Change], *, ageing_us: int | None = None
 ) -> list[dict[str, object]]:
     """The incidents of the mix, in the order in which they were raised.
 
-    With `ageing` only those of which the sessions before the onset will soon be forgotten, and that are not kept yet.
+    With `ageing_us` only those that age on the day that begins then and are not kept as final yet.
     """
     mix = judge.mix
-    if mix is None or not mix.incidents:
+    if mix is None:
         return []
-    recorded = mix.settled()
+    chosen = [place for place, each in enumerate(mix.incidents) if ageing_us is None or ages(each, ageing_us)]
+    if not chosen:
+        return []
+    recorded, final = mix.settled(), store.final_incidents()
     changes = [*announced, *judge.ledger.changes()]
     documents: list[dict[str, object]] = []
-    for place, incident in enumerate(mix.incidents):
-        old = ages(incident, recorded)
-        kept = store.incident(incident.id) if old else None
-        if not ageing:
+    for place in chosen:
+        kept = final.get(mix.incidents[place].id)
+        if kept is None or ageing_us is None:
             documents.append(kept or _document(mix, store, recorded, place, changes))
-        elif old and kept is None:
-            documents.append(_document(mix, store, recorded, place, changes))
     return documents
 
 
@@ -68,6 +68,7 @@ def _document(mix: Mix, store: Store, recorded: Recorded, place: int, changes: S
         "kinds": kinds,
         "also_in": [],
         "resolved_at": iso(over_us) if over_us else None,
+        "told_at": iso(int(recorded.tick_us[-1])),
         **exposure_fields(exposed),
         "by_day": by_day(recorded, np.ones(len(recorded), bool), event, onset.at_us),
         "moved": [incident.event],

@@ -46,22 +46,32 @@ def replay(store: Store, settings: Settings, progress: Progress, announced: Sequ
     days = [each for each in days[lone_days(days, settings) :] if each[0] + DAY > reached]
     for number, (day, count) in enumerate(days):
         progress(f"judging {day:%d %b %Y}", number / len(days))
+        if day >= reached:
+            # Not in the middle of a day: where a scan ended must not show in what is kept for good.
+            _keep_ageing(store, judge, announced, day)
         for begin, end in steps(day, count):
             turns = store.turns_between(max(begin, reached), end)
             if turns.num_rows:
                 _keep(store, judge, turns)
-        keep_incidents(store, describe_ageing(judge, store, announced))
-        keep_incidents(store, describe_mix(judge, store, announced, ageing=True))
     progress("judging", 1.0)
     _save(store, judge)
     return judge
 
 
-def keep_incidents(store: Store, documents: Sequence[dict[str, object]]) -> None:
-    """Keep incidents in the folder, in place of what was known of them."""
+def keep_incidents(store: Store, documents: Sequence[dict[str, object]], *, final: bool = False) -> None:
+    """Keep incidents in the folder, in place of what was known of them; what is `final` stays so."""
+    known = store.final_incidents()
     for document in documents:
+        name, status = str(document["id"]), str(document["status"])
         raised = datetime.fromisoformat(str(document["raised_at"]))
-        store.upsert_incident(str(document["id"]), document, raised_at=raised, status=str(document["status"]))
+        store.upsert_incident(name, document, raised_at=raised, status=status, final=final or name in known)
+
+
+def _keep_ageing(store: Store, judge: Judge, announced: Sequence[Change], day: datetime) -> None:
+    """Keep for good the incidents that can be told for the last time before a day is judged."""
+    day_us = round(day.timestamp() * 1e6)
+    documents = describe_ageing(judge, store, announced, day_us)
+    keep_incidents(store, [*documents, *describe_mix(judge, store, announced, ageing_us=day_us)], final=True)
 
 
 def left_out(store: Store, settings: Settings) -> dict[str, object]:

@@ -10,13 +10,13 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from unquiet.detectors import Watch
-from unquiet.detectors.rates import LOWEST_RATE
 from unquiet.model.history import WINDOW_US, Recorded
 from unquiet.model.sessions import CATEGORY_PREFIX
 from unquiet.pipeline.judging import DAY_US, Judge
 from unquiet.signals.language import UNDETERMINED
 from unquiet.signals.lexicon import lexicon
 from unquiet.stats.detectable import smallest_detectable
+from unquiet.stats.shrinkage import LOWEST_RATE
 from unquiet.store import Store
 
 FloatArray = npt.NDArray[np.float64]

@@ -163,9 +163,10 @@ def show_incident(console: Console, document: Mapping[str, Any], store: Store) -
 
 def _numbers(document: Mapping[str, Any]) -> dict[str, str]:
     before, after, excess, onset = (document[name] for name in ("before", "after", "excess_sessions", "onset"))
-    over = document["resolved_at"]
+    over, told = document["resolved_at"], document["told_at"]
+    since = f"back to before since {moment(over)} UTC" if over else f"still going on as of {moment(told)} UTC"
     rows = {
-        "status": f"{document['status']}, back to before since {moment(over)} UTC" if over else str(document["status"]),
+        "status": f"{document['status']}, {since}",
         "raised at": f"{moment(document['raised_at'])} UTC",
         "onset": f"{moment(onset['at'])} (between {moment(onset['earliest'])} and {moment(onset['latest'])}) UTC",
         "where": slice_name(document["slice"]),

@@ -17,13 +17,12 @@ MOST_RANK = 16
 class RecentSessions:
     """Counts the sessions of each user within the trailing day.
 
-    The state is a mapping user -> times and the moment of the last sweep, in which users that have been away for a day are
-    forgotten: values that can be stored and restored.
+    `times` maps users to the times of their last sessions; users that have been away for a day are swept out now and then.
     """
 
-    def __init__(self, times: dict[str, list[int]] | None = None, swept_us: int = 0) -> None:
+    def __init__(self, times: dict[str, list[int]] | None = None) -> None:
         self.times: dict[str, list[int]] = times or {}
-        self.swept_us = swept_us
+        self.swept_us = 0
 
     def ranks(self, users: Sequence[str | None], closed_us: IntArray) -> IntArray:
         """The rank K >= 1 of each session among its user's sessions of the trailing day; unknown users always get 1.
@@ -43,6 +42,11 @@ class RecentSessions:
         if len(closed_us):
             self._sweep(int(closed_us[-1]))
         return out
+
+    def recent(self) -> dict[str, list[int]]:
+        """The times of the users of the trailing day, by user: all that later ranks depend on."""
+        last = max((times[-1] for times in self.times.values()), default=0)
+        return {user: times for user, times in sorted(self.times.items()) if times[-1] > last - DAY_US}
 
     def _sweep(self, now_us: int) -> None:
         if now_us - self.swept_us < DAY_US:

@@ -9,17 +9,10 @@ import numpy.typing as npt
 
 from unquiet.model.counts import TickCounts
 from unquiet.stats.edetector import null_range
+from unquiet.stats.shrinkage import LOWEST_RATE, lift, rate_of, shrunk
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-
-PRIOR_SESSIONS = 8.0
-"""How many sessions the rate expected from slice and stratum weighs against a cell's own counts."""
-
-LOWEST_RATE = 0.001
-"""No rate is known to be lower than this when a rise is bet on, nor higher than its complement when a fall is."""
-
-TINY = 1e-9
 
 
 class Rates:
@@ -57,23 +50,18 @@ class Rates:
         """Expected rate of each cell and event, (G, E): the cell's own, shrunk toward what it belongs to.
 
         `rows` are the cells' rows, `where` and `stratum` their slices and strata, all (G,).
-
-        The prior multiplies the odds of the stratum with the odds ratio of the slice to what its mix lets expect.
         """
         usually = self._stratum(stratum)
-        overall = _rate(self.slice_events[0], self.slice_sessions[0], 0.01)
-        inside = _rate(self.slice_events[where], self.slice_sessions[where], overall)
-        usual = _rate(self.slice_usual[where], self.slice_sessions[where], overall)
-        odds = _odds(usually) * _odds(inside) / _odds(usual)
-        prior = odds / (1.0 + odds)
-        rate = (self.events[rows] + PRIOR_SESSIONS * prior) / (self.sessions[rows] + PRIOR_SESSIONS)
-        return np.clip(rate, TINY, 1.0 - TINY)
+        overall = rate_of(self.slice_events[0], self.slice_sessions[0], 0.01)
+        inside = rate_of(self.slice_events[where], self.slice_sessions[where], overall)
+        usual = rate_of(self.slice_usual[where], self.slice_sessions[where], overall)
+        return shrunk(self.events[rows], self.sessions[rows], usually, lift(inside, usual))
 
     def _stratum(self, stratum: IntArray) -> FloatArray:
         """The rates of strata on all traffic, (G, E)."""
         root = self.row_of[0, stratum]
-        overall = _rate(self.slice_events[0], self.slice_sessions[0], 0.01)
-        return _rate(self.events[root], self.sessions[root], overall)
+        overall = rate_of(self.slice_events[0], self.slice_sessions[0], 0.01)
+        return rate_of(self.events[root], self.sessions[root], overall)
 
     def rows(self, where: IntArray, stratum: IntArray) -> IntArray:
         """The row of each cell; cells met for the first time get one (and so does their stratum on all traffic)."""
@@ -124,12 +112,3 @@ def grown(values: npt.NDArray[T], count: int, fill: int = 0, axis: int = 0) -> n
     shape = list(values.shape)
     shape[axis] = count
     return np.concatenate([values, np.full(shape, fill, values.dtype)], axis=axis)
-
-
-def _rate(events: FloatArray, sessions: FloatArray, prior: FloatArray | float) -> FloatArray:
-    return (events + prior) / (sessions + 1.0)
-
-
-def _odds(rate: FloatArray) -> FloatArray:
-    safe = np.clip(rate, 1e-4, 1.0 - 1e-4)
-    return safe / (1.0 - safe)

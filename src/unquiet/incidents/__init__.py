@@ -1,7 +1,7 @@
 """Alarms into incidents: onset, slice, exposure, evidence, suspects, and a sentence that a tired person understands."""
 
 from unquiet.incidents.affected import new_behaviour, showing
-from unquiet.incidents.casebook import Crossing, Streams, handle, slice_rows
+from unquiet.incidents.casebook import Crossing, Streams, handle, slice_rows, watched
 from unquiet.incidents.contrast import contrast
 from unquiet.incidents.daily import by_day
 from unquiet.incidents.exposure import Exposure, exposure
@@ -27,4 +27,5 @@ __all__ = [
     "showing",
     "slice_rows",
     "title",
+    "watched",
 ]

@@ -70,7 +70,7 @@ def handle(
     event that show the change best.
     """
     sessions = recorded()
-    known = [_watched(incident, sessions, streams) for incident in incidents]
+    known = list(watched(incidents, sessions, streams))
     for crossing in crossings:
         sibling = Sibling(
             streams.slices[crossing.slice],
@@ -93,13 +93,21 @@ def handle(
     return tuple(known)
 
 
+def watched(incidents: Sequence[Incident], recorded: Recorded, streams: Streams) -> tuple[Incident, ...]:
+    """The incidents, those resolved whose rate has gone back by the last of the sessions known.
+
+    To be asked once a day, also while nothing rings: what happened before an onset is known for so long only.
+    """
+    return tuple(_watched(incident, recorded, streams) for incident in incidents)
+
+
 def applies(recorded: Recorded, crossing: Crossing) -> bool:
     """Whether the sessions still known say anything of the stream that crossed."""
     return bool((recorded.y[slice_rows(recorded, crossing.slice), crossing.event] >= 0).any())
 
 
 def _watched(incident: Incident, recorded: Recorded, streams: Streams) -> Incident:
-    """The incident, resolved if its rate has gone back by now."""
+    """The incident, resolved if its rate has gone back by now, as far as enough is known of the time before it."""
     if incident.status == "resolved" or incident.onset.at_us < int(recorded.started_us.min()) + BASELINE_US:
         return incident
     rows = slice_rows(recorded, streams.slices.index(incident.slice))

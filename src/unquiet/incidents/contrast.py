@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from unquiet.incidents.expected import PRIOR_SESSIONS, TINY, cautious, expected_rates, odds_of
+from unquiet.incidents.expected import cautious, expected_rates
 from unquiet.model.history import Recorded
 from unquiet.stats.runs import run_sums
+from unquiet.stats.shrinkage import lift, rate_of, shrunk
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -157,12 +158,9 @@ def _expected_rate(
     root = cell_slice == 0
     np.add.at(stratum_n, cell_stratum[root], n[root])
     np.add.at(stratum_x, cell_stratum[root], x[root])
-    overall = (slice_x[0] + 0.01) / (slice_n[0] + 1.0)
-    stratum = (stratum_x + overall) / (stratum_n + 1.0)
+    overall = rate_of(slice_x[0], slice_n[0], 0.01)
+    stratum = rate_of(stratum_x, stratum_n, overall)
     usual = np.zeros((slice_count, events))
     np.add.at(usual, cell_slice, n * stratum[cell_stratum])
-    inside, standard = (slice_x + overall) / (slice_n + 1.0), (usual + overall) / (slice_n + 1.0)
-    odds = odds_of(stratum[cell_stratum]) * (odds_of(inside) / odds_of(standard))[cell_slice]
-    prior = odds / (1.0 + odds)
-    rate = (x + PRIOR_SESSIONS * prior) / (n + PRIOR_SESSIONS)
-    return np.clip(rate, TINY, 1.0 - TINY)
+    lifted = lift(rate_of(slice_x, slice_n, overall), rate_of(usual, slice_n, overall))
+    return shrunk(x, n, stratum[cell_stratum], lifted[cell_slice])

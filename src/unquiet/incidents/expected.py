@@ -6,18 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from unquiet.model.history import Recorded
+from unquiet.stats.shrinkage import LOWEST_RATE, lift, rate_of, shrunk
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-
-PRIOR_SESSIONS = 8.0
-"""How many sessions the rate that stratum and slice let expect weighs against a cell's own counts."""
-
-LOWEST_RATE = 0.001
-"""No rate is known to be lower than this when a rise is looked for, nor higher than its complement when a fall is."""
-
-TINY = 1e-9
 
 
 def expected_rates(recorded: Recorded, rows: IntArray, event: int, before_us: int) -> FloatArray:
@@ -30,29 +23,17 @@ def expected_rates(recorded: Recorded, rows: IntArray, event: int, before_us: in
 
 
 def cell_rates(n: FloatArray, x: FloatArray, root_n: FloatArray, root_x: FloatArray) -> FloatArray:
-    """Rates of one slice's strata: sessions n and events x of the slice and of all traffic, by stratum along axis 0.
-
-    A cell's own rate is shrunk toward the odds of its stratum times the odds ratio of the slice to all traffic.
-    """
-    overall = (root_x.sum(axis=0) + 0.01) / (root_n.sum(axis=0) + 1.0)
-    stratum = (root_x + overall) / (root_n + 1.0)
-    usual = (n * stratum).sum(axis=0)
-    inside = (x.sum(axis=0) + overall) / (n.sum(axis=0) + 1.0)
-    standard = (usual + overall) / (n.sum(axis=0) + 1.0)
-    odds = odds_of(stratum) * odds_of(inside) / odds_of(standard)
-    prior = odds / (1.0 + odds)
-    return np.clip((x + PRIOR_SESSIONS * prior) / (n + PRIOR_SESSIONS), TINY, 1.0 - TINY)
+    """Rates of one slice's strata: sessions n and events x of the slice and of all traffic, by stratum along axis 0."""
+    overall = rate_of(root_x.sum(axis=0), root_n.sum(axis=0), 0.01)
+    stratum = rate_of(root_x, root_n, overall)
+    sessions = n.sum(axis=0)
+    inside, usual = rate_of(x.sum(axis=0), sessions, overall), rate_of((n * stratum).sum(axis=0), sessions, overall)
+    return shrunk(x, n, stratum, lift(inside, usual))
 
 
 def cautious(rate: FloatArray, direction: int) -> FloatArray:
     """The rate to compare with when a change in `direction` is looked for: what never happened may happen."""
     return np.maximum(rate, LOWEST_RATE) if direction > 0 else np.minimum(rate, 1.0 - LOWEST_RATE)
-
-
-def odds_of(rate: FloatArray) -> FloatArray:
-    """Odds, kept between 1e-4 and 1e4."""
-    safe = np.clip(rate, 1e-4, 1.0 - 1e-4)
-    return safe / (1.0 - safe)
 
 
 def _by_stratum(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from unquiet.incidents.expected import LOWEST_RATE, expected_rates
+from unquiet.incidents.expected import expected_rates
 from unquiet.model.history import Recorded
+from unquiet.stats.shrinkage import LOWEST_RATE
 
 IntArray = npt.NDArray[np.int64]
 

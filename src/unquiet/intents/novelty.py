@@ -89,7 +89,8 @@ class Novelty:
     """What was asked with so far, and the kinds of request that turned up since.
 
     `known` (sorted) are marks of ordinary keys. `met` holds, per other key, day and marks of its last requests, `since`
-    the day on which it became recurring. `kind_of` maps keys to the numbers of kinds.
+    the day on which it became recurring. `kind_of` maps keys to the numbers of kinds; those in `pending` got theirs since
+    the day began, and sort requests from the next day on.
     """
 
     known: Marks
@@ -97,6 +98,7 @@ class Novelty:
     since: dict[str, int] = field(default_factory=dict[str, int])
     kind_of: dict[str, int] = field(default_factory=dict[str, int])
     kind_count: int = 0
+    pending: set[str] = field(default_factory=set[str])
 
     def sort(self, requests: Sequence[Request], day: int) -> tuple[IntArray, list[list[str]]]:
         """What each request of a day is, in order: a kind, NEW, ORDINARY, or UNKNOWN without keys; and its new keys."""
@@ -110,13 +112,15 @@ class Novelty:
             keys = [flat[j] for j in np.flatnonzero(fresh[at:end]) + at] if fresh[at:end].any() else []
             at = end
             again = [key for key in keys if self._meet(key, request, day)]
-            kinds = [self.kind_of[key] for key in keys if key in self.kind_of]
+            named = [key for key in keys if key in self.kind_of and key not in self.pending]
+            kinds = [self.kind_of[key] for key in named]
             out[i] = min(kinds) if kinds else NEW if again else ORDINARY if request.keys else UNKNOWN
-            found.append([*again, *(key for key in keys if key in self.kind_of and key not in again)])
+            found.append([*again, *(key for key in named if key not in again)])
         return out, found
 
     def turn(self, day: int) -> None:
-        """Begin a day: forget what is out of the window, and take long-lived keys for ordinary."""
+        """Begin a day: names hold, what is out of the window is forgotten, long-lived keys are ordinary from now on."""
+        self.pending.clear()
         ordinary = [key for key, since in self.since.items() if day - since >= SETTLED_DAYS and key not in self.kind_of]
         self.learn(ordinary)
         kept = {key: [each for each in met if each[0] > day - WINDOW_DAYS] for key, met in self.met.items()}
@@ -131,9 +135,11 @@ class Novelty:
             self.met.pop(key, None)
 
     def found(self, keys: Iterable[str]) -> int:
-        """Make a kind of keys: its number."""
+        """Make a kind of keys: its number. It holds from the next day on."""
         number, self.kind_count = self.kind_count, self.kind_count + 1
-        self.kind_of |= dict.fromkeys(keys, number)
+        named = dict.fromkeys(keys, number)
+        self.kind_of |= named
+        self.pending |= named.keys()
         return number
 
     def _is_known(self, marks: Marks) -> npt.NDArray[np.bool_]:

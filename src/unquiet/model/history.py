@@ -10,7 +10,8 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.int8]
 
-WINDOW_US = 42 * 86_400_000_000
+DAY_US = 86_400_000_000
+WINDOW_US = 42 * DAY_US
 LATEST_US = 2**62
 
 
@@ -37,7 +38,10 @@ class Recorded:
 
 @dataclass(slots=True)
 class History:
-    """The sessions of the window in which changes are explained: the last WINDOW_US before the moment that is asked for."""
+    """The sessions of the window in which changes are explained: WINDOW_US before a day, and the day so far.
+
+    It moves on once a day: what is known at a tick must not depend on how much of its day was appended at once.
+    """
 
     chunks: list[Recorded] = field(default_factory=list[Recorded])
     appended: int = 0
@@ -62,8 +66,9 @@ class History:
         """Drop the event that was added last."""
         self.chunks = [replace(chunk, y=chunk.y[:, :-1]) for chunk in self.chunks]
 
-    def forget_before(self, tick_us: int) -> None:
-        """Drop the sessions that closed by a moment."""
+    def forget(self, tick_us: int) -> None:
+        """Drop the sessions that are not of the window on the day of a tick."""
+        tick_us = _window_us(tick_us)
         kept = [_between(chunk, tick_us, LATEST_US) for chunk in self.chunks if chunk.tick_us[-1] > tick_us]
         self.chunks = [chunk for chunk in kept if len(chunk)]
 
@@ -74,7 +79,7 @@ class History:
             raise ValueError("no session has been recorded yet")
         whole = self.chunks[0]
         last = min(tick_us, int(whole.tick_us[-1]))
-        return _between(whole, last - WINDOW_US, last)
+        return _between(whole, _window_us(last), last)
 
     def _join(self) -> None:
         if len(self.chunks) < 2:
@@ -94,6 +99,11 @@ class History:
             np.concatenate([chunk.member_slice for chunk in chunks]),
         )
         self.chunks = [joined]
+
+
+def _window_us(tick_us: int) -> int:
+    """The moment after which sessions are of the window on the day of a tick; a tick at midnight ends the day before."""
+    return (tick_us - 1) // DAY_US * DAY_US - WINDOW_US
 
 
 def _between(whole: Recorded, after_us: int, until_us: int) -> Recorded:

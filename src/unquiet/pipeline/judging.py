@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from unquiet.counts import RecentSessions, event_matrix, tally, tick_of
 from unquiet.detectors import Alarm, Watch
-from unquiet.incidents import Crossing, Streams, handle
+from unquiet.incidents import Crossing, Streams, handle, watched
 from unquiet.intents import NEW
 from unquiet.model.counts import TICK_US, TickCounts
-from unquiet.model.history import WINDOW_US, History, Recorded
+from unquiet.model.history import LATEST_US, History, Recorded
 from unquiet.model.incidents import Incident
 from unquiet.model.settings import Settings
 from unquiet.pipeline.ledger import Ledger
@@ -82,9 +82,14 @@ class Judge:
         """Take the visits that closed when turns began at `at_us`, ascending; None where no visit closed."""
         if len(at_us):
             self.first_us = int(at_us[0]) if self.first_us is None else self.first_us
-            self.moments = np.concatenate([self.moments[self.moments > at_us[0] - 2 * DAY_US], at_us])
-        if measured is None:
-            return Judged(pa.table({}))
+            self.moments = np.concatenate([self.moments, at_us])
+        judged = Judged(pa.table({})) if measured is None else self._closed(measured)
+        if len(at_us):
+            self.moments = self.moments[self.moments > at_us[-1] - 2 * DAY_US]
+        return judged
+
+    def _closed(self, measured: Measured) -> Judged:
+        """Count and judge the visits that closed, in the order of their ticks."""
         self.session_count += measured.visits.num_rows
         self.turn_count += pc.sum(measured.visits.column("turn_count")).as_py()
         for name, count in measured.failures.items():
@@ -133,9 +138,13 @@ class Judge:
         return alarms
 
     def _grow(self, day: int) -> None:
+        """Begin a day with what was known at the end of the last one."""
         self.day = day
         if self.mix is not None:
             self.mix.turn(day)
+        streams = self.streams
+        if streams is not None and any(incident.status != "resolved" for incident in self.incidents):
+            self.incidents = watched(self.incidents, self.history.upto(LATEST_US), streams)
         if self.plan is not None and self.watch is not None and self.plan.grow():
             share = budget_shares(self.plan.lattice, self.settings) / self.watch.restarts.shape[1]
             self.watch.grow(share, day * DAY_US)
@@ -239,6 +248,7 @@ class Judge:
         session: IntArray,
         where: IntArray,
     ) -> Recorded:
+        by_session = np.argsort(session, kind="stable")
         if self.plan is not None:
             singles = self.plan.lattice.single[where]
             self.counted.append(counted(ticks, y, session[singles], where[singles], self.plan.lattice.slices))
@@ -250,11 +260,11 @@ class Judge:
             ticks,
             stratum,
             np.concatenate([y, words], axis=1),
-            session.astype(np.int32),
-            where.astype(np.int32),
+            session[by_session].astype(np.int32),
+            where[by_session].astype(np.int32),
         )
         self.history.append(chunk)
-        self.history.forget_before(int(ticks[-1]) - WINDOW_US)
+        self.history.forget(int(ticks[-1]))
         return chunk
 
 

@@ -107,7 +107,7 @@ class Mix:
         self._settle()
         self.novelty.turn(day)
         kinds = self.novelty.kind_of.keys()
-        oldest = {False: day - 2 * WINDOW_DAYS, True: day - WINDOW_US // DAY_US}
+        oldest = {False: day - 2 * WINDOW_DAYS, True: day - 1 - WINDOW_US // DAY_US}
         self.waiting = [each for each in self.waiting if each.day > oldest[not kinds.isdisjoint(each.keys)]]
 
     def count(self, chunk: Recorded, kind: IntArray, weight: IntArray, raised_us: Callable[[int], int] | None) -> None:
@@ -119,7 +119,7 @@ class Mix:
         y = np.stack(columns, axis=1).astype(np.int8)
         own = replace(chunk, y=y, stratum=np.zeros(n, np.int64), member_session=place, member_slice=root)
         self.history.append(own)
-        self.history.forget_before(int(chunk.tick_us[-1]) - WINDOW_US)
+        self.history.forget(int(chunk.tick_us[-1]))
         if raised_us is None:
             self._learn_ticks(own)
             return

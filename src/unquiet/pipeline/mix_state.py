@@ -32,6 +32,7 @@ def dump_mix(mix: Mix) -> bytes:
         "since": mix.novelty.since,
         "kind_of": mix.novelty.kind_of,
         "kind_count": mix.novelty.kind_count,
+        "pending": sorted(mix.novelty.pending),
         "waiting": [asdict(each) for each in mix.waiting],
         "incidents": [asdict(each) for each in mix.incidents],
         "kinds_of": mix.kinds_of,
@@ -55,7 +56,7 @@ def load_mix(data: bytes, history: History, tables: BetTables) -> Mix:
     arrays = dict(np.load(io.BytesIO(data), allow_pickle=False).items())
     meta = orjson.loads(arrays["meta"].tobytes())
     met = {key: [(day, who, text) for day, who, text in each] for key, each in meta["met"].items()}
-    novelty = Novelty(arrays["known"], met, meta["since"], meta["kind_of"], meta["kind_count"])
+    novelty = Novelty(arrays["known"], met, meta["since"], meta["kind_of"], meta["kind_count"], set(meta["pending"]))
     watch = new_watch(meta["share"], tables)
     watch.restarts, watch.seen_us = arrays["restarts"], arrays["seen_us"]
     for part, names in (("rates", RATES), ("days", DAYS)):

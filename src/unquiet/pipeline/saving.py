@@ -85,7 +85,7 @@ def load(data: bytes, settings: Settings) -> Judge | None:
         requests, mix = IntentModel.from_bytes(archive.read("requests")), archive.read("mix")
         outlook = Outlook.from_bytes(archive.read("outlook"))
     judge.assembler.open_turns = open_turns
-    judge.crowd = RecentSessions(meta["crowd"], meta["crowd_swept_us"])
+    judge.crowd = RecentSessions(meta["crowd"])
     judge.moments = arrays["moments"]
     judge.history = History([_recorded(arrays, texts)] if texts.num_rows else [], meta["appended"])
     judge.words = words_from(arrays)
@@ -108,8 +108,7 @@ def _meta(judge: Judge, plan: Plan, watch: Watch) -> dict[str, Any]:
         "session_count": judge.session_count,
         "turn_count": judge.turn_count,
         "failures": judge.failures,
-        "crowd": judge.crowd.times,
-        "crowd_swept_us": judge.crowd.swept_us,
+        "crowd": judge.crowd.recent(),
         "ledger_first_us": judge.ledger.first_us,
         "ledger_counts": judge.ledger.counts,
         "watch_day": watch.days.day,

@@ -35,6 +35,9 @@ _TABLES = (
         document VARCHAR NOT NULL)""",
 )
 
+_ADDED = "ALTER TABLE incidents ADD COLUMN IF NOT EXISTS final BOOLEAN DEFAULT false"
+"""What folders of earlier versions do not have; an earlier version can still use a folder that has it."""
+
 _OPTIONS = (
     "SET TimeZone = 'UTC'",
     "SET arrow_large_buffer_size = true",
@@ -81,6 +84,7 @@ class DuckDBFolder:
             for statement in _TABLES:
                 self.run(statement)
             self.run("INSERT INTO unquiet_schema VALUES (?)", [SCHEMA_VERSION])
+            self.run(_ADDED)
             self.run("COMMIT")
             return
         path = self.folder / DATABASE
@@ -95,6 +99,7 @@ class DuckDBFolder:
                 f"{path} has schema version {version}; this unquiet knows version {SCHEMA_VERSION}. Upgrade "
                 "unquiet to the version that wrote it, or choose another folder with --db."
             )
+        self.run(_ADDED)
 
     def close(self) -> None:
         """Write what is in the log to the database file and let go of it."""

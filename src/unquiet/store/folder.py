@@ -143,10 +143,6 @@ class Store:
         rows = self._database.select("sources", SOURCE_COLUMNS, where={"fingerprint": fingerprint})
         return _source(*rows[0]) if rows else None
 
-    def knows_source(self, fingerprint: str) -> bool:
-        """Whether a source with this content was read to its end before."""
-        return self.source(fingerprint) is not None
-
     def add_source(self, source: SourceRow) -> None:
         """Remember a source that was read; the same fingerprint again replaces it."""
         details = {
@@ -315,14 +311,15 @@ class Store:
         return orjson.loads(rows[0][0]) if rows else None
 
     def upsert_incident(
-        self, incident_id: str, document: Mapping[str, object], *, raised_at: datetime, status: str
+        self, incident_id: str, document: Mapping[str, object], *, raised_at: datetime, status: str, final: bool = False
     ) -> None:
-        """Keep an incident, in place of what was known of it."""
+        """Keep an incident, in place of what was known of it; `final` if it can never be told better than that."""
         row = {
             "incident_id": incident_id,
             "raised_us": _us(raised_at),
             "status": status,
             "document": orjson.dumps(dict(document)).decode(),
+            "final": final,
         }
         with self.transaction():
             self._database.replace("incidents", row)
@@ -337,6 +334,11 @@ class Store:
         """The document of one incident."""
         rows = self._database.select("incidents", ["document"], where={"incident_id": incident_id})
         return orjson.loads(rows[0][0]) if rows else None
+
+    def final_incidents(self) -> dict[str, dict[str, Any]]:
+        """The documents of the incidents that are kept as final, by id."""
+        rows = self._database.select("incidents", ["incident_id", "document"], where={"final": True})
+        return {row[0]: orjson.loads(row[1]) for row in rows}
 
     @functools.cached_property
     def _reads(self):
