@@ -122,7 +122,7 @@ def test_ctrl_c_keeps_what_was_labelled(run: Run, folder: Path, monkeypatch: pyt
 
     monkeypatch.setattr(page, "_key", key)
     result = run("label", "refusal", "--count", "9")
-    assert result.exit_code == 2
+    assert result.exit_code == 130
     assert "interrupted\n2 labels kept" in result.stdout
     assert len(labels(folder)) == 2
 

@@ -1,8 +1,7 @@
-"""Every command, its options and its exit code: 0 nothing open, 1 open incidents, 2 could not look."""
+"""Every command, its options and its exit code: 0 nothing open, 1 open incidents; the others are in `running`."""
 
 from __future__ import annotations
 
-import io
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -243,20 +242,3 @@ def _print_scan(result: ScanResult, folder: Path, as_json: bool) -> None:
 
 def _code(statuses: list[str]) -> int:
     return 1 if any(status in OPEN for status in statuses) else 0
-
-
-def main() -> None:
-    """Run the command line; errors that a user can act on end in one sentence and exit code 2."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        unquiet.main(prog_name="unquiet", standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("interrupted; what was read completely is kept, run the same command again to go on", err=True)
-        sys.exit(2)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except UnquietError as error:
-        click.echo(f"unquiet: {error}", err=True)
-        sys.exit(2)

@@ -21,6 +21,7 @@ from unquiet.app.label_report import label_report
 from unquiet.app.labelling import MOST_NAME, Queue, check_labeller, open_queue, parse_slice
 from unquiet.app.surveying import Candidate, labelled_signal
 from unquiet.cli.label_page import judge_line, show_label_report, show_turn, visible
+from unquiet.cli.running import INTERRUPTED
 from unquiet.cli.showing import Bar, Output, printing
 from unquiet.labelling.endpoint import HttpEndpoint, Patience, is_loopback, parse_endpoint
 from unquiet.labelling.spending import Spending
@@ -116,7 +117,7 @@ def _ask(console: Console, queue: Queue, signal: str, count: int) -> None:
         Text(f"{queue.given} {labels} kept; `unquiet label {signal} --report` says what they tell"), soft_wrap=True
     )
     if interrupted:
-        sys.exit(2)
+        sys.exit(INTERRUPTED)
 
 
 def _step(console: Console, queue: Queue, candidate: Candidate, key: str) -> Candidate | None:
@@ -251,7 +252,7 @@ def _say(labeller: str, signal: str, outcome: Outcome) -> None:
         )
     click.echo(line, err=True)
     if outcome.ended == "interrupted":
-        sys.exit(2)
+        sys.exit(INTERRUPTED)
 
 
 def _spending(cap: float | None, price_in: float | None, price_out: float | None) -> Spending:
