@@ -55,7 +55,8 @@ def known_folder(db: Path | None) -> Path:
     try:
         last = LAST.read_text(encoding="utf-8").strip() if LAST.is_file() else ""
     except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"{LAST} cannot be read ({error}). Remove it and scan again, or use --db.") from error
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise StoreError(f"{LAST} cannot be read ({why}). Remove it and scan again, or use --db.") from error
     if last:
         return Path(last)
     raise StoreError("nothing has been scanned here yet. Run `unquiet scan PATH` first, or name a folder with --db.")

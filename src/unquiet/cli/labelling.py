@@ -303,7 +303,8 @@ def _secret(key_file: Path | None) -> str | None:
         try:
             key = key_file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{source}: cannot be read ({type(error).__name__}). Check the path.") from error
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise ConfigError(f"{source}: cannot be read ({why}). Check the path.") from error
     key = key.strip()
     if not all("!" <= c <= "~" for c in key) or (key_file is not None and not key):
         raise ConfigError(f"{source}: expected one key of printable ASCII characters on one line.")

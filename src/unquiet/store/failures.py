@@ -19,7 +19,7 @@ NOT_A_FOLDER = (errno.ENOTDIR, errno.EEXIST)
 def explained(folder: Path, action: str, error: Exception) -> StoreError:
     """The StoreError for a failure of `action` in `folder`."""
     number = error.errno if isinstance(error, OSError) else None
-    text = str(error)
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     if number in FULL or "No space left" in text or "not enough space" in text:
         return StoreError(
             f"No space left while {action} in {folder}. What was stored before is intact and nothing is "
