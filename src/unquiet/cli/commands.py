@@ -31,6 +31,7 @@ from unquiet.cli.status import show_status
 from unquiet.model.errors import ConfigError, UnquietError
 from unquiet.model.settings import Settings
 from unquiet.model.turns import TURNS
+from unquiet.model.wording import counted
 from unquiet.store import Store
 
 
@@ -169,9 +170,9 @@ def measure_command(paths: tuple[str, ...], out: Path, sessions: bool, maps: tup
     """  # noqa: D301
     measured = measure_files(paths, _mapping(maps), out, per_session=sessions)
     show_reports(Console(stderr=True), measured.reports)
-    rejected = sum(report.rejected_count for _, report in measured.reports)
-    what = "sessions" if sessions else "turns"
-    click.echo(f"{measured.rows} {what} measured, {rejected} rows rejected -> {out}", err=True)
+    lost = sum(report.lost_rows for _, report in measured.reports)
+    what = counted(measured.rows, "session" if sessions else "turn")
+    click.echo(f"{what} measured, {counted(lost, 'row')} not used -> {out}", err=True)
 
 
 @unquiet.command("status")
@@ -214,7 +215,7 @@ def _mapping(maps: tuple[str, ...]) -> dict[str, str]:
     pairs = [text.partition("=") for text in maps]
     names = [name for name, _, _ in pairs]
     shapeless = [text for text, (name, _, column) in zip(maps, pairs, strict=True) if not (name and column)]
-    unknown = [name for name in names if name and name not in TURNS.names]
+    unknown = [name for name, _, column in pairs if name and column and name not in TURNS.names]
     wrong = [f"--map {text}: expected NAME=COLUMN, for example --map input=question" for text in shapeless]
     if unknown:
         wrong.append(

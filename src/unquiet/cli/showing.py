@@ -21,7 +21,8 @@ from unquiet.cli.evidence import show_pairs
 from unquiet.cli.picture import picture
 from unquiet.cli.status import moment, slice_name, visible_line
 from unquiet.model.errors import UnquietError
-from unquiet.model.rejections import ReadReport
+from unquiet.model.rejections import DAMAGED, DUPLICATE, UNREADABLE, ReadReport
+from unquiet.model.wording import counted
 from unquiet.store import Store
 
 
@@ -92,15 +93,28 @@ def _silence() -> None:
 def show_reports(console: Console, reports: Sequence[tuple[str, ReadReport]]) -> None:
     """What was rejected in each file, with examples, and the notes."""
     for path, report in reports:
-        if report.rejected_count:
-            rows = "row" if report.rejected_count == 1 else "rows"
-            console.print(f"[yellow]{escape(path)}: {report.rejected_count} {rows} not used[/yellow]", soft_wrap=True)
-            for kind, count in sorted(report.rejected.items()):
-                console.print(f"  {count} x {escape(kind)}", soft_wrap=True)
-            for example in report.examples[:5]:
-                console.print(f"  {escape(example.where)}: {escape(example.reason)}", soft_wrap=True)
+        _show_report(console, path, report)
         for note in report.notes:
             console.print(f"note: {escape(note)}", soft_wrap=True)
+    unread = sum(UNREADABLE in report.rejected for _, report in reports)
+    if unread and len(reports) > 1:
+        console.print(f"[yellow]{unread} of {counted(len(reports), 'file')} could not be read[/yellow]", soft_wrap=True)
+
+
+def _show_report(console: Console, path: str, report: ReadReport) -> None:
+    lost, known = report.lost_rows, report.rejected.get(DUPLICATE, 0)
+    whole = [text for kind, text in ((UNREADABLE, "file not used"), (DAMAGED, "damaged")) if kind in report.rejected]
+    if lost or whole:
+        said = ", ".join([*whole, *([f"{counted(lost, 'row')} not used"] if lost else [])])
+        console.print(f"[yellow]{escape(path)}: {said}[/yellow]", soft_wrap=True)
+    for kind, count in sorted(report.rejected.items()):
+        if kind not in (UNREADABLE, DAMAGED, DUPLICATE):
+            console.print(f"  {count} x {escape(kind)}", soft_wrap=True)
+    for example in report.examples[:5]:
+        where = "" if example.where == path else f"{example.where}: "
+        console.print(f"  {escape(where + example.reason)}", soft_wrap=True)
+    if known:
+        console.print(f"{escape(path)}: {counted(known, 'turn')} known already", soft_wrap=True)
 
 
 def show_scan(console: Console, result: ScanResult, folder: Path) -> None:

@@ -146,8 +146,13 @@ class DuckDBFolder:
     def replace(self, table: str, row: Mapping[str, object]) -> None:
         """Insert a row in place of those with the same value in its first column."""
         key, *_ = row
-        self.run(f"DELETE FROM {table} WHERE {key} = ?", [row[key]])  # noqa: S608
+        self.delete(table, {key: row[key]})
         self.insert(table, row)
+
+    def delete(self, table: str, where: Mapping[str, object]) -> None:
+        """Delete the rows whose columns equal `where`."""
+        conditions = " AND ".join(f"{name} = ?" for name in where)
+        self.run(f"DELETE FROM {table} WHERE {conditions}", list(where.values()))  # noqa: S608
 
     def clear(self, table: str) -> None:
         """Delete all rows of a table."""

@@ -29,6 +29,7 @@ from unquiet.store.tables import (
     Appended,
     SourceRow,
     TurnExtent,
+    chosen,
     conform,
     session_field,
 )
@@ -165,6 +166,12 @@ class Store:
             }
             self._database.replace("sources", row)
 
+    def forget_source(self, fingerprint: str) -> None:
+        """Forget a source; one that is not known is no error."""
+        if self.knows_source(fingerprint):
+            with self.transaction():
+                self._database.delete("sources", {"fingerprint": fingerprint})
+
     def sources(self) -> list[SourceRow]:
         """All sources in the order of reading."""
         rows = self._database.select("sources", SOURCE_COLUMNS, order=["seq"])
@@ -202,7 +209,7 @@ class Store:
 
     def turns_between(self, start: datetime, end: datetime, *, columns: Sequence[str] | None = None) -> pa.Table:
         """Turns with start <= time < end, by (time, turn_id); `columns` of TURNS, all by default."""
-        schema = _chosen(TURNS, columns)
+        schema = chosen(TURNS, columns)
         found = self._segments("turns", start, end)
         if not found:
             return schema.empty_table()
@@ -222,7 +229,7 @@ class Store:
         `within` (start, end) says when these sessions can have been, so that other files need not be opened;
         turns of the sessions outside of it may or may not be there.
         """
-        schema = _chosen(TURNS, columns)
+        schema = chosen(TURNS, columns)
         found = self._segments("turns", *(within or (None, None)))
         if not found or not session_ids:
             return schema.empty_table()
@@ -355,18 +362,6 @@ class Store:
         """The segments that can hold rows with start <= moment < end; what is pending is written first."""
         self._writer.flush(kind)
         return self._database.segments_between(kind, _us(start), _us(end), closed=closed)
-
-
-def _chosen(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
-    """The part of a schema that was asked for; ValueError for a name that is not in it."""
-    if columns is None:
-        return schema
-    if not columns:
-        raise ValueError(f"no column asked for; expected some of {', '.join(schema.names)}")
-    unknown = [name for name in columns if name not in schema.names]
-    if unknown:
-        raise ValueError(f"columns {', '.join(unknown)}: expected some of {', '.join(schema.names)}")
-    return pa.schema([schema.field(name) for name in columns])
 
 
 def _overlapping(segments: Sequence[Segment]) -> bool:
