@@ -23,7 +23,9 @@ import pytest
 
 import unquiet
 from unquiet.cli import main
+from unquiet.sources.finding import STORE_FILE
 from unquiet.store import Store
+from unquiet.store.duckdb_folder import DATABASE
 
 Row = dict[str, Any]
 
@@ -133,14 +135,14 @@ UNREADABLE: list[tuple[str, dict[str, bytes | str | list[Row]], list[str], list[
         ["d"],
         ["3 x unreadable file", "d/a.bin: a binary file of no known format. What can be read:", "d/c.txt: a turn table needs"],
     ),
-    ("missing path", {}, ["nope.jsonl"], ["nope.jsonl: nothing is there", "Check the spelling"]),
-    ("pattern", {}, ["no*.jsonl"], ["no*.jsonl: nothing is there"]),
+    ("missing path", {}, ["nope.jsonl"], ["nope.jsonl: nothing is there. Check the spelling.\n"]),
+    ("pattern", {}, ["no*.jsonl"], ["no*.jsonl: nothing is there", "patterns are quoted"]),
     ("long name", {}, ["x" * 5000], ["name too long", "Check the path"]),
     (
         "wrong columns",
         {"t.jsonl": [{"at": 1, "question": "a", "answer": "b"}]},
         ["t.jsonl"],
-        ["missing: time, session_id, input, output", "Columns found: at, question, answer", "--map time=at"],
+        ["Columns found: at, question, answer", "--map time=at --map session_id=COLUMN --map input=question --map output=answer."],
     ),
     ("no gzip inside", {"t.jsonl.gz": b"\x1f\x8brubbish" * 50}, ["t.jsonl.gz"], ["nothing could be decompressed"]),
     ("empty gzip", {"t.jsonl.gz": gzip.compress(b"")}, ["t.jsonl.gz"], ["empty inside"]),
@@ -185,7 +187,7 @@ def test_a_pipe_is_refused_without_waiting_for_it(cli: Cli) -> None:
 WRONG_SETTINGS = [
     (["--map", "input=prompt"], ["--map input=prompt names a column that is not there", "Columns found: time, session_id"]),
     (["--map", "inputt=input"], ["--map inputt: no such NAME", "session_id", "served_model"]),
-    (["--map", "input"], ["--map input: expected NAME=COLUMN", "--map input=question"]),
+    (["--map", "foo"], ["unquiet: --map foo: expected NAME=COLUMN, for example --map input=question\n"]),
     (["--map", "=input"], ["expected NAME=COLUMN"]),
     (["--map", "input=output", "--map", "input=input"], ["--map input: given twice"]),
     (["--budget", "0"], ["--budget 0: expected", "more than 0 and at most 1000"]),
@@ -245,8 +247,8 @@ def test_a_truncated_gzip_is_used_as_far_as_it_goes_and_said_every_time(cli: Cli
     first, second = cli("scan", "t.jsonl.gz"), cli("scan", "t.jsonl.gz")
     assert first == second
     assert first.code == 0
-    assert "1 row not used" in first.out
-    assert "cut off here" in first.out
+    assert "t.jsonl.gz: damaged\n" in first.out
+    assert "cut off here (Compressed file ended" in first.out
     kept = document(cli, "t.jsonl.gz")
     assert 0 < kept["turns"] < 16
     assert kept["coverage"]["rejected_rows"] == {"t.jsonl.gz": {"damaged file": 1}}
@@ -255,7 +257,7 @@ def test_a_truncated_gzip_is_used_as_far_as_it_goes_and_said_every_time(cli: Cli
     measured = cli("measure", "t.jsonl.gz", "--out", "out.jsonl")
     assert measured.code == 0
     assert "cut off here" in measured.err
-    assert f"{kept['turns']} turns measured, 1 rows rejected" in measured.err
+    assert f"{kept['turns']} turns measured, 0 rows not used" in measured.err
 
 
 def test_what_bears_the_name_of_another_format_is_read_by_its_content(cli: Cli) -> None:
@@ -264,6 +266,82 @@ def test_what_bears_the_name_of_another_format_is_read_by_its_content(cli: Cli) 
     semicolons = "time;session_id;input;output\n" + "2026-03-02;s;a;b\n" * 2 + "2026-03-02;s;a\n2026-03-02;s;a;b;c\n"
     kinds = rejected(cli, put("t.csv", semicolons))
     assert kinds == {"wrong number of cells": 2, "duplicate turn": 1}
+
+
+@pytest.fixture
+def denied(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of files that may not be opened: the tests may run as a user to whom the system denies nothing."""
+    names: set[str] = set()
+    real = Path.open
+
+    def opened(self: Path, *arguments: Any, **options: Any) -> Any:
+        if self.name in names:
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", opened)
+    return names
+
+
+def test_a_file_that_may_not_be_read(cli: Cli, denied: set[str]) -> None:
+    put("d/secret.jsonl", rows_of())
+    put("d/t.jsonl", changed(user_id="u"))
+    denied.add("secret.jsonl")
+    refused(cli("scan", "d/secret.jsonl"), "d/secret.jsonl: permission denied. Allow this user to read it")
+    answer = cli("scan", "d", "--db", "db")
+    assert answer.code == 0
+    assert "d/secret.jsonl: file not used\n  permission denied" in answer.out
+    assert "1 of 2 files could not be read" in answer.out
+    assert json.loads(cli("status", "--db", "db", "--json").out)["files"][0]["rejected"] == {"unreadable file": 1}
+    denied.clear()
+    assert "could not be read" not in cli("scan", "d", "--db", "db").out
+    assert len(json.loads(cli("status", "--db", "db", "--json").out)["files"]) == 2
+
+
+def test_equal_bad_files_are_told_by_their_own_names(cli: Cli) -> None:
+    for name in ("a", "b"):
+        put(f"d/{name}.jsonl", lines(rows_of()) + b"rubbish\n")
+        put(f"d/{name}.txt", "hello\n")
+    answer = cli("scan", "d")
+    for name in ("a", "b"):
+        assert (
+            f"d/{name}.jsonl: 1 row not used\n  1 x not JSON\n  d/{name}.jsonl:17: the line is not JSON" in answer.out
+        )
+        assert f"d/{name}.txt: file not used\n  a turn table needs" in answer.out
+
+
+def test_a_store_is_no_traffic(cli: Cli) -> None:
+    assert STORE_FILE == DATABASE
+    put("t.jsonl", rows_of())
+    first = cli("scan", ".", "--db", "hist")
+    assert first.out.count("hist: a store of unquiet, left out") == 1
+    assert "hist/" not in first.out
+    assert cli("scan", ".", "--db", "hist").out == first.out
+    refused(cli("scan", "hist", "--db", "x"), "hist: what unquiet keeps of earlier scans", "unquiet status --db hist")
+    cli("scan", "t.jsonl")
+    refused(cli("scan", ".unquiet"), ".unquiet: what unquiet keeps of earlier scans", "Name the files")
+
+
+def test_an_unclosed_quote_says_what_it_hides(cli: Cli) -> None:
+    good = [f"2026-03-02T0{i}:00:00Z,s{i},a,b\n" for i in range(9)]
+    header = "time,session_id,input,output\n"
+    put("end.csv", header + "".join(good[:3]) + '2026-03-02,s,"a,b\n' + "".join(good[3:]))
+    put("later.csv", header + "".join(good[:3]) + '2026-03-02,s,"a,b\n' + "".join(good[3:6]) + '2026-03-03,s,"x",y\n')
+    for name, count in (("end", 7), ("later", 5)):
+        answer = cli("scan", f"{name}.csv")
+        assert f"{name}.csv: {count} rows not used" in answer.out
+        assert f"{name}.csv:5: a quote opens in this row" in answer.out
+        assert f"it hides {count} lines, to line {4 + count}." in answer.out
+        assert "3 turns" in answer.out
+
+
+def test_a_log_that_grows(cli: Cli) -> None:
+    put("t.jsonl", rows_of(2))
+    cli("scan", "t.jsonl", "--db", "db")
+    put("t.jsonl", rows_of(3))
+    answer = cli("scan", "t.jsonl", "--db", "db")
+    assert "t.jsonl: 16 turns known already" in answer.out
+    assert "not used" not in answer.out
 
 
 def test_invalid_utf8_costs_its_row_only(cli: Cli) -> None:
@@ -371,7 +449,7 @@ def test_hardly_any_traffic(cli: Cli) -> None:
         assert answer.code == 0
         assert f"{turns} turns" in answer.out
         assert "nothing was judged" in answer.out
-        assert ("x duplicate turn" in answer.out) == (name in ("twice", "equal"))
+        assert ("known already" in answer.out) == (name in ("twice", "equal"))
 
 
 def test_the_same_file_twice_changes_nothing(cli: Cli, tmp_path: Path) -> None:
