@@ -632,3 +632,48 @@ def test_piped_output_is_plain(cli: Cli) -> None:
     assert answer.err == ""
     assert re.search(r"the time 'gr\\xfcn' is neither", answer.out)
     assert re.search(r"[\x00-\x09\x0b-\x1f]", answer.out) is None
+
+
+def test_a_scan_that_failed_is_not_the_last_one(cli: Cli) -> None:
+    put("t.jsonl", rows_of())
+    put("bad.jsonl", changed(time=None))
+    assert cli("scan", "t.jsonl", "--db", "my hist").code == 0
+    for wrong in (["nosuch.jsonl"], ["bad.jsonl"], ["t.jsonl", "--map", "input=nosuch"]):
+        assert cli("scan", *wrong).code == 2
+    assert "in my hist\n" in cli("incidents").out
+    assert json.loads(cli("status", "--json").out)["folder"] == "my hist"
+    assert cli("scan", "t.jsonl").code == 0
+    assert "in .unquiet/scans/" in cli("incidents").out
+
+
+def test_an_interrupted_scan_is_the_last_one_and_wants_to_go_on(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    put("t.jsonl", rows_of())
+
+    def stopped(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("unquiet.app.scanning.replay", stopped)
+        answer = cli("scan", "t.jsonl")
+    assert answer.code == 130
+    assert "run the same command again to go on" in answer.err
+    assert "run the same scan again" in " ".join(cli("status").out.split())
+    refused(cli("incidents"), "no scan has come to its end")
+
+
+def test_a_store_that_may_only_be_read(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli("scan", put("t.jsonl", rows_of()), "--db", "db")
+    told = [cli(*command, "--db", "db") for command in (["status"], ["incidents"])]
+    monkeypatch.setattr("unquiet.store.folder.may_write", lambda folder: False)
+    held = Path("db/unquiet.duckdb").read_bytes()
+    assert [cli(*command, "--db", "db") for command in (["status"], ["incidents"])] == told
+    refused(cli("label", "refusal", "--db", "db", "--count", "1"), "this user may only read it")
+    assert Path("db/unquiet.duckdb").read_bytes() == held
+
+
+def test_options_that_make_no_sense(cli: Cli) -> None:
+    put("t.jsonl", rows_of())
+    for command in (["scan", "t.jsonl"], ["status"], ["incidents"], ["label", "refusal"]):
+        refused(cli(*command, "--db", ""), "--db '': expected a folder")
+    cli("scan", "t.jsonl")
+    refused(cli("label", "refusal", "--json"), "--json is for the report. Give --report too.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,12 +14,13 @@ from rich.console import Console
 
 from unquiet import __version__
 from unquiet.app.demonstrating import run_demo
-from unquiet.app.folders import HOME, check_scanned, known_folder, remember, scan_folder
+from unquiet.app.folders import HOME, check_scanned, is_store, known_folder, remember, scan_folder
 from unquiet.app.measuring import measure_files
 from unquiet.app.scanning import ScanResult, scan
 from unquiet.app.status import OPEN, status
 from unquiet.cli.demo_page import INTRO, show_demo
 from unquiet.cli.labelling import judge_command, label_command
+from unquiet.cli.options import keep_db, read_db
 from unquiet.cli.showing import (
     Bar,
     Output,
@@ -68,7 +71,7 @@ def demo_command(seed: int) -> None:
 @unquiet.command("scan")
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, schema unquiet.scan/1.")
-@click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder to keep and continue.")
+@keep_db
 @click.option("--budget", type=float, default=1.0, show_default=True, help="False incidents accepted per 30 days.")
 @click.option("--map", "maps", multiple=True, metavar="NAME=COLUMN", help="Which column holds NAME: input=question.")
 @click.option("--changes", multiple=True, type=click.Path(path_type=Path), help="Deploy markers: time, kind, from, to.")
@@ -92,17 +95,19 @@ def scan_command(
     settings = _settings(budget, learn_days)
     mapping = _mapping(maps)
     folder = db or scan_folder(paths, mapping, settings)
-    if db is None:
-        remember(folder)
-    console = Console(stderr=True)
-    with Bar(console) as bar:
-        result = scan(paths, folder, settings, mapping=mapping, changes=changes, progress=bar.update)
-    _print_scan(result, folder, as_json)
+    try:
+        with Bar(Console(stderr=True)) as bar:
+            result = scan(paths, folder, settings, mapping=mapping, changes=changes, progress=bar.update)
+    except KeyboardInterrupt:
+        if is_store(folder):
+            remember(folder)
+        raise
+    _print_scan(result, folder, as_json, remembered=remember(folder))
     sys.exit(_code([str(i["status"]) for i in _incidents(result)]))
 
 
 @unquiet.command("incidents")
-@click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
+@read_db
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def incidents_command(db: Path | None, as_json: bool) -> None:
     """List the incidents of a folder.
@@ -123,6 +128,7 @@ def incidents_command(db: Path | None, as_json: bool) -> None:
                 click.echo(coverage["not_judged"], err=True)
         else:
             show_incidents(Output(), documents, coverage)
+            Output().print(f"in {folder}", style="dim", soft_wrap=True)
     sys.exit(_code([str(d["status"]) for d in documents]))
 
 
@@ -130,7 +136,7 @@ def incidents_command(db: Path | None, as_json: bool) -> None:
 @click.argument("incident_id")
 @click.option("--sessions", is_flag=True, help="Print only the ids of the sessions it claims were affected.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-@click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
+@read_db
 def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path | None) -> None:
     """Show one incident.
 
@@ -153,7 +159,7 @@ def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path |
                 click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
             else:
                 show_incident(Output(), document, store)
-    sys.exit(_code([str(document["status"])]))
+    sys.exit(0 if sessions else _code([str(document["status"])]))
 
 
 @unquiet.command("measure")
@@ -176,7 +182,7 @@ def measure_command(paths: tuple[str, ...], out: Path, sessions: bool, maps: tup
 
 
 @unquiet.command("status")
-@click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
+@read_db
 @click.option("--all", "every_slice", is_flag=True, help="Show every slice, pairs of facet values too.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def status_command(db: Path | None, every_slice: bool, as_json: bool) -> None:
@@ -233,12 +239,13 @@ def _incidents(result: ScanResult) -> list[dict[str, object]]:
     return found if isinstance(found, list) else []
 
 
-def _print_scan(result: ScanResult, folder: Path, as_json: bool) -> None:
+def _print_scan(result: ScanResult, folder: Path, as_json: bool, *, remembered: bool) -> None:
     with printing():
         if as_json:
             click.echo(orjson.dumps(result.document, option=orjson.OPT_INDENT_2).decode())
         else:
-            show_scan(Output(), result, folder)
+            found = remembered and os.environ.get("UNQUIET_DB") in (None, "", str(folder))
+            show_scan(Output(), result, folder, "" if found else f" --db {shlex.quote(str(folder))}")
 
 
 def _code(statuses: list[str]) -> int:

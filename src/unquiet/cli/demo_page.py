@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from unquiet.app.demonstrating import Comparison, Demo
-from unquiet.cli.showing import show_incident, show_incidents, show_reports
+from unquiet.cli.showing import show_incident, show_incidents, show_reports, show_steps
 from unquiet.cli.status import moment, slice_name
 from unquiet.store import Store
 
@@ -74,27 +71,14 @@ def _show_charts(console: Console, demo: Demo) -> None:
 
 
 def _show_next(console: Console, incident_id: str) -> None:
-    program = _program()
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for command, why in (
+    steps = (
         (f"incident {incident_id} --sessions", "the ids of the sessions that it claims"),
         ("incidents", "all incidents of this traffic"),
         ("status", "what was read, and how small a change could have been seen"),
         ("scan YOUR-FILE", "your own traffic: JSONL, CSV or Parquet, a row a turn; traces and exports as they are"),
-    ):
-        table.add_row(escape(f"{program} {command}"), why)
+    )
     console.print("\n[bold]Go on with[/bold]")
-    console.print(table)
-
-
-def _program() -> str:
-    """How to call the command from here: by its name if the shell finds it, else by its path."""
-    if shutil.which("unquiet"):
-        return "unquiet"
-    called = Path(sys.argv[0]).resolve()
-    if called.name != "unquiet":
-        return "python -m unquiet"
-    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)
+    show_steps(console, steps)
 
 
 def _clock(text: str, near: datetime) -> str:

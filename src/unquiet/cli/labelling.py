@@ -21,6 +21,7 @@ from unquiet.app.label_report import label_report
 from unquiet.app.labelling import MOST_NAME, Queue, check_labeller, open_queue, parse_slice
 from unquiet.app.surveying import Candidate, labelled_signal
 from unquiet.cli.label_page import judge_line, show_label_report, show_turn, visible
+from unquiet.cli.options import read_db
 from unquiet.cli.running import INTERRUPTED
 from unquiet.cli.showing import Bar, Output, printing
 from unquiet.labelling.endpoint import HttpEndpoint, Patience, is_loopback, parse_endpoint
@@ -35,14 +36,13 @@ HINT = "y yes  n no  u unsure  s skip  z undo  q quit"
 MOST_LINE = 1000
 MOST_COUNT = 100_000
 
-_db = click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
 _slice = click.option("--slice", "slices", multiple=True, metavar="FACET=VALUE", help="Only turns of this slice.")
 _seed = click.option("--seed", type=int, default=7, show_default=True, help="Another seed draws other turns.")
 
 
 @click.command("label")
 @click.argument("signal")
-@_db
+@read_db
 @_slice
 @click.option("--count", type=int, default=20, show_default=True, help="Labels to ask for.")
 @click.option("--labeller", default="person", show_default=True, help="Who labels.")
@@ -72,6 +72,8 @@ def label_command(
     """  # noqa: D301
     if sum((read is not None, write is not None, report)) > 1:
         raise ConfigError("--import, --export and --report exclude each other. Give one of them.")
+    if as_json and not report:
+        raise ConfigError("--json is for the report. Give --report too.")
     labelled_signal(signal)
     check_labeller(labeller)
     _check_count(count)
@@ -181,7 +183,7 @@ def _import(store: Store, signal: str, path: Path, labeller: str, seed: int) -> 
 @click.argument("signal")
 @click.option("--endpoint", required=True, help="Base URL of an OpenAI-compatible server, http://127.0.0.1:8000/v1.")
 @click.option("--model", required=True, help="The model to ask for.")
-@_db
+@read_db
 @_slice
 @click.option("--count", type=int, default=50, show_default=True, help="Turns to ask about.")
 @_seed

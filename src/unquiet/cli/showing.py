@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from rich.table import Table
 
 from unquiet.app.saying import plain_name
 from unquiet.app.scanning import ScanResult
+from unquiet.app.status import OPEN
 from unquiet.cli.evidence import show_pairs
 from unquiet.cli.picture import picture
 from unquiet.cli.status import moment, slice_name, visible_line
@@ -117,8 +119,25 @@ def _show_report(console: Console, path: str, report: ReadReport) -> None:
         console.print(f"{escape(path)}: {counted(known, 'turn')} known already", soft_wrap=True)
 
 
-def show_scan(console: Console, result: ScanResult, folder: Path) -> None:
-    """The answer of a scan."""
+def show_steps(console: Console, steps: Sequence[tuple[str, str]]) -> None:
+    """Commands to copy, each whole on a line of its own, below what it is for."""
+    for command, why in steps:
+        console.print(f"  {why}:", style="dim", soft_wrap=True)
+        console.print(f"    {program()} {command}", soft_wrap=True)
+
+
+def program() -> str:
+    """How to call the command from here: by its name if the shell finds it, else by its path."""
+    if shutil.which("unquiet"):
+        return "unquiet"
+    called = Path(sys.argv[0]).resolve()
+    if called.name != "unquiet":
+        return "python -m unquiet"
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)
+
+
+def show_scan(console: Console, result: ScanResult, folder: Path, found_at: str) -> None:
+    """The answer of a scan; `found_at` is the option by which other commands find the folder, where they need one."""
     document = result.document
     show_reports(console, result.reports)
     console.print(
@@ -133,7 +152,17 @@ def show_scan(console: Console, result: ScanResult, folder: Path) -> None:
     visible = visible_line(coverage)
     if visible is not None:
         console.print(escape(visible), soft_wrap=True)
-    console.print(f"kept in {escape(str(folder))}", style="dim")
+    console.print(f"kept in {escape(str(folder))}", style="dim", soft_wrap=True)
+    if isinstance(incidents, list) and incidents:
+        console.print("\nGo on with")
+        open_ones = [each for each in incidents if each["status"] in OPEN] or incidents
+        show_steps(
+            console,
+            [
+                (f"incident {open_ones[-1]['id']}{found_at}", "the newest, with the same request before and after"),
+                (f"status{found_at}", "what was read, and how small a change could have been seen"),
+            ],
+        )
 
 
 def show_incidents(console: Console, documents: Sequence[Mapping[str, Any]], coverage: Mapping[str, Any]) -> None:

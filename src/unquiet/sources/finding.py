@@ -18,6 +18,9 @@ SIDE_FILES = frozenset(
 STORE_FILE = "unquiet.duckdb"
 """The file that makes a folder a store of unquiet: what lies in it was read once already."""
 
+OWN_FOLDER = ".unquiet"
+"""Where unquiet keeps what no `--db` was named for; left out without a word, since every folder of a scan has it."""
+
 
 @dataclass(slots=True)
 class Found:
@@ -91,7 +94,7 @@ def _is_store(folder: Path) -> bool:
 
 def _refuse_store(folder: Path) -> None:
     holds = _is_store(folder)
-    if holds or folder.resolve().name == ".unquiet":
+    if holds or folder.resolve().name == OWN_FOLDER:
         look = f", or look into it with `unquiet status --db {folder}`" if holds else ""
         raise UnreadableSource(
             f"{folder}: what unquiet keeps of earlier scans, not traffic. Name the files that were scanned{look}."
@@ -114,6 +117,8 @@ def _add_folder(folder: Path, found: Found) -> None:
 
 def _add_entries(entries: list[Path], found: Found) -> None:
     for entry in entries:
+        if entry.name == OWN_FOLDER:
+            continue
         if entry.name.startswith("."):
             found.notes.append(f"{entry}: hidden, left out")
         elif entry.name in SIDE_FILES:

@@ -21,7 +21,7 @@ from unquiet.store.additive import summed
 from unquiet.store.duckdb_folder import DATABASE, DuckDBFolder
 from unquiet.store.failures import explaining
 from unquiet.store.labels import Labels
-from unquiet.store.lock import FolderLock
+from unquiet.store.lock import FolderLock, may_write
 from unquiet.store.segments import Segment
 from unquiet.store.tables import (
     COUNTS,
@@ -50,7 +50,7 @@ class Store:
     Every method may raise StoreError, whose text says what to do next; a wrong argument raises ValueError.
     """
 
-    def __init__(self, database: DuckDBFolder, lock: FolderLock) -> None:
+    def __init__(self, database: DuckDBFolder, lock: FolderLock | None) -> None:
         self._database = database
         self._lock = lock
         self._writer = SegmentWriter(database)
@@ -64,7 +64,7 @@ class Store:
 
         Args:
             folder: where the store is or shall be; parents are made too.
-            create: False to refuse a folder that holds no store.
+            create: False to refuse a folder that holds no store; one that this user may not write can be read then.
             memory_mb: what the database may keep in memory before it spills to disk.
             threads: threads of the database.
 
@@ -78,10 +78,11 @@ class Store:
             )
         with explaining(folder, "opening the folder"):
             folder.mkdir(parents=True, exist_ok=True)
-            lock = FolderLock(folder)
+            lock = FolderLock(folder) if create or may_write(folder) else None
         with contextlib.ExitStack() as undo, explaining(folder, "opening the folder"):
-            undo.callback(lock.release)
-            database = DuckDBFolder(folder, memory_mb=memory_mb, threads=threads)
+            if lock is not None:
+                undo.callback(lock.release)
+            database = DuckDBFolder(folder, memory_mb=memory_mb, threads=threads, read_only=lock is None)
             undo.callback(database.close)
             store = cls(database, lock)
             undo.pop_all()
@@ -92,7 +93,8 @@ class Store:
         try:
             self._database.close()
         finally:
-            self._lock.release()
+            if self._lock is not None:
+                self._lock.release()
 
     def __enter__(self) -> Store:
         """The store itself."""
