@@ -32,13 +32,16 @@ GOOD = {
 BAD = "I'm sorry, but I can't help with that request. Please contact support for further assistance."
 
 
-def write(path: Path, days: int, *, answers: bool = True, per_day: int = 60) -> str:
-    """Sessions of one turn: a tenth of them in Finnish, a third from the app, one in forty of the English refused."""
+def write(path: Path, days: int, *, answers: bool = True, per_day: int = 60, well: float = 1e9) -> str:
+    """Sessions of one turn: a tenth of them in Finnish, a third from the app, one in forty of the English refused.
+
+    After `well` days six in ten of them are refused.
+    """
     rng = np.random.default_rng(5)
     rows: list[dict[str, Any]] = []
     for i, at in enumerate(np.sort(rng.random(days * per_day)) * days):
         language = "fi" if rng.random() < 0.1 else "en"
-        answer = BAD if language == "en" and rng.random() < 0.025 else GOOD[language]
+        answer = BAD if language == "en" and rng.random() < (0.025 if at < well else 0.6) else GOOD[language]
         rows.append(
             {
                 "time": (START + timedelta(days=float(at))).isoformat(),
@@ -102,6 +105,25 @@ def test_every_slice_has_its_smallest_visible_change(judged: tuple[Path, dict[st
         rates = [1.0 if row[f"days_{n}"] is None else row[f"days_{n}"] for n in (1, 7, 28)]
         assert row["rate"] < rates[2] <= rates[1] <= rates[0]
     assert by_slice["{}"]["days_7"] < by_slice['{"channel": "app"}']["days_7"]
+
+
+def test_the_usual_rate_is_that_of_the_learning_period(tmp_path: Path) -> None:
+    """A failure that has come since is not what is usual."""
+    told = scanned(tmp_path, 14, well=9.0)
+    assert told["incidents"]
+    rows = {json.dumps(row["slice"]): row["rate"] for row in told["coverage"]["smallest_detectable"]}
+    assert rows["{}"] < 0.06
+    assert rows['{"channel": "app"}'] < 0.08
+
+
+def test_too_little_traffic_says_what_is_missing(short: Path, tmp_path: Path) -> None:
+    told = standing(short)["coverage"]["not_judged"]
+    assert told == (
+        "nothing was judged: the files cover 3 days and 179 finished sessions; learning needs 7 days and 200 sessions. "
+        "Add older files."
+    )
+    enough = scanned(tmp_path, 5)["coverage"]["not_judged"]
+    assert enough.endswith("Add older files, or shorten it with --learn-days 3.")
 
 
 def test_the_rare_event_follows_from_the_formula(judged: tuple[Path, dict[str, Any]]) -> None:
