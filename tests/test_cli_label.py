@@ -255,7 +255,7 @@ def test_rows_that_cannot_be_taken_are_counted_with_reasons(run: Run, folder: Pa
     rows = ["t00001,yes,,", "nope,yes,,", "t00002,maybe,,", "t00003,no,2,", "t00004,no,,soon", "t00001,no,,", "t00005"]
     path.write_text("turn_id,label,inclusion,at\n" + "\n".join(rows) + "\n")
     said = run("label", "refusal", "--import", str(path)).stderr
-    assert "1 labels taken over, 6 rows not used" in said
+    assert "1 label taken over, 6 rows not used" in said
     for part in (
         "no such turn in this folder",
         "label 'maybe': expected yes, no, unsure",

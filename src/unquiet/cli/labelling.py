@@ -28,6 +28,7 @@ from unquiet.labelling.endpoint import HttpEndpoint, Patience, is_loopback, pars
 from unquiet.labelling.spending import Spending
 from unquiet.model.errors import ConfigError, UnquietError
 from unquiet.model.labels import JUDGE, Answer
+from unquiet.model.wording import counted
 from unquiet.store import Store
 
 KEY = "UNQUIET_JUDGE_KEY"
@@ -82,7 +83,7 @@ def label_command(
         if report:
             _report(store, signal, as_json=as_json)
         elif write is not None:
-            click.echo(f"{export_labels(store, signal, write)} labels -> {write}", err=True)
+            click.echo(f"{counted(export_labels(store, signal, write), 'label')} -> {write}", err=True)
         elif read is not None:
             _import(store, signal, read, labeller, seed)
         else:
@@ -114,10 +115,8 @@ def _ask(console: Console, queue: Queue, signal: str, count: int) -> None:
         console.print("interrupted")
     if not more:
         console.print("no more turns to label here")
-    labels = "label" if queue.given == 1 else "labels"
-    console.print(
-        Text(f"{queue.given} {labels} kept; `unquiet label {signal} --report` says what they tell"), soft_wrap=True
-    )
+    kept = counted(queue.given, "label")
+    console.print(Text(f"{kept} kept; `unquiet label {signal} --report` says what they tell"), soft_wrap=True)
     if interrupted:
         sys.exit(INTERRUPTED)
 
@@ -167,7 +166,7 @@ def _import(store: Store, signal: str, path: Path, labeller: str, seed: int) -> 
     with Bar(Console(stderr=True)) as bar:
         done = import_labels(store, signal, path, labeller=labeller, seed=seed, clock=_now, progress=bar.update)
     rejected = sum(done.rejected.values())
-    click.echo(f"{done.new} labels taken over, {rejected} rows not used", err=True)
+    click.echo(f"{counted(done.new, 'label')} taken over, {counted(rejected, 'row')} not used", err=True)
     for reason, count in sorted(done.rejected.items()):
         click.echo(f"  {count} x {reason}", err=True)
     for example in done.examples[:5]:
@@ -234,7 +233,7 @@ def judge_command(
         )
         if not is_loopback(address):
             clear = "" if address.scheme == "https" else ", unencrypted"
-            click.echo(f"the text of up to {count} turns is sent to {settings.host}{clear}", err=True)
+            click.echo(f"the text of up to {counted(count, 'turn')} is sent to {settings.host}{clear}", err=True)
         patience = Patience(time.monotonic, time.sleep, bar.print)
         judge = Judge(queue, labelled_signal(signal).info, settings, door, spending, patience)
         outcome = judge.run(bar.update)
@@ -248,13 +247,24 @@ def _say(labeller: str, signal: str, outcome: Outcome) -> None:
     }
     condition = {**counts, "signal": signal, "ended": outcome.ended, "why": outcome.why, "at": _now().isoformat()}
     line, _ = judge_line(labeller, condition)
+    if outcome.sample:
+        got = visible(outcome.sample).replace("\n", " ")
+        click.echo(
+            f'an answer that is no label: {got}\nexpected, and nothing else: {{"label": true}} or {{"label": false}}',
+            err=True,
+        )
     if outcome.ended == "dead":
         raise UnquietError(
-            f"{line}. Its {outcome.labelled} labels are kept; see to the endpoint and run the command again."
+            f"{line}. {counted(outcome.labelled, 'label')} kept. See to the endpoint, then run the command again."
         )
     click.echo(line, err=True)
     if outcome.ended == "interrupted":
         sys.exit(INTERRUPTED)
+    if not outcome.labelled and outcome.ended == "cost cap":
+        raise UnquietError("no label was gained. Raise --max-cost-usd.")
+    if not outcome.labelled and outcome.asked:
+        turns = counted(outcome.asked, "turn")
+        raise UnquietError(f"no answer of {turns} was a label. Try another --model, or more --answer-tokens.")
 
 
 def _spending(cap: float | None, price_in: float | None, price_out: float | None) -> Spending:
