@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from inline_snapshot import snapshot
-from rich.console import Console
 
 from unquiet.app.describing import coverage
 from unquiet.app.scanning import scan
 from unquiet.app.status import status
 from unquiet.cli import main
+from unquiet.cli.showing import Output
 from unquiet.cli.status import show_status, visible_line
 from unquiet.model.settings import Settings
 from unquiet.pipeline.judging import Judge
@@ -68,7 +68,7 @@ def standing(folder: Path, now: datetime = START + timedelta(days=20)) -> dict[s
 
 
 def shown(known: dict[str, Any], *, every_slice: bool = False) -> str:
-    console = Console(file=StringIO(), width=120, color_system=None)
+    console = Output(file=StringIO(), width=120, color_system=None)
     show_status(console, known, every_slice=every_slice)
     assert isinstance(console.file, StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
@@ -213,9 +213,9 @@ KNOWN: dict[str, Any] = {
 def test_status_for_people() -> None:
     assert shown(KNOWN) == snapshot("""\
 folder                 history
-turns                  1204, Mon 02 Mar 2026 00:13 to Sun 15 Mar 2026 23:55 UTC; the last is 4 days old
+turns                  1204, Mon 02 Mar 00:13 UTC to Sun 15 Mar 23:55 UTC; the last is 4 days old
 file                   monday.jsonl: 1000 rows, 1000 turns
-file                   rest.jsonl: 207 rows, 204 turns, 3 not used (1 x duplicate turn, 2 x missing time)
+file                   rest.jsonl: 207 rows, 204 turns, 1 turn known already, 2 not used (2 x missing time)
 judged                 yes
 learning               7 days, in which nothing is judged
 open sessions          3, judged when they are over

@@ -23,6 +23,7 @@ import pytest
 
 import unquiet
 from unquiet.cli import main
+from unquiet.model.wording import counted
 from unquiet.sources.finding import STORE_FILE
 from unquiet.store import Store
 from unquiet.store.duckdb_folder import DATABASE
@@ -447,7 +448,7 @@ def test_hardly_any_traffic(cli: Cli) -> None:
     ]:
         answer = cli("scan", put(f"{name}.jsonl", rows))
         assert answer.code == 0
-        assert f"{turns} turns" in answer.out
+        assert counted(turns, "turn") in answer.out
         assert "nothing was judged" in answer.out
         assert ("known already" in answer.out) == (name in ("twice", "equal"))
 

@@ -28,14 +28,13 @@ def is_store(folder: Path) -> bool:
     return (folder / DATABASE).is_file()
 
 
-def remember(folder: Path) -> bool:
-    """Make `folder` the one that commands look into when no `--db` is given; False where that cannot be written down."""
+def remember(folder: Path) -> None:
+    """Make `folder` the one that commands look into when no `--db` is given, where that can be written down."""
     try:
         LAST.parent.mkdir(parents=True, exist_ok=True)
         LAST.write_text(str(folder.resolve()) + "\n", encoding="utf-8")
     except OSError:
-        return False
-    return True
+        return  # the scan is done, and says itself how to find what it kept
 
 
 def check_scanned(store: Store, folder: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +18,7 @@ from unquiet.app.scanning import ScanResult, scan
 from unquiet.app.status import OPEN, status
 from unquiet.cli.demo_page import INTRO, show_demo
 from unquiet.cli.labelling import judge_command, label_command
-from unquiet.cli.options import keep_db, read_db
+from unquiet.cli.options import found_at, keep_db, read_db
 from unquiet.cli.showing import (
     Bar,
     Output,
@@ -55,7 +53,7 @@ def demo_command(seed: int) -> None:
     folder = HOME / "demo"
     console = Output()
     with printing():
-        console.print(INTRO, highlight=False, soft_wrap=True)
+        console.print(INTRO, soft_wrap=True)
     with Bar(Console(stderr=True)) as bar:
         demo = run_demo(folder, seed, bar.update)
     remember(demo.store)
@@ -102,7 +100,8 @@ def scan_command(
         if is_store(folder):
             remember(folder)
         raise
-    _print_scan(result, folder, as_json, remembered=remember(folder))
+    remember(folder)
+    _print_scan(result, folder, as_json)
     sys.exit(_code([str(i["status"]) for i in _incidents(result)]))
 
 
@@ -158,7 +157,7 @@ def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path |
             elif as_json:
                 click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
             else:
-                show_incident(Output(), document, store)
+                show_incident(Output(), document, store, found_at(folder))
     sys.exit(0 if sessions else _code([str(document["status"])]))
 
 
@@ -175,7 +174,7 @@ def measure_command(paths: tuple[str, ...], out: Path, sessions: bool, maps: tup
     unquiet measure traffic.jsonl.gz --out sessions.jsonl --sessions
     """  # noqa: D301
     measured = measure_files(paths, _mapping(maps), out, per_session=sessions)
-    show_reports(Console(stderr=True), measured.reports)
+    show_reports(Output(stderr=True), measured.reports)
     lost = sum(report.lost_rows for _, report in measured.reports)
     what = counted(measured.rows, "session" if sessions else "turn")
     click.echo(f"{what} measured, {counted(lost, 'row')} not used -> {out}", err=True)
@@ -239,13 +238,12 @@ def _incidents(result: ScanResult) -> list[dict[str, object]]:
     return found if isinstance(found, list) else []
 
 
-def _print_scan(result: ScanResult, folder: Path, as_json: bool, *, remembered: bool) -> None:
+def _print_scan(result: ScanResult, folder: Path, as_json: bool) -> None:
     with printing():
         if as_json:
             click.echo(orjson.dumps(result.document, option=orjson.OPT_INDENT_2).decode())
         else:
-            found = remembered and os.environ.get("UNQUIET_DB") in (None, "", str(folder))
-            show_scan(Output(), result, folder, "" if found else f" --db {shlex.quote(str(folder))}")
+            show_scan(Output(), result, folder, found_at(folder))
 
 
 def _code(statuses: list[str]) -> int:
