@@ -42,7 +42,7 @@ def unquiet() -> None:
     """Hear when an AI agent quietly starts to behave differently, inside a stated false-alarm budget."""
 
 
-@unquiet.command("demo")
+@unquiet.command("demo", short_help="Play two weeks of traffic with a quiet failure in it.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Another seed tells the story with other traffic.")
 def demo_command(seed: int) -> None:
     """Play two weeks of a support agent's traffic with one quiet failure in it, and find it.
@@ -66,7 +66,7 @@ def demo_command(seed: int) -> None:
         )
 
 
-@unquiet.command("scan")
+@unquiet.command("scan", short_help="Find the incidents in recorded traffic.")
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, schema unquiet.scan/1.")
 @keep_db
@@ -105,7 +105,7 @@ def scan_command(
     sys.exit(_code([str(i["status"]) for i in _incidents(result)]))
 
 
-@unquiet.command("incidents")
+@unquiet.command("incidents", short_help="List the incidents of a folder.")
 @read_db
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def incidents_command(db: Path | None, as_json: bool) -> None:
@@ -131,7 +131,7 @@ def incidents_command(db: Path | None, as_json: bool) -> None:
     sys.exit(_code([str(d["status"]) for d in documents]))
 
 
-@unquiet.command("incident")
+@unquiet.command("incident", short_help="Show one incident.")
 @click.argument("incident_id")
 @click.option("--sessions", is_flag=True, help="Print only the ids of the sessions it claims were affected.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
@@ -161,7 +161,7 @@ def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path |
     sys.exit(0 if sessions else _code([str(document["status"])]))
 
 
-@unquiet.command("measure")
+@unquiet.command("measure", short_help="Write the signals of every turn to a file.")
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Parquet, or JSONL by its ending.")
 @click.option("--sessions", is_flag=True, help="One row a session, with the session signals.")
@@ -180,7 +180,7 @@ def measure_command(paths: tuple[str, ...], out: Path, sessions: bool, maps: tup
     click.echo(f"{what} measured, {counted(lost, 'row')} not used -> {out}", err=True)
 
 
-@unquiet.command("status")
+@unquiet.command("status", short_help="Say what was read, judged and cannot be seen.")
 @read_db
 @click.option("--all", "every_slice", is_flag=True, help="Show every slice, pairs of facet values too.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")

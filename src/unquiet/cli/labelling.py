@@ -41,7 +41,7 @@ _slice = click.option("--slice", "slices", multiple=True, metavar="FACET=VALUE",
 _seed = click.option("--seed", type=int, default=7, show_default=True, help="Another seed draws other turns.")
 
 
-@click.command("label")
+@click.command("label", short_help="Label turns, and see how right a signal is.")
 @click.argument("signal")
 @read_db
 @_slice
@@ -178,7 +178,7 @@ def _import(store: Store, signal: str, path: Path, labeller: str, seed: int) -> 
         )
 
 
-@click.command("judge")
+@click.command("judge", short_help="Let a model label turns too.")
 @click.argument("signal")
 @click.option("--endpoint", required=True, help="Base URL of an OpenAI-compatible server, http://127.0.0.1:8000/v1.")
 @click.option("--model", required=True, help="The model to ask for.")
