@@ -432,9 +432,9 @@ def test_a_lone_turn_years_before_neither_stalls_nor_starts_learning(cli: Cli) -
     assert {key: found[key] for key in plain if key != "coverage"} == {
         key: plain[key] for key in plain if key != "coverage"
     }
-    assert found["coverage"].pop("left_out").startswith("1 turns from 2019-03-01 to 2019-03-01 were not judged")
+    assert found["coverage"].pop("left_out").startswith("1 turn from 2019-03-01 to 2019-03-01 not judged")
     assert found["coverage"] == plain["coverage"]
-    assert "1 turns from 2019-03-01" in cli("scan", "u.jsonl", *options).out
+    assert "1 turn from 2019-03-01" in cli("scan", "u.jsonl", *options).out
 
 
 def test_hardly_any_traffic(cli: Cli) -> None:
