@@ -3,7 +3,7 @@
 #   make demo    install what unquiet needs and run its two-week story
 #   make test    install the test tools too and run the tests
 #   make check   everything that CI asks: lint, format, types, layers, tests
-#   make docs    write the generated pages of docs/reference anew
+#   make docs    write the generated pages of docs/reference and the pictures of output anew
 #   make lock    write requirements/*.txt anew from pyproject.toml (needs the network)
 #   make clean   remove the environment, caches and results
 #
@@ -21,7 +21,7 @@ CANDIDATES := $(PYTHON) python3.13 python3.12 python3.11 python3
 # wordllama publishes no wheels for Python 3.14 yet, and its source needs a compiler.
 USABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 # Locked wheels only, every file held to its hash, no questions asked.
-INSTALL := $(BIN)/python -m pip install --no-input --disable-pip-version-check --require-hashes --only-binary :all:
+INSTALL := $(BIN)/python -m pip install --no-input --disable-pip-version-check --quiet --require-hashes --only-binary :all:
 INSTALL_SELF := $(BIN)/python -m pip install --no-input --disable-pip-version-check --quiet \
 	--no-deps --no-build-isolation --editable .
 
@@ -54,6 +54,7 @@ layers: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-dev
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python docs/pictures.py
 
 bench-env: $(VENV)/.installed-bench
 

@@ -70,7 +70,7 @@ def test_quiet_traffic_without_text_is_quiet_and_says_what_it_cannot_see(tmp_pat
     assert not {"latency_ms", "no_tool_call", "output_tokens", "finish_reason"} & set(names)
     text = shown(tmp_path / "db")
     assert "off: 100 % of sessions have no text of an answer" in text
-    assert "(content is off: " in text
+    assert "; content is off: " in text
 
 
 def shown(folder: Path) -> str:

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from inline_snapshot import snapshot
-from rich.console import Console
 
 from unquiet.app.describing import coverage
 from unquiet.app.scanning import scan
 from unquiet.app.status import status
 from unquiet.cli import main
+from unquiet.cli.showing import Output
 from unquiet.cli.status import show_status, visible_line
 from unquiet.model.settings import Settings
 from unquiet.pipeline.judging import Judge
@@ -33,17 +33,19 @@ GOOD = {
 BAD = "I'm sorry, but I can't help with that request. Please contact support for further assistance."
 
 
-def write(path: Path, days: int, *, answers: bool = True, per_day: int = 60, dutch_from: float = 99.0) -> str:
+def write(
+    path: Path, days: int, *, answers: bool = True, per_day: int = 60, well: float = 1e9, dutch_from: float = 99.0
+) -> str:
     """Sessions of one turn: a tenth of them in Finnish, a third from the app, one in forty of the English refused.
 
-    From day `dutch_from` on every fifth is in Dutch.
+    After `well` days six in ten of them are refused. From day `dutch_from` on every fifth is in Dutch.
     """
     rng = np.random.default_rng(5)
     rows: list[dict[str, Any]] = []
     for i, at in enumerate(np.sort(rng.random(days * per_day)) * days):
         language = "fi" if rng.random() < 0.1 else "en"
         language = "nl" if at >= dutch_from and i % 5 == 0 else language
-        answer = BAD if language == "en" and rng.random() < 0.025 else GOOD[language]
+        answer = BAD if language == "en" and rng.random() < (0.025 if at < well else 0.6) else GOOD[language]
         rows.append(
             {
                 "time": (START + timedelta(days=float(at))).isoformat(),
@@ -70,7 +72,7 @@ def standing(folder: Path, now: datetime = START + timedelta(days=20)) -> dict[s
 
 
 def shown(known: dict[str, Any], *, every_slice: bool = False) -> str:
-    console = Console(file=StringIO(), width=120, color_system=None)
+    console = Output(file=StringIO(), width=120, color_system=None)
     show_status(console, known, every_slice=every_slice)
     assert isinstance(console.file, StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
@@ -107,6 +109,25 @@ def test_every_slice_has_its_smallest_visible_change(judged: tuple[Path, dict[st
         rates = [1.0 if row[f"days_{n}"] is None else row[f"days_{n}"] for n in (1, 7, 28)]
         assert row["rate"] < rates[2] <= rates[1] <= rates[0]
     assert by_slice["{}"]["days_7"] < by_slice['{"channel": "app"}']["days_7"]
+
+
+def test_the_usual_rate_is_that_of_the_learning_period(tmp_path: Path) -> None:
+    """A failure that has come since is not what is usual."""
+    told = scanned(tmp_path, 14, well=9.0)
+    assert told["incidents"]
+    rows = {json.dumps(row["slice"]): row["rate"] for row in told["coverage"]["smallest_detectable"]}
+    assert rows["{}"] < 0.06
+    assert rows['{"channel": "app"}'] < 0.08
+
+
+def test_too_little_traffic_says_what_is_missing(short: Path, tmp_path: Path) -> None:
+    told = standing(short)["coverage"]["not_judged"]
+    assert told == (
+        "nothing was judged: the files cover 3 days and 179 finished sessions; learning needs 7 days and 200 sessions. "
+        "Add older files."
+    )
+    enough = scanned(tmp_path, 5)["coverage"]["not_judged"]
+    assert enough.endswith("Add older files, or shorten it with --learn-days 3.")
 
 
 def test_the_rare_event_follows_from_the_formula(judged: tuple[Path, dict[str, Any]]) -> None:
@@ -213,9 +234,9 @@ KNOWN: dict[str, Any] = {
 def test_status_for_people() -> None:
     assert shown(KNOWN) == snapshot("""\
 folder                 history
-turns                  1204, Mon 02 Mar 2026 00:13 to Sun 15 Mar 2026 23:55 UTC; the last is 4 days old
+turns                  1204, Mon 02 Mar 00:13 UTC to Sun 15 Mar 23:55 UTC; the last is 4 days old
 file                   monday.jsonl: 1000 rows, 1000 turns
-file                   rest.jsonl: 207 rows, 204 turns, 3 not used (1 x duplicate turn, 2 x missing time)
+file                   rest.jsonl: 207 rows, 204 turns, 1 turn known already, 2 not used (2 x missing time)
 judged                 yes
 learning               7 days, in which nothing is judged
 open sessions          3, judged when they are over

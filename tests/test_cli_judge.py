@@ -125,6 +125,17 @@ def test_a_judge_that_only_talks_is_stopped(run: Run, folder: Path) -> None:
     assert "DEAD: 10 answers in a row were of no use" in str(result.exception)
     assert len(seen) == 10
     assert labels(folder) == []
+    assert "an answer that is no label: I think so.\n" in result.stderr
+    assert 'expected, and nothing else: {"label": true} or {"label": false}' in result.stderr
+    assert "0 labels kept. See to the endpoint" in str(result.exception)
+
+
+def test_no_label_at_all_is_no_success(run: Run, folder: Path) -> None:
+    with judge_server(lambda _: (200, completion("Yes, it does."))) as (url, _):
+        result = judged(run, url, "--count", "3")
+    assert isinstance(result.exception, UnquietError)
+    assert "no answer of 3 turns was a label" in str(result.exception)
+    assert "0 of 3 answers were labels, 3 malformed; 0.0000 USD" in result.stderr
 
 
 def test_the_key_comes_from_the_environment_or_a_file(
@@ -181,13 +192,15 @@ def test_the_cost_cap_stops_before_it_is_exceeded(run: Run) -> None:
     with judge_server(good) as (url, seen):
         result = judged(run, url, "--count", "50", "--price-in", "100", "--price-out", "100", "--max-cost-usd", "0.25")
     assert result.exit_code == 0
-    assert "stopped at its cost cap" in result.stderr
+    assert "stopped at its cost cap: 0.1" in result.stderr
+    assert result.stderr.count("USD") == 1
     found = condition(run)
     assert found["ended"] == "cost cap"
     assert 0 < found["cost_usd"] <= 0.25
     assert len(seen) == found["asked"] < 50
     with judge_server(good) as (url, seen):
-        judged(run, url, "--price-in", "100", "--price-out", "100", "--max-cost-usd", "0.0001")
+        none = judged(run, url, "--price-in", "100", "--price-out", "100", "--max-cost-usd", "0.0001")
+    assert "no label was gained. Raise --max-cost-usd" in str(none.exception)
     assert seen == [], "not even one call"
 
 

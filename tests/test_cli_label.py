@@ -123,7 +123,7 @@ def test_ctrl_c_keeps_what_was_labelled(run: Run, folder: Path, monkeypatch: pyt
 
     monkeypatch.setattr(page, "_key", key)
     result = run("label", "refusal", "--count", "9")
-    assert result.exit_code == 2
+    assert result.exit_code == 130
     assert "interrupted\n2 labels kept" in result.stdout
     assert len(labels(folder)) == 2
 
@@ -272,7 +272,7 @@ def test_rows_that_cannot_be_taken_are_counted_with_reasons(run: Run, folder: Pa
     rows = ["t00001,yes,,", "nope,yes,,", "t00002,maybe,,", "t00003,no,2,", "t00004,no,,soon", "t00001,no,,", "t00005"]
     path.write_text("turn_id,label,inclusion,at\n" + "\n".join(rows) + "\n")
     said = run("label", "refusal", "--import", str(path)).stderr
-    assert "1 labels taken over, 6 rows not used" in said
+    assert "1 label taken over, 6 rows not used" in said
     for part in (
         "no such turn in this folder",
         "label 'maybe': expected yes, no, unsure",

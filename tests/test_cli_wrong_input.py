@@ -23,7 +23,10 @@ import pytest
 
 import unquiet
 from unquiet.cli import main
+from unquiet.model.wording import counted
+from unquiet.sources.finding import STORE_FILE
 from unquiet.store import Store
+from unquiet.store.duckdb_folder import DATABASE
 
 Row = dict[str, Any]
 
@@ -133,14 +136,14 @@ UNREADABLE: list[tuple[str, dict[str, bytes | str | list[Row]], list[str], list[
         ["d"],
         ["3 x unreadable file", "d/a.bin: a binary file of no known format. What can be read:", "d/c.txt: a turn table needs"],
     ),
-    ("missing path", {}, ["nope.jsonl"], ["nope.jsonl: nothing is there", "Check the spelling"]),
-    ("pattern", {}, ["no*.jsonl"], ["no*.jsonl: nothing is there"]),
+    ("missing path", {}, ["nope.jsonl"], ["nope.jsonl: nothing is there. Check the spelling.\n"]),
+    ("pattern", {}, ["no*.jsonl"], ["no*.jsonl: nothing is there", "patterns are quoted"]),
     ("long name", {}, ["x" * 5000], ["name too long", "Check the path"]),
     (
         "wrong columns",
         {"t.jsonl": [{"at": 1, "question": "a", "answer": "b"}]},
         ["t.jsonl"],
-        ["missing: time, session_id, input, output", "Columns found: at, question, answer", "--map time=at"],
+        ["Columns found: at, question, answer", "--map time=at --map session_id=COLUMN --map input=question --map output=answer."],
     ),
     ("no gzip inside", {"t.jsonl.gz": b"\x1f\x8brubbish" * 50}, ["t.jsonl.gz"], ["nothing could be decompressed"]),
     ("empty gzip", {"t.jsonl.gz": gzip.compress(b"")}, ["t.jsonl.gz"], ["empty inside"]),
@@ -185,7 +188,7 @@ def test_a_pipe_is_refused_without_waiting_for_it(cli: Cli) -> None:
 WRONG_SETTINGS = [
     (["--map", "input=prompt"], ["--map input=prompt names a column that is not there", "Columns found: time, session_id"]),
     (["--map", "inputt=input"], ["--map inputt: no such NAME", "session_id", "served_model"]),
-    (["--map", "input"], ["--map input: expected NAME=COLUMN", "--map input=question"]),
+    (["--map", "foo"], ["unquiet: --map foo: expected NAME=COLUMN, for example --map input=question\n"]),
     (["--map", "=input"], ["expected NAME=COLUMN"]),
     (["--map", "input=output", "--map", "input=input"], ["--map input: given twice"]),
     (["--budget", "0"], ["--budget 0: expected", "more than 0 and at most 1000"]),
@@ -212,7 +215,8 @@ def test_what_click_refuses_ends_with_2(cli: Cli) -> None:
     for arguments in (["scan"], ["scan", "t", "--budget", "x"], ["scam"], ["measure", "t"], ["scan", "--nonsense"]):
         answer = cli(*arguments)
         assert (answer.code, answer.out) == (2, "")
-        assert answer.err.startswith("Usage: unquiet ")
+        assert answer.err.startswith("unquiet: ")
+        assert "--help`" in answer.err
 
 
 def test_one_column_may_serve_twice_and_a_mapping_that_is_not_used_is_said(cli: Cli) -> None:
@@ -244,8 +248,8 @@ def test_a_truncated_gzip_is_used_as_far_as_it_goes_and_said_every_time(cli: Cli
     first, second = cli("scan", "t.jsonl.gz"), cli("scan", "t.jsonl.gz")
     assert first == second
     assert first.code == 0
-    assert "1 row not used" in first.out
-    assert "cut off here" in first.out
+    assert "t.jsonl.gz: damaged\n" in first.out
+    assert "cut off here (Compressed file ended" in first.out
     kept = document(cli, "t.jsonl.gz")
     assert 0 < kept["turns"] < 16
     assert kept["coverage"]["rejected_rows"] == {"t.jsonl.gz": {"damaged file": 1}}
@@ -254,7 +258,7 @@ def test_a_truncated_gzip_is_used_as_far_as_it_goes_and_said_every_time(cli: Cli
     measured = cli("measure", "t.jsonl.gz", "--out", "out.jsonl")
     assert measured.code == 0
     assert "cut off here" in measured.err
-    assert f"{kept['turns']} turns measured, 1 rows rejected" in measured.err
+    assert f"{kept['turns']} turns measured, 0 rows not used" in measured.err
 
 
 def test_what_bears_the_name_of_another_format_is_read_by_its_content(cli: Cli) -> None:
@@ -263,6 +267,82 @@ def test_what_bears_the_name_of_another_format_is_read_by_its_content(cli: Cli) 
     semicolons = "time;session_id;input;output\n" + "2026-03-02;s;a;b\n" * 2 + "2026-03-02;s;a\n2026-03-02;s;a;b;c\n"
     kinds = rejected(cli, put("t.csv", semicolons))
     assert kinds == {"wrong number of cells": 2, "duplicate turn": 1}
+
+
+@pytest.fixture
+def denied(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of files that may not be opened: the tests may run as a user to whom the system denies nothing."""
+    names: set[str] = set()
+    real = Path.open
+
+    def opened(self: Path, *arguments: Any, **options: Any) -> Any:
+        if self.name in names:
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", opened)
+    return names
+
+
+def test_a_file_that_may_not_be_read(cli: Cli, denied: set[str]) -> None:
+    put("d/secret.jsonl", rows_of())
+    put("d/t.jsonl", changed(user_id="u"))
+    denied.add("secret.jsonl")
+    refused(cli("scan", "d/secret.jsonl"), "d/secret.jsonl: permission denied. Allow this user to read it")
+    answer = cli("scan", "d", "--db", "db")
+    assert answer.code == 0
+    assert "d/secret.jsonl: file not used\n  permission denied" in answer.out
+    assert "1 of 2 files could not be read" in answer.out
+    assert json.loads(cli("status", "--db", "db", "--json").out)["files"][0]["rejected"] == {"unreadable file": 1}
+    denied.clear()
+    assert "could not be read" not in cli("scan", "d", "--db", "db").out
+    assert len(json.loads(cli("status", "--db", "db", "--json").out)["files"]) == 2
+
+
+def test_equal_bad_files_are_told_by_their_own_names(cli: Cli) -> None:
+    for name in ("a", "b"):
+        put(f"d/{name}.jsonl", lines(rows_of()) + b"rubbish\n")
+        put(f"d/{name}.txt", "hello\n")
+    answer = cli("scan", "d")
+    for name in ("a", "b"):
+        assert (
+            f"d/{name}.jsonl: 1 row not used\n  1 x not JSON\n  d/{name}.jsonl:17: the line is not JSON" in answer.out
+        )
+        assert f"d/{name}.txt: file not used\n  a turn table needs" in answer.out
+
+
+def test_a_store_is_no_traffic(cli: Cli) -> None:
+    assert STORE_FILE == DATABASE
+    put("t.jsonl", rows_of())
+    first = cli("scan", ".", "--db", "hist")
+    assert first.out.count("hist: a store of unquiet, left out") == 1
+    assert "hist/" not in first.out
+    assert cli("scan", ".", "--db", "hist").out == first.out
+    refused(cli("scan", "hist", "--db", "x"), "hist: what unquiet keeps of earlier scans", "unquiet status --db hist")
+    cli("scan", "t.jsonl")
+    refused(cli("scan", ".unquiet"), ".unquiet: what unquiet keeps of earlier scans", "Name the files")
+
+
+def test_an_unclosed_quote_says_what_it_hides(cli: Cli) -> None:
+    good = [f"2026-03-02T0{i}:00:00Z,s{i},a,b\n" for i in range(9)]
+    header = "time,session_id,input,output\n"
+    put("end.csv", header + "".join(good[:3]) + '2026-03-02,s,"a,b\n' + "".join(good[3:]))
+    put("later.csv", header + "".join(good[:3]) + '2026-03-02,s,"a,b\n' + "".join(good[3:6]) + '2026-03-03,s,"x",y\n')
+    for name, count in (("end", 7), ("later", 5)):
+        answer = cli("scan", f"{name}.csv")
+        assert f"{name}.csv: {count} rows not used" in answer.out
+        assert f"{name}.csv:5: a quote opens in this row" in answer.out
+        assert f"it hides {count} lines, to line {4 + count}." in answer.out
+        assert "3 turns" in answer.out
+
+
+def test_a_log_that_grows(cli: Cli) -> None:
+    put("t.jsonl", rows_of(2))
+    cli("scan", "t.jsonl", "--db", "db")
+    put("t.jsonl", rows_of(3))
+    answer = cli("scan", "t.jsonl", "--db", "db")
+    assert "t.jsonl: 16 turns known already" in answer.out
+    assert "not used" not in answer.out
 
 
 def test_invalid_utf8_costs_its_row_only(cli: Cli) -> None:
@@ -352,9 +432,9 @@ def test_a_lone_turn_years_before_neither_stalls_nor_starts_learning(cli: Cli) -
     assert {key: found[key] for key in plain if key != "coverage"} == {
         key: plain[key] for key in plain if key != "coverage"
     }
-    assert found["coverage"].pop("left_out").startswith("1 turns from 2019-03-01 to 2019-03-01 were not judged")
+    assert found["coverage"].pop("left_out").startswith("1 turn from 2019-03-01 to 2019-03-01 not judged")
     assert found["coverage"] == plain["coverage"]
-    assert "1 turns from 2019-03-01" in cli("scan", "u.jsonl", *options).out
+    assert "1 turn from 2019-03-01" in cli("scan", "u.jsonl", *options).out
 
 
 def test_hardly_any_traffic(cli: Cli) -> None:
@@ -368,9 +448,9 @@ def test_hardly_any_traffic(cli: Cli) -> None:
     ]:
         answer = cli("scan", put(f"{name}.jsonl", rows))
         assert answer.code == 0
-        assert f"{turns} turns" in answer.out
+        assert counted(turns, "turn") in answer.out
         assert "nothing was judged" in answer.out
-        assert ("x duplicate turn" in answer.out) == (name in ("twice", "equal"))
+        assert ("known already" in answer.out) == (name in ("twice", "equal"))
 
 
 def test_the_same_file_twice_changes_nothing(cli: Cli, tmp_path: Path) -> None:
@@ -511,7 +591,7 @@ def test_interrupted_while_reading_and_run_again(cli: Cli) -> None:
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
     answer = ended(process)
-    assert answer.code == 2
+    assert answer.code == 130
     assert "interrupted" in answer.err
     assert "run the same command again" in answer.err
     assert document(cli, "d", "--db", "db") == undisturbed
@@ -553,3 +633,48 @@ def test_piped_output_is_plain(cli: Cli) -> None:
     assert answer.err == ""
     assert re.search(r"the time 'gr\\xfcn' is neither", answer.out)
     assert re.search(r"[\x00-\x09\x0b-\x1f]", answer.out) is None
+
+
+def test_a_scan_that_failed_is_not_the_last_one(cli: Cli) -> None:
+    put("t.jsonl", rows_of())
+    put("bad.jsonl", changed(time=None))
+    assert cli("scan", "t.jsonl", "--db", "my hist").code == 0
+    for wrong in (["nosuch.jsonl"], ["bad.jsonl"], ["t.jsonl", "--map", "input=nosuch"]):
+        assert cli("scan", *wrong).code == 2
+    assert "in my hist\n" in cli("incidents").out
+    assert json.loads(cli("status", "--json").out)["folder"] == "my hist"
+    assert cli("scan", "t.jsonl").code == 0
+    assert "in .unquiet/scans/" in cli("incidents").out
+
+
+def test_an_interrupted_scan_is_the_last_one_and_wants_to_go_on(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    put("t.jsonl", rows_of())
+
+    def stopped(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("unquiet.app.scanning.replay", stopped)
+        answer = cli("scan", "t.jsonl")
+    assert answer.code == 130
+    assert "run the same command again to go on" in answer.err
+    assert "run the same scan again" in " ".join(cli("status").out.split())
+    refused(cli("incidents"), "no scan has come to its end")
+
+
+def test_a_store_that_may_only_be_read(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli("scan", put("t.jsonl", rows_of()), "--db", "db")
+    told = [cli(*command, "--db", "db") for command in (["status"], ["incidents"])]
+    monkeypatch.setattr("unquiet.store.folder.may_write", lambda folder: False)
+    held = Path("db/unquiet.duckdb").read_bytes()
+    assert [cli(*command, "--db", "db") for command in (["status"], ["incidents"])] == told
+    refused(cli("label", "refusal", "--db", "db", "--count", "1"), "this user may only read it")
+    assert Path("db/unquiet.duckdb").read_bytes() == held
+
+
+def test_options_that_make_no_sense(cli: Cli) -> None:
+    put("t.jsonl", rows_of())
+    for command in (["scan", "t.jsonl"], ["status"], ["incidents"], ["label", "refusal"]):
+        refused(cli(*command, "--db", ""), "--db '': expected a folder")
+    cli("scan", "t.jsonl")
+    refused(cli("label", "refusal", "--json"), "--json is for the report. Give --report too.")

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from test_docs import ROOT, loaded
 from unquiet.app import demonstrating
 from unquiet.demo import Story, write_story
 from unquiet.demo.phrasebook import phrasebook
@@ -248,6 +249,11 @@ def test_the_command_finds_the_failure_and_what_it_names_can_be_looked_at(tmp_pa
     truth = json.loads((tmp_path / ".unquiet" / "demo" / "story.json").read_text("utf-8"))
     assert "refund requests in German (de-DE): " in incident["title"]
     assert incident["title"] in demo.stdout
+    pictures = loaded(ROOT / "docs" / "pictures.py")
+    for page in pictures.PAGES:
+        written = page.read_text("utf-8")
+        assert pictures.PICTURE.search(written)
+        assert written == pictures.filled(written, demo.stdout), "run make docs"
     assert incident["slice"] == truth["slice"]
     earliest, onset, latest = (
         datetime.fromisoformat(text)

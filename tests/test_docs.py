@@ -84,14 +84,19 @@ def problem_with(line: str, group: click.Group) -> str | None:
     return None
 
 
-@pytest.fixture(scope="module")
-def generate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_docs", ROOT / "docs" / "generate.py")
+def loaded(path: Path) -> ModuleType:
+    """A script that is no part of the package, as a module."""
+    spec = importlib.util.spec_from_file_location(f"{path.stem}_script", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    return loaded(ROOT / "docs" / "generate.py")
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)

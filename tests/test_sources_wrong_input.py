@@ -174,7 +174,8 @@ def test_an_open_quote_in_a_csv_does_not_swallow_the_file(tmp_path: Path) -> Non
     path.write_text('time,session_id,input,output\n2026-10-01T08:00:00Z,s1,"open,hello\n' + "x,y,z,w\n" * 3)
     table, report = read(path)
     assert table.num_rows == 0
-    assert report.rejected == {"not CSV": 1}
+    assert report.rejected == {"not CSV": 4}
+    assert report.rows == 4
 
 
 def test_a_header_with_a_column_twice(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from unquiet.model.settings import Settings
+from unquiet.model.wording import counted
 
 Days = Sequence[tuple[datetime, int]]
 """Days that have turns, in order, and how many."""
@@ -32,6 +33,6 @@ def lone_note(days: Days, lone: int) -> str:
     """What is said of the days left out."""
     turns = sum(count for _, count in days[:lone])
     return (
-        f"{turns} turns from {days[0][0]:%Y-%m-%d} to {days[lone - 1][0]:%Y-%m-%d} were not judged: nothing follows them "
-        f"until {days[lone][0]:%Y-%m-%d}, so they cannot be learned from; if their times are wrong, correct and scan anew"
+        f"{counted(turns, 'turn')} from {days[0][0]:%Y-%m-%d} to {days[lone - 1][0]:%Y-%m-%d} not judged: nothing follows "
+        f"until {days[lone][0]:%Y-%m-%d}, so there is nothing to learn from; if their times are wrong, correct and scan anew"
     )

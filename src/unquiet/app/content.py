@@ -30,6 +30,9 @@ ALL = 0.98
 MISSED = 20.0
 """A signal has fallen silent if so many sessions with a reading were to be expected since its last one."""
 
+NOT_RECORDED = "not recorded in the learning period, or of no use to it"
+"""What is said of columns that a signal needs and that hold nothing, or always the same."""
+
 
 def content_notes(judge: Judge) -> dict[str, object]:
     """What the coverage says of content: its share, the signals without input by reason, and those that fell silent."""
@@ -86,7 +89,7 @@ def _reason(info: SignalInfo, *, off: bool) -> str:
         return "content is off: the text of requests and answers is not captured"
     if not info.needs:
         return "it applied to no session"
-    return f"{' or '.join(info.needs)}: not recorded in the learning period, or of no use to it"
+    return f"{' or '.join(info.needs)}: {NOT_RECORDED}"
 
 
 def _fallen_silent(judge: Judge) -> dict[str, str]:

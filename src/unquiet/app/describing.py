@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from unquiet import intents
 from unquiet.app.content import content_notes, evidence_note, unread_pairs
+from unquiet.app.learning import not_judged
 from unquiet.app.phrasing import ANSWERS, event_phrase, measure_phrase
 from unquiet.app.provider import provider_change
 from unquiet.app.saying import feature_event, new_and_gone, other_event, plain_name
@@ -263,10 +264,7 @@ def coverage(judge: Judge, store: Store) -> dict[str, object]:
         **content_notes(judge),
     }
     if judge.plan is None:
-        notes["not_judged"] = (
-            f"nothing was judged: {judge.session_count} sessions closed, all within the learning period of "
-            f"{judge.settings.learn / timedelta(days=1):g} days (and {judge.settings.least_sessions} sessions)"
-        )
+        notes["not_judged"] = not_judged(judge, store)
         return notes
     if judge.plan.shared_users:
         names = ", ".join(sorted(judge.plan.shared_users)[:5])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unquiet.model.errors import StoreError
 from unquiet.model.settings import Settings
-from unquiet.store import Store
+from unquiet.store import DATABASE, Store
 
 HOME = Path(".unquiet")
 LAST = HOME / "last"
@@ -23,15 +23,18 @@ def scan_folder(paths: Sequence[str], mapping: Mapping[str, str], settings: Sett
     return HOME / "scans" / mark
 
 
+def is_store(folder: Path) -> bool:
+    """Whether something was kept in the folder."""
+    return (folder / DATABASE).is_file()
+
+
 def remember(folder: Path) -> None:
-    """Make `folder` the one that `incidents`, `incident` and `status` show when no `--db` is given."""
+    """Make `folder` the one that commands look into when no `--db` is given, where that can be written down."""
     try:
         LAST.parent.mkdir(parents=True, exist_ok=True)
         LAST.write_text(str(folder.resolve()) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {LAST}: {error.strerror}. Run in a folder you may write to, or use --db."
-        ) from error
+    except OSError:
+        return  # the scan is done, and says itself how to find what it kept
 
 
 def check_scanned(store: Store, folder: Path) -> None:
@@ -55,7 +58,9 @@ def known_folder(db: Path | None) -> Path:
     try:
         last = LAST.read_text(encoding="utf-8").strip() if LAST.is_file() else ""
     except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"{LAST} cannot be read ({error}). Remove it and scan again, or use --db.") from error
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise StoreError(f"{LAST} cannot be read ({why}). Remove it and scan again, or use --db.") from error
     if last:
-        return Path(last)
+        here = Path.cwd()
+        return Path(last).relative_to(here) if Path(last).is_relative_to(here) else Path(last)
     raise StoreError("nothing has been scanned here yet. Run `unquiet scan PATH` first, or name a folder with --db.")

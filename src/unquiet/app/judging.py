@@ -19,6 +19,7 @@ from unquiet.store import Store
 CONDITIONS = "judges"
 """The setting that holds, by labeller, how the last run of each judge ended."""
 
+OF_SAMPLE = 200
 ROW_OF_FAILURES = 10
 """So many answers in a row without a label are the end: each may cost, and the next will not be better."""
 
@@ -54,6 +55,8 @@ class Outcome:
     refused: int = 0
     retried: int = 0
     cost_usd: float = 0.0
+    sample: str = ""
+    """The first answer that was no label, cut; for the eyes of who runs it, and kept nowhere."""
 
 
 class CapReached(Exception):
@@ -112,9 +115,12 @@ class Judge:
             self.outcome.refused += 1
             self._fail(f"status {reply.status}{_said(reply)}")
             return
-        label = label_in(_content(_json(reply)))
+        content = _content(_json(reply))
+        label = label_in(content)
         if label is None:
             self.outcome.malformed += 1
+            text = content if isinstance(content, str) else reply.body.decode("utf-8", "replace")
+            self.outcome.sample = self.outcome.sample or text[:OF_SAMPLE]
             self._fail("no JSON object with a label that is true or false")
             return
         self._row = 0

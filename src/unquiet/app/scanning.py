@@ -12,10 +12,10 @@ from unquiet.app.mixing import describe_mix
 from unquiet.app.replaying import Progress, keep_incidents, left_out, replay
 from unquiet.model.changes import Change
 from unquiet.model.errors import UnreadableSource
-from unquiet.model.rejections import ReadReport
+from unquiet.model.rejections import DUPLICATE, ReadReport, Rejection
 from unquiet.model.settings import Settings
 from unquiet.pipeline.judging import Judge
-from unquiet.sources import FileRead, find_files, read_files
+from unquiet.sources import NO_ROWS, FileRead, find_files, read_files
 from unquiet.sources.changes import read_changes
 from unquiet.store import SourceRow, Store
 
@@ -84,12 +84,14 @@ def ingest(
     for index, read in enumerate(read_files(paths, mapping)):
         progress(f"reading {read.path.name}", index / total)
         fingerprint = _fingerprint(read.path, mapping)
-        known = store.source(fingerprint)
+        known = store.source(fingerprint) if fingerprint else None
         if known is None:
-            _ingest_file(store, read, fingerprint)
+            _ingest_file(store, read, fingerprint or _unread(read.path))
             result.reports.append((str(read.path), read.report))
         else:
-            result.reports.append((str(read.path), _known(known, read.report.notes)))
+            result.reports.append((str(read.path), _known(known, str(read.path), read.report.notes)))
+        if fingerprint:
+            store.forget_source(_unread(read.path))
     progress("reading", 1.0)
     if not store.turn_extent().count:
         raise nothing_read(paths, [report for _, report in result.reports])
@@ -104,15 +106,28 @@ def nothing_read(paths: Sequence[str], reports: Sequence[ReadReport]) -> Unreada
             counts[kind] = counts.get(kind, 0) + count
         for example in report.examples:
             reasons.setdefault(example.reason, f"{example.where}: {example.reason}")
-    said = [*list(reasons.values())[:3], *[note for report in reports for note in report.notes][:3]]
+    notes = [note for report in reports for note in report.notes]
+    if notes and not counts and all(note.endswith(NO_ROWS) for note in notes):
+        return UnreadableSource(f"{'; '.join(notes[:3])}. Check the export that wrote it.")
+    said = [*list(reasons.values())[:3], *notes[:3]]
     rejected = ", ".join(f"{count} x {kind}" for kind, count in sorted(counts.items())) or "no row is in it"
     return UnreadableSource(f"no turn could be read from {', '.join(map(str, paths))} ({rejected}). " + " ".join(said))
 
 
-def _known(source: SourceRow, notes: Sequence[str]) -> ReadReport:
-    """What was said when the file was read before, so that the same command says the same; `notes` are those of now."""
-    said = list(dict.fromkeys([*notes, *source.notes]))
-    return ReadReport(source.rows, source.turns, dict(source.rejected), list(source.examples), said)
+def _known(source: SourceRow, path: str, notes: Sequence[str]) -> ReadReport:
+    """What was said when this content was read before, so that the same command says the same; `notes` are those of now.
+
+    It may have been read under another name.
+    """
+    old = [note.replace(source.path, path, 1) if note.startswith(source.path) else note for note in source.notes]
+    said = list(dict.fromkeys([*notes, *old]))
+    examples = [
+        Rejection(path + each.where.removeprefix(source.path), each.reason)
+        if each.where.startswith(source.path)
+        else each
+        for each in source.examples
+    ]
+    return ReadReport(source.rows, source.turns, dict(source.rejected), examples, said)
 
 
 def _ingest_file(store: Store, read: FileRead, fingerprint: str) -> None:
@@ -120,8 +135,8 @@ def _ingest_file(store: Store, read: FileRead, fingerprint: str) -> None:
         for table in read.tables:
             added = store.append_turns(table)
             if added.duplicates:
-                seen = read.report.rejected.get("duplicate turn", 0)
-                read.report.rejected["duplicate turn"] = seen + added.duplicates
+                seen = read.report.rejected.get(DUPLICATE, 0)
+                read.report.rejected[DUPLICATE] = seen + added.duplicates
         report = read.report
         store.add_source(
             SourceRow(
@@ -141,10 +156,19 @@ def _changes(paths: Sequence[Path]) -> tuple[list[Change], ReadReport]:
     return [change for path in paths for change in read_changes(path, report)], report
 
 
-def _fingerprint(path: Path, mapping: Mapping[str, str]) -> str:
+def _fingerprint(path: Path, mapping: Mapping[str, str]) -> str | None:
+    """What stands for the content of a file, read in this way; None where the file cannot be opened or read."""
     digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError:
+        return None
     digest.update(repr(sorted(mapping.items())).encode())
     return digest.hexdigest()
+
+
+def _unread(path: Path) -> str:
+    """What stands for a file of unknown content, so that it is told as long as it cannot be read."""
+    return f"unread {path.resolve()}"

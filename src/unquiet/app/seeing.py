@@ -82,7 +82,7 @@ def _event(watch: Watch, recorded: Recorded, delta: float, index: int) -> Known:
     rates, widened = watch.rates, watch.days.widened[:, index]
     sessions, events = rates.slice_sessions[:, index], rates.slice_events[:, index]
     overall = (events[0] + 0.01) / (sessions[0] + 1.0)
-    rate = np.clip((events + overall) / (sessions + 1.0), LOWEST_RATE, 1.0 - LOWEST_RATE)
+    rate = np.clip(watch.usual(index, (events + overall) / (sessions + 1.0)), LOWEST_RATE, 1.0 - LOWEST_RATE)
     return Known(sessions, rate, delta + widened, _per_day(recorded, recorded.y[:, index] >= 0, len(sessions)))
 
 

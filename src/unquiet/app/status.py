@@ -10,7 +10,7 @@ from unquiet.app.label_report import label_reports
 from unquiet.store import SourceRow, Store
 
 OPEN = ("open", "reopened")
-UNKNOWN = "unknown: no scan has come to its end in this folder"
+UNKNOWN = "unknown: no scan has come to its end in this folder; run the same scan again"
 
 
 def status(store: Store, folder: Path, now: datetime) -> dict[str, object]:

@@ -1,8 +1,7 @@
-"""Every command, its options and its exit code: 0 nothing open, 1 open incidents, 2 could not look."""
+"""Every command, its options and its exit code: 0 nothing open, 1 open incidents; the others are in `running`."""
 
 from __future__ import annotations
 
-import io
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,12 +12,13 @@ from rich.console import Console
 
 from unquiet import __version__
 from unquiet.app.demonstrating import run_demo
-from unquiet.app.folders import HOME, check_scanned, known_folder, remember, scan_folder
+from unquiet.app.folders import HOME, check_scanned, is_store, known_folder, remember, scan_folder
 from unquiet.app.measuring import measure_files, needing_history
 from unquiet.app.scanning import ScanResult, scan
 from unquiet.app.status import OPEN, status
 from unquiet.cli.demo_page import INTRO, show_demo
 from unquiet.cli.labelling import judge_command, label_command
+from unquiet.cli.options import found_at, keep_db, read_db
 from unquiet.cli.showing import (
     Bar,
     Output,
@@ -32,6 +32,7 @@ from unquiet.cli.status import show_status
 from unquiet.model.errors import ConfigError, UnquietError
 from unquiet.model.settings import Settings
 from unquiet.model.turns import TURNS
+from unquiet.model.wording import counted
 from unquiet.store import Store
 
 
@@ -41,7 +42,7 @@ def unquiet() -> None:
     """Hear when an AI agent quietly starts to behave differently, inside a stated false-alarm budget."""
 
 
-@unquiet.command("demo")
+@unquiet.command("demo", short_help="Play two weeks of traffic with a quiet failure in it.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Another seed tells the story with other traffic.")
 def demo_command(seed: int) -> None:
     """Play two weeks of a support agent's traffic with one quiet failure in it, and find it.
@@ -52,7 +53,7 @@ def demo_command(seed: int) -> None:
     folder = HOME / "demo"
     console = Output()
     with printing():
-        console.print(INTRO, highlight=False, soft_wrap=True)
+        console.print(INTRO, soft_wrap=True)
     with Bar(Console(stderr=True)) as bar:
         demo = run_demo(folder, seed, bar.update)
     remember(demo.store)
@@ -65,10 +66,10 @@ def demo_command(seed: int) -> None:
         )
 
 
-@unquiet.command("scan")
+@unquiet.command("scan", short_help="Find the incidents in recorded traffic.")
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, schema unquiet.scan/1.")
-@click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder to keep and continue.")
+@keep_db
 @click.option("--budget", type=float, default=1.0, show_default=True, help="False incidents accepted per 30 days.")
 @click.option("--map", "maps", multiple=True, metavar="NAME=COLUMN", help="Which column holds NAME: input=question.")
 @click.option("--changes", multiple=True, type=click.Path(path_type=Path), help="Deploy markers: time, kind, from, to.")
@@ -92,17 +93,20 @@ def scan_command(
     settings = _settings(budget, learn_days)
     mapping = _mapping(maps)
     folder = db or scan_folder(paths, mapping, settings)
-    if db is None:
-        remember(folder)
-    console = Console(stderr=True)
-    with Bar(console) as bar:
-        result = scan(paths, folder, settings, mapping=mapping, changes=changes, progress=bar.update)
+    try:
+        with Bar(Console(stderr=True)) as bar:
+            result = scan(paths, folder, settings, mapping=mapping, changes=changes, progress=bar.update)
+    except KeyboardInterrupt:
+        if is_store(folder):
+            remember(folder)
+        raise
+    remember(folder)
     _print_scan(result, folder, as_json)
     sys.exit(_code([str(i["status"]) for i in _incidents(result)]))
 
 
-@unquiet.command("incidents")
-@click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
+@unquiet.command("incidents", short_help="List the incidents of a folder.")
+@read_db
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def incidents_command(db: Path | None, as_json: bool) -> None:
     """List the incidents of a folder.
@@ -123,14 +127,15 @@ def incidents_command(db: Path | None, as_json: bool) -> None:
                 click.echo(coverage["not_judged"], err=True)
         else:
             show_incidents(Output(), documents, coverage)
+            Output().print(f"in {folder}", style="dim", soft_wrap=True)
     sys.exit(_code([str(d["status"]) for d in documents]))
 
 
-@unquiet.command("incident")
+@unquiet.command("incident", short_help="Show one incident.")
 @click.argument("incident_id")
 @click.option("--sessions", is_flag=True, help="Print only the ids of the sessions it claims were affected.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-@click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
+@read_db
 def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path | None) -> None:
     """Show one incident.
 
@@ -152,11 +157,11 @@ def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path |
             elif as_json:
                 click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
             else:
-                show_incident(Output(), document, store)
-    sys.exit(_code([str(document["status"])]))
+                show_incident(Output(), document, store, found_at(folder))
+    sys.exit(0 if sessions else _code([str(document["status"])]))
 
 
-@unquiet.command("measure")
+@unquiet.command("measure", short_help="Write the signals of every turn to a file.")
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Parquet, or JSONL by its ending.")
 @click.option("--sessions", is_flag=True, help="One row a session, with the session signals.")
@@ -169,10 +174,10 @@ def measure_command(paths: tuple[str, ...], out: Path, sessions: bool, maps: tup
     unquiet measure traffic.jsonl.gz --out sessions.jsonl --sessions
     """  # noqa: D301
     measured = measure_files(paths, _mapping(maps), out, per_session=sessions)
-    show_reports(Console(stderr=True), measured.reports)
-    rejected = sum(report.rejected_count for _, report in measured.reports)
-    what = "sessions" if sessions else "turns"
-    click.echo(f"{measured.rows} {what} measured, {rejected} rows rejected -> {out}", err=True)
+    show_reports(Output(stderr=True), measured.reports)
+    lost = sum(report.lost_rows for _, report in measured.reports)
+    what = counted(measured.rows, "session" if sessions else "turn")
+    click.echo(f"{what} measured, {counted(lost, 'row')} not used -> {out}", err=True)
     if sessions:
         click.echo(
             f"  {', '.join(needing_history())}: needs history, so it has no value here; `unquiet scan` reads it",
@@ -180,8 +185,8 @@ def measure_command(paths: tuple[str, ...], out: Path, sessions: bool, maps: tup
         )
 
 
-@unquiet.command("status")
-@click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
+@unquiet.command("status", short_help="Say what was read, judged and cannot be seen.")
+@read_db
 @click.option("--all", "every_slice", is_flag=True, help="Show every slice, pairs of facet values too.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def status_command(db: Path | None, every_slice: bool, as_json: bool) -> None:
@@ -220,7 +225,7 @@ def _mapping(maps: tuple[str, ...]) -> dict[str, str]:
     pairs = [text.partition("=") for text in maps]
     names = [name for name, _, _ in pairs]
     shapeless = [text for text, (name, _, column) in zip(maps, pairs, strict=True) if not (name and column)]
-    unknown = [name for name in names if name and name not in TURNS.names]
+    unknown = [name for name, _, column in pairs if name and column and name not in TURNS.names]
     wrong = [f"--map {text}: expected NAME=COLUMN, for example --map input=question" for text in shapeless]
     if unknown:
         wrong.append(
@@ -243,25 +248,8 @@ def _print_scan(result: ScanResult, folder: Path, as_json: bool) -> None:
         if as_json:
             click.echo(orjson.dumps(result.document, option=orjson.OPT_INDENT_2).decode())
         else:
-            show_scan(Output(), result, folder)
+            show_scan(Output(), result, folder, found_at(folder))
 
 
 def _code(statuses: list[str]) -> int:
     return 1 if any(status in OPEN for status in statuses) else 0
-
-
-def main() -> None:
-    """Run the command line; errors that a user can act on end in one sentence and exit code 2."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        unquiet.main(prog_name="unquiet", standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("interrupted; what was read completely is kept, run the same command again to go on", err=True)
-        sys.exit(2)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except UnquietError as error:
-        click.echo(f"unquiet: {error}", err=True)
-        sys.exit(2)

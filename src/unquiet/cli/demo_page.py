@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from unquiet.app.demonstrating import Comparison, Demo
-from unquiet.cli.showing import show_incident, show_incidents, show_reports
-from unquiet.cli.status import moment, slice_name
+from unquiet.cli.moments import clock, moment
+from unquiet.cli.showing import read_line, show_incident, show_incidents, show_reports, show_steps
+from unquiet.cli.status import slice_name
 from unquiet.store import Store
 
 INTRO = """\
@@ -27,11 +24,7 @@ def show_demo(console: Console, demo: Demo) -> None:
     """The answer of the scan and, where the story was found, the incident beside what really happened."""
     document, found = demo.result.document, demo.found
     show_reports(console, demo.result.reports)
-    console.print(
-        f"{document['sessions']} sessions, {document['turns']} turns read from {escape(str(demo.story.turns))}; "
-        f"{document['streams']} streams watched; alarm budget: {document['budget_per_30_days']:g} false incident per 30 days",
-        soft_wrap=True,
-    )
+    console.print(read_line(document, f" read from {demo.story.turns}"), soft_wrap=True)
     incidents = document["incidents"]
     if isinstance(incidents, list) and (found is None or len(incidents) > 1):
         show_incidents(console, incidents, {})
@@ -39,7 +32,7 @@ def show_demo(console: Console, demo: Demo) -> None:
         return
     console.print()
     with Store.open(demo.store, create=False) as store:
-        show_incident(console, found.incident, store)
+        show_incident(console, found.incident, store, "")
     _show_truth(console, demo, found)
     _show_charts(console, demo)
     _show_next(console, str(found.incident["id"]))
@@ -48,20 +41,20 @@ def show_demo(console: Console, demo: Demo) -> None:
 def _show_truth(console: Console, demo: Demo, found: Comparison) -> None:
     story, incident = demo.story, found.incident
     onset = incident["onset"]
-    ends = " to ".join(_clock(onset[end], story.onset) for end in ("earliest", "latest"))
+    ends = " to ".join(clock(onset[end], story.onset) for end in ("earliest", "latest"))
     if found.deploy_rank is None:
         suspected = "not among the changes near the onset"
     else:
         suspected = f"number {found.deploy_rank} of {len(incident['suspects'])} changes near the onset"
     table = Table("", "what was done to the traffic", "what unquiet says", box=None, pad_edge=False)
     where = slice_name(story.slice)
-    table.add_row("where", escape(where), escape(slice_name(incident["slice"])))
-    since = f"{_clock(onset['at'], story.onset)} ({ends})" + ("" if found.inside else ", which 1 time in 20 misses it")
-    table.add_row("since", f"{moment(story.onset.isoformat())} UTC", since)
-    table.add_row("with", escape("{kind} {from} -> {to}".format_map(story.deploy)), suspected)
+    table.add_row("where", where, slice_name(incident["slice"]))
+    since = f"{clock(onset['at'], story.onset)} ({ends})" + ("" if found.inside else ", which 1 time in 20 misses it")
+    table.add_row("since", moment(story.onset.isoformat()), since)
+    table.add_row("with", "{kind} {from} -> {to}".format_map(story.deploy), suspected)
     table.add_row("sessions", f"{len(story.affected)} met", f"{found.claimed} claimed, {found.right} of them met")
     table.add_row("noticed", "", f"{_span(found.late)} after it began, when {found.met} had been met")
-    console.print("\n[bold]The truth beside it[/bold]")
+    console.print("\nThe truth beside it", style="bold")
     console.print(table)
 
 
@@ -74,33 +67,14 @@ def _show_charts(console: Console, demo: Demo) -> None:
 
 
 def _show_next(console: Console, incident_id: str) -> None:
-    program = _program()
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for command, why in (
+    steps = (
         (f"incident {incident_id} --sessions", "the ids of the sessions that it claims"),
         ("incidents", "all incidents of this traffic"),
         ("status", "what was read, and how small a change could have been seen"),
         ("scan YOUR-FILE", "your own traffic: JSONL, CSV or Parquet, a row a turn; traces and exports as they are"),
-    ):
-        table.add_row(escape(f"{program} {command}"), why)
-    console.print("\n[bold]Go on with[/bold]")
-    console.print(table)
-
-
-def _program() -> str:
-    """How to call the command from here: by its name if the shell finds it, else by its path."""
-    if shutil.which("unquiet"):
-        return "unquiet"
-    called = Path(sys.argv[0]).resolve()
-    if called.name != "unquiet":
-        return "python -m unquiet"
-    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)
-
-
-def _clock(text: str, near: datetime) -> str:
-    """A moment, its date only where it is not that of `near`."""
-    at = datetime.fromisoformat(text)
-    return f"{at:%H:%M}" if at.date() == near.date() else f"{at:%a %d %b %H:%M}"
+    )
+    console.print("\nGo on with", style="bold")
+    show_steps(console, steps)
 
 
 def _span(late: timedelta) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
+from unquiet.model.wording import counted
 from unquiet.store import Store
 
 PAIRS = 2
@@ -27,7 +28,7 @@ def show_pairs(console: Console, document: Mapping[str, Any], store: Store) -> N
     """
     evidence = document["evidence"]
     if evidence.get("note"):
-        console.print(escape(evidence["note"]), soft_wrap=True)
+        console.print(str(evidence["note"]), soft_wrap=True)
     shown = [(("before", b), ("after", a)) for b, a in zip(evidence["before"], evidence["after"], strict=False)][:PAIRS]
     if "kinds" in document:
         shown = [(("asked now", session_id),) for session_id in evidence["after"][: 2 * PAIRS]]
@@ -37,9 +38,9 @@ def show_pairs(console: Console, document: Mapping[str, Any], store: Store) -> N
             turns.setdefault(turn["session_id"], []).append(turn)
         tools = any(turn["tool_calls"] for session in turns.values() for turn in session)
         for name, session_id in pair:
-            console.print(f"\n[bold]{name}[/bold] {escape(session_id)}")
+            console.print(Text.assemble("\n", (name, "bold"), f" {session_id}"), soft_wrap=True)
             for line in session_lines(turns.get(session_id, []), tools=tools):
-                console.print(f"  {escape(line)}", soft_wrap=True)
+                console.print(f"  {line}", soft_wrap=True)
 
 
 def session_lines(turns: Sequence[Mapping[str, Any]], *, tools: bool) -> Iterator[str]:
@@ -51,7 +52,7 @@ def session_lines(turns: Sequence[Mapping[str, Any]], *, tools: bool) -> Iterato
     for place, turn in enumerate(shown):
         if len(shown) < len(turns) and place == MOST_TURNS - 1:
             left = len(turns) - MOST_TURNS
-            yield f"({left} {'turn' if left == 1 else 'turns'} not shown)"
+            yield f"({counted(left, 'turn')} not shown)"
         yield f"asked:    {_short(turn['input'])}"
         if tools and turn["tool_calls"] is not None:
             yield f"called:   {_called(turn['tool_calls'])}"

@@ -8,6 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from unquiet.cli.moments import moment
+from unquiet.model.wording import counted
+
 Row = Mapping[str, Any]
 
 HEAD, TAIL = 3000, 1000
@@ -49,7 +52,7 @@ def _calls(calls: Sequence[Row] | None) -> Iterator[tuple[str, str]]:
         parts += [f"{said} {visible(call[said], OF_CALL)}" for said in ("result", "error") if call[said]]
         lines.append(" -> ".join(parts))
     if len(calls) > MOST_CALLS:
-        lines.append(f"and {len(calls) - MOST_CALLS} more calls")
+        lines.append(f"and {counted(len(calls) - MOST_CALLS, 'more call')}")
     yield "called", "\n".join(lines)
 
 
@@ -88,12 +91,12 @@ def label_lines(report: Row, *, groups: bool = True) -> Iterator[tuple[str, bool
 def _part(signal: str, part: Row) -> Iterator[tuple[str, bool]]:
     counts = part["labels"]
     told = ", ".join(f"{count} {answer}" for answer, count in counts.items() if count or answer in ("yes", "no"))
-    yield f"{signal}, {part['slice']}: {part['turns']} turns, labels of {part['panel']}: {told}", False
+    yield f"{signal}, {part['slice']}: {counted(part['turns'], 'turn')}, labels of {part['panel']}: {told}", False
     if part["turns_since"]:
-        yield f"  {part['turns_since']} turns came since; run `unquiet label` again to count them", True
+        yield f"  {counted(part['turns_since'], 'turn')} came since; run `unquiet label` again to count them", True
     if part["chance_unknown"]:
-        count = part["chance_unknown"]
-        yield f"  {count} labelled turns were chosen with unknown chance and say nothing of rates", True
+        count = counted(part["chance_unknown"], "labelled turn")
+        yield f"  {count} chosen with unknown chance, which says nothing of rates", True
     if part["not_enough"]:
         raw = f"the signal says {_percent(part['raw_rate'])}, uncorrected; " if part["raw_rate"] is not None else ""
         yield f"  {raw}not enough labels, needed: {'; '.join(part['not_enough'])}", True
@@ -111,7 +114,7 @@ def _groups(groups: Sequence[Row]) -> Iterator[tuple[str, bool]]:
             yield f"  {visible(group['group'], 200)}: {_accuracy(group)}; {rate}", False
     poor = [group for group in groups if "not_enough" in group]
     if poor:
-        names = ", ".join(f"{visible(group['group'], 100)} ({group['labels']} labels)" for group in poor[:8])
+        names = ", ".join(f"{visible(group['group'], 100)} ({counted(group['labels'], 'label')})" for group in poor[:8])
         more = f" and {len(poor) - 8} more" if len(poor) > 8 else ""
         yield f"  not enough labels in {names}{more}", False
 
@@ -135,7 +138,7 @@ def _twice(row: Row) -> str:
     ends = [row["best"], row["worst"]]
     between = " to ".join("never" if turns is None else str(turns) for turns in ends)
     return (
-        f"twice the rate is seen after about {row['signal']} turns ({between}); perfect labels would need "
+        f"twice the rate is seen after about {counted(row['signal'], 'turn')} ({between}); perfect labels would need "
         f"{row['perfect']}: the signal keeps {_percent(row['perfect'] / row['signal'])} of the information"
     )
 
@@ -143,19 +146,21 @@ def _twice(row: Row) -> str:
 def _agreement(row: Row) -> str:
     who = f"  {visible(row['judge'], 200)} and people:"
     if "not_enough" in row:
-        return f"{who} {row['turns']} turns labelled by both; not enough, needed: {row['not_enough']}"
+        return f"{who} {counted(row['turns'], 'turn')} labelled by both; not enough, needed: {row['not_enough']}"
     kappa = "not defined, one answer only" if row["kappa"] is None else f"{row['kappa']:.2f}"
-    return f"{who} the same answer on {row['same']} of {row['turns']} turns, Cohen's kappa {kappa}"
+    return f"{who} the same answer on {row['same']} of {counted(row['turns'], 'turn')}, Cohen's kappa {kappa}"
 
 
 def judge_line(labeller: str, condition: Row) -> tuple[str, bool]:
     """How the last run of a judge ended, and whether that is a warning."""
-    counts = f"{condition['labelled']} of {condition['asked']} answers were labels"
+    counts = f"{condition['labelled']} of {counted(condition['asked'], 'answer')} were labels"
     for name in ("malformed", "refused", "retried"):
         counts += f", {condition[name]} {name}" if condition[name] else ""
-    state = {"done": "done", "cost cap": "stopped at its cost cap", "dead": "DEAD", "interrupted": "interrupted"}
-    why = f": {visible(condition['why'], 400)}" if condition["why"] else ""
+    state = {"done": "done", "cost cap": "stopped at its cost cap", "dead": "DEAD", "interrupted": "stopped by hand"}
+    why = f": {visible(condition['why'], 400)}" if condition["why"] and condition["ended"] != "interrupted" else ""
     text = (
-        f"{visible(labeller, 200)} on {condition['signal']} at {condition['at'][:16]}: {state[condition['ended']]}{why}"
+        f"{visible(labeller, 200)} on {condition['signal']} at {moment(condition['at'])}: {state[condition['ended']]}"
     )
-    return f"{text}; {counts}; {condition['cost_usd']:.4f} USD", condition["ended"] != "done"
+    # Why a cap stopped it says what was spent.
+    cost = f"; {condition['cost_usd']:.4f} USD" if condition["ended"] != "cost cap" else ""
+    return f"{text}{why}; {counts}{cost}", condition["ended"] != "done"

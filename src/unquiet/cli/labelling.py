@@ -21,11 +21,14 @@ from unquiet.app.label_report import label_report
 from unquiet.app.labelling import MOST_NAME, Queue, check_labeller, open_queue, parse_slice
 from unquiet.app.surveying import Candidate, labelled_signal
 from unquiet.cli.label_page import judge_line, show_label_report, show_turn, visible
+from unquiet.cli.options import read_db
+from unquiet.cli.running import INTERRUPTED
 from unquiet.cli.showing import Bar, Output, printing
 from unquiet.labelling.endpoint import HttpEndpoint, Patience, is_loopback, parse_endpoint
 from unquiet.labelling.spending import Spending
 from unquiet.model.errors import ConfigError, UnquietError
 from unquiet.model.labels import JUDGE, Answer
+from unquiet.model.wording import counted
 from unquiet.store import Store
 
 KEY = "UNQUIET_JUDGE_KEY"
@@ -34,14 +37,13 @@ HINT = "y yes  n no  u unsure  s skip  z undo  q quit"
 MOST_LINE = 1000
 MOST_COUNT = 100_000
 
-_db = click.option("--db", type=click.Path(path_type=Path), envvar="UNQUIET_DB", help="Folder of an earlier scan.")
 _slice = click.option("--slice", "slices", multiple=True, metavar="FACET=VALUE", help="Only turns of this slice.")
 _seed = click.option("--seed", type=int, default=7, show_default=True, help="Another seed draws other turns.")
 
 
-@click.command("label")
+@click.command("label", short_help="Label turns, and see how right a signal is.")
 @click.argument("signal")
-@_db
+@read_db
 @_slice
 @click.option("--count", type=int, default=20, show_default=True, help="Labels to ask for.")
 @click.option("--labeller", default="person", show_default=True, help="Who labels.")
@@ -71,6 +73,8 @@ def label_command(
     """  # noqa: D301
     if sum((read is not None, write is not None, report)) > 1:
         raise ConfigError("--import, --export and --report exclude each other. Give one of them.")
+    if as_json and not report:
+        raise ConfigError("--json is for the report. Give --report too.")
     labelled_signal(signal)
     check_labeller(labeller)
     _check_count(count)
@@ -79,7 +83,7 @@ def label_command(
         if report:
             _report(store, signal, as_json=as_json)
         elif write is not None:
-            click.echo(f"{export_labels(store, signal, write)} labels -> {write}", err=True)
+            click.echo(f"{counted(export_labels(store, signal, write), 'label')} -> {write}", err=True)
         elif read is not None:
             _import(store, signal, read, labeller, seed)
         else:
@@ -111,12 +115,10 @@ def _ask(console: Console, queue: Queue, signal: str, count: int) -> None:
         console.print("interrupted")
     if not more:
         console.print("no more turns to label here")
-    labels = "label" if queue.given == 1 else "labels"
-    console.print(
-        Text(f"{queue.given} {labels} kept; `unquiet label {signal} --report` says what they tell"), soft_wrap=True
-    )
+    kept = counted(queue.given, "label")
+    console.print(Text(f"{kept} kept; `unquiet label {signal} --report` says what they tell"), soft_wrap=True)
     if interrupted:
-        sys.exit(2)
+        sys.exit(INTERRUPTED)
 
 
 def _step(console: Console, queue: Queue, candidate: Candidate, key: str) -> Candidate | None:
@@ -164,7 +166,7 @@ def _import(store: Store, signal: str, path: Path, labeller: str, seed: int) -> 
     with Bar(Console(stderr=True)) as bar:
         done = import_labels(store, signal, path, labeller=labeller, seed=seed, clock=_now, progress=bar.update)
     rejected = sum(done.rejected.values())
-    click.echo(f"{done.new} labels taken over, {rejected} rows not used", err=True)
+    click.echo(f"{counted(done.new, 'label')} taken over, {counted(rejected, 'row')} not used", err=True)
     for reason, count in sorted(done.rejected.items()):
         click.echo(f"  {count} x {reason}", err=True)
     for example in done.examples[:5]:
@@ -176,11 +178,11 @@ def _import(store: Store, signal: str, path: Path, labeller: str, seed: int) -> 
         )
 
 
-@click.command("judge")
+@click.command("judge", short_help="Let a model label turns too.")
 @click.argument("signal")
 @click.option("--endpoint", required=True, help="Base URL of an OpenAI-compatible server, http://127.0.0.1:8000/v1.")
 @click.option("--model", required=True, help="The model to ask for.")
-@_db
+@read_db
 @_slice
 @click.option("--count", type=int, default=50, show_default=True, help="Turns to ask about.")
 @_seed
@@ -231,7 +233,7 @@ def judge_command(
         )
         if not is_loopback(address):
             clear = "" if address.scheme == "https" else ", unencrypted"
-            click.echo(f"the text of up to {count} turns is sent to {settings.host}{clear}", err=True)
+            click.echo(f"the text of up to {counted(count, 'turn')} is sent to {settings.host}{clear}", err=True)
         patience = Patience(time.monotonic, time.sleep, bar.print)
         judge = Judge(queue, labelled_signal(signal).info, settings, door, spending, patience)
         outcome = judge.run(bar.update)
@@ -245,13 +247,24 @@ def _say(labeller: str, signal: str, outcome: Outcome) -> None:
     }
     condition = {**counts, "signal": signal, "ended": outcome.ended, "why": outcome.why, "at": _now().isoformat()}
     line, _ = judge_line(labeller, condition)
+    if outcome.sample:
+        got = visible(outcome.sample).replace("\n", " ")
+        click.echo(
+            f'an answer that is no label: {got}\nexpected, and nothing else: {{"label": true}} or {{"label": false}}',
+            err=True,
+        )
     if outcome.ended == "dead":
         raise UnquietError(
-            f"{line}. Its {outcome.labelled} labels are kept; see to the endpoint and run the command again."
+            f"{line}. {counted(outcome.labelled, 'label')} kept. See to the endpoint, then run the command again."
         )
     click.echo(line, err=True)
     if outcome.ended == "interrupted":
-        sys.exit(2)
+        sys.exit(INTERRUPTED)
+    if not outcome.labelled and outcome.ended == "cost cap":
+        raise UnquietError("no label was gained. Raise --max-cost-usd.")
+    if not outcome.labelled and outcome.asked:
+        turns = counted(outcome.asked, "turn")
+        raise UnquietError(f"no answer of {turns} was a label. Try another --model, or more --answer-tokens.")
 
 
 def _spending(cap: float | None, price_in: float | None, price_out: float | None) -> Spending:
@@ -302,7 +315,8 @@ def _secret(key_file: Path | None) -> str | None:
         try:
             key = key_file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{source}: cannot be read ({type(error).__name__}). Check the path.") from error
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise ConfigError(f"{source}: cannot be read ({why}). Check the path.") from error
     key = key.strip()
     if not all("!" <= c <= "~" for c in key) or (key_file is not None and not key):
         raise ConfigError(f"{source}: expected one key of printable ASCII characters on one line.")

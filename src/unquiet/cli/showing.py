@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,17 +12,21 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from unquiet.app.saying import plain_name
 from unquiet.app.scanning import ScanResult
+from unquiet.app.status import OPEN
+from unquiet.cli.behaviours import moved_with, readable
 from unquiet.cli.evidence import show_pairs
+from unquiet.cli.moments import interval, moment
 from unquiet.cli.picture import picture
-from unquiet.cli.status import moment, slice_name, visible_line
+from unquiet.cli.status import WARN, slice_name, visible_line
+from unquiet.incidents.wording import percent
 from unquiet.model.errors import UnquietError
-from unquiet.model.rejections import ReadReport
+from unquiet.model.rejections import DAMAGED, DUPLICATE, UNREADABLE, ReadReport
+from unquiet.model.wording import counted
 from unquiet.store import Store
 
 
@@ -56,7 +61,13 @@ class Bar:
 
 
 class Output(Console):
-    """Standard output; where its reader goes away (`| head`), the error is raised instead of ending the program."""
+    """Standard output, and what is printed as it is: brackets and colons in names and texts of others mean nothing here.
+
+    Where its reader goes away (`| head`), the error is raised instead of ending the program.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False, **options)
 
     def on_broken_pipe(self) -> None:
         """Tell `printing`."""
@@ -92,99 +103,138 @@ def _silence() -> None:
 def show_reports(console: Console, reports: Sequence[tuple[str, ReadReport]]) -> None:
     """What was rejected in each file, with examples, and the notes."""
     for path, report in reports:
-        if report.rejected_count:
-            rows = "row" if report.rejected_count == 1 else "rows"
-            console.print(f"[yellow]{escape(path)}: {report.rejected_count} {rows} not used[/yellow]", soft_wrap=True)
-            for kind, count in sorted(report.rejected.items()):
-                console.print(f"  {count} x {escape(kind)}", soft_wrap=True)
-            for example in report.examples[:5]:
-                console.print(f"  {escape(example.where)}: {escape(example.reason)}", soft_wrap=True)
+        _show_report(console, path, report)
         for note in report.notes:
-            console.print(f"note: {escape(note)}", soft_wrap=True)
+            console.print(f"note: {note}", soft_wrap=True)
+    unread = sum(UNREADABLE in report.rejected for _, report in reports)
+    if unread and len(reports) > 1:
+        console.print(f"{unread} of {counted(len(reports), 'file')} could not be read", style=WARN, soft_wrap=True)
 
 
-def show_scan(console: Console, result: ScanResult, folder: Path) -> None:
-    """The answer of a scan."""
+def _show_report(console: Console, path: str, report: ReadReport) -> None:
+    lost, known = report.lost_rows, report.rejected.get(DUPLICATE, 0)
+    whole = [text for kind, text in ((UNREADABLE, "file not used"), (DAMAGED, "damaged")) if kind in report.rejected]
+    if lost or whole:
+        said = ", ".join([*whole, *([f"{counted(lost, 'row')} not used"] if lost else [])])
+        console.print(f"{path}: {said}", style=WARN, soft_wrap=True)
+    for kind, count in sorted(report.rejected.items()):
+        if kind not in (UNREADABLE, DAMAGED, DUPLICATE):
+            console.print(f"  {count} x {kind}", soft_wrap=True)
+    for example in report.examples[:5]:
+        where = "" if example.where == path else f"{example.where}: "
+        console.print(f"  {where}{example.reason}", soft_wrap=True)
+    if known:
+        console.print(f"{path}: {counted(known, 'turn')} known already", soft_wrap=True)
+
+
+def show_steps(console: Console, steps: Sequence[tuple[str, str]]) -> None:
+    """Commands to copy, each whole on a line of its own, below what it is for."""
+    for command, why in steps:
+        console.print(f"  {why}:", style="dim", soft_wrap=True)
+        console.print(f"    {program()} {command}", soft_wrap=True)
+
+
+def program() -> str:
+    """How to call the command from here: by its name if the shell finds it, else by its path."""
+    if shutil.which("unquiet"):
+        return "unquiet"
+    called = Path(sys.argv[0]).resolve()
+    if called.name != "unquiet":
+        return "python -m unquiet"
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)
+
+
+def show_scan(console: Console, result: ScanResult, folder: Path, found_at: str) -> None:
+    """The answer of a scan; `found_at` is the option by which other commands find the folder, where they need one."""
     document = result.document
     show_reports(console, result.reports)
-    console.print(
-        f"{document['sessions']} sessions, {document['turns']} turns, {document['streams']} streams watched; "
-        f"budget {document['budget_per_30_days']:g} false incidents per 30 days"
-    )
+    console.print(read_line(document), soft_wrap=True)
     coverage: dict[str, Any] = document["coverage"] if isinstance(document["coverage"], dict) else {}
     if "left_out" in coverage:
-        console.print(f"[yellow]{escape(str(coverage['left_out']))}[/yellow]", soft_wrap=True)
+        console.print(str(coverage["left_out"]), style=WARN, soft_wrap=True)
     incidents = document["incidents"]
     show_incidents(console, incidents if isinstance(incidents, list) else [], coverage)
     visible = visible_line(coverage)
     if visible is not None:
-        console.print(escape(visible), soft_wrap=True)
-    console.print(f"kept in {escape(str(folder))}", style="dim")
+        console.print(visible, soft_wrap=True)
+    console.print(f"kept in {folder}", style="dim", soft_wrap=True)
+    if isinstance(incidents, list) and incidents:
+        console.print("\nGo on with")
+        open_ones = [each for each in incidents if each["status"] in OPEN] or incidents
+        show_steps(
+            console,
+            [
+                (f"incident {open_ones[-1]['id']}{found_at}", "the newest, with the same request before and after"),
+                (f"status{found_at}", "what was read, and how small a change could have been seen"),
+            ],
+        )
+
+
+def read_line(document: Mapping[str, Any], where: str = "") -> str:
+    """What was read and is watched, in one sentence; `where` says from what."""
+    read = f"{counted(document['sessions'], 'session')}, {counted(document['turns'], 'turn')}{where}"
+    budget = counted(float(document["budget_per_30_days"]), "false incident")
+    return f"{read}; {counted(document['streams'], 'stream')} watched; alarm budget {budget} per 30 days"
 
 
 def show_incidents(console: Console, documents: Sequence[Mapping[str, Any]], coverage: Mapping[str, Any]) -> None:
-    """A table of incidents, or a sentence that there is none, or that none could have been found."""
+    """The incidents, each with its sentence; or a sentence that there is none, or that none could have been found."""
     if "not_judged" in coverage:
-        console.print(f"[yellow]{escape(str(coverage['not_judged']))}[/yellow]", soft_wrap=True)
+        console.print(str(coverage["not_judged"]), style=WARN, soft_wrap=True)
         if not documents:
             return
     if not documents:
         console.print("no incident: nothing that was judged changed beyond the budget")
         return
-    table = Table("id", "what changed", "raised", "status", title=None)
     for document in documents:
-        table.add_row(
-            str(document["id"]),
-            escape(str(document["title"])),
-            str(document["raised_at"])[:16],
-            str(document["status"]),
-        )
-    console.print(table)
+        head = f"{document['id']}  {document['status']}, raised {moment(str(document['raised_at']))}"
+        console.print(head, style="bold", soft_wrap=True)
+        console.print(f"  {document['title']}", soft_wrap=True)
 
 
-def show_incident(console: Console, document: Mapping[str, Any], store: Store) -> None:
+def show_incident(console: Console, document: Mapping[str, Any], store: Store, found_at: str) -> None:
     """One incident: the sentence, the days, the numbers, suspects and the same request before and after."""
-    console.print(f"[bold]{escape(str(document['title']))}[/bold]", soft_wrap=True)
+    console.print(str(document["title"]), style="bold", soft_wrap=True)
     console.print()
     for line in picture(document, plain="utf" not in console.encoding.lower()):
-        console.print(escape(line), soft_wrap=True, highlight=False)
+        console.print(line, soft_wrap=True)
     console.print()
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in _numbers(document).items():
-        table.add_row(name, escape(value))
+        table.add_row(name, value)
     console.print(table)
+    console.print("the ids of the affected sessions:", style="dim")
+    console.print(f"  {program()} incident {document['id']} --sessions{found_at}", soft_wrap=True)
     _show_answers(console, document)
     _show_suspects(console, document)
     changed = document.get("provider_change")
     if changed:
-        console.print(f"[yellow]{escape(changed['said'])}[/yellow]", soft_wrap=True)
+        console.print(str(changed["said"]), style=WARN, soft_wrap=True)
     show_pairs(console, document, store)
 
 
 def _numbers(document: Mapping[str, Any]) -> dict[str, str]:
     before, after, excess, onset = (document[name] for name in ("before", "after", "excess_sessions", "onset"))
-    over, told = document["resolved_at"], document["told_at"]
-    since = f"back to before since {moment(over)} UTC" if over else f"still going on as of {moment(told)} UTC"
+    over, told, mixed = document["resolved_at"], document["told_at"], percent(before["rate_mix_adjusted"])
+    users, kinds, moved = document["users_reached"], document.get("kinds", ()), moved_with(document)
+    since = f"back to before since {moment(over)}" if over else f"still going on as of {moment(told)}"
     rows = {
         "status": f"{document['status']}, {since}",
-        "raised at": f"{moment(document['raised_at'])} UTC",
-        "onset": f"{moment(onset['at'])} (between {moment(onset['earliest'])} and {moment(onset['latest'])}) UTC",
+        "raised at": moment(document["raised_at"]),
+        "onset": interval(onset),
         "where": slice_name(document["slice"]),
-        "signal": f"{plain_name(document['event'])} {document['direction']}",
-        "before": f"{before['rate']:.1%} of {before['n']} sessions ({before['rate_mix_adjusted']:.1%} for today's mix)",
-        "after": f"{after['rate']:.1%} of {after['n']} sessions",
-        "beyond expected": f"{excess['estimate']:.0f} sessions ({excess['low']:.0f} to {excess['high']:.0f}), "
-        + (f"about {document['users_reached']} users" if document["users_reached"] else "users unknown"),
-        "moved with it": ", ".join(document["moved"]),
-        "affected": f"{len(document['session_ids'])} sessions look like it (`--sessions` prints their ids); some would "
-        "have gone the same way anyway",
+        "signal": f"{readable(plain_name(document['event']))} {document['direction']}",
+        "before": f"{percent(before['rate'])} of {counted(before['n'], 'session')} ({mixed} for today's mix)",
+        "after": f"{percent(after['rate'])} of {counted(after['n'], 'session')}",
+        "beyond expected": f"{counted(round(excess['estimate']), 'session')} ({excess['low']:.0f} to {excess['high']:.0f}), "
+        + (f"about {counted(users, 'user')}" if users else "users unknown"),
+        "moved with it": ", ".join(moved),
+        "affected": f"{counted(len(document['session_ids']), 'session')} that look like it; some would have gone the same way "
+        "anyway",
+        "asked for": "; ".join(f"{kind['label']}: {counted(kind['sessions'], 'session')}" for kind in kinds),
+        "also in": "; ".join(slice_name(where) for where in document["also_in"]),
     }
-    kinds = document.get("kinds", ())
-    if kinds:
-        rows["asked for"] = "; ".join(f"{kind['label']}: {kind['sessions']} sessions" for kind in kinds)
-    if document["also_in"]:
-        rows["also in"] = "; ".join(slice_name(where) for where in document["also_in"])
-    return rows
+    return {name: text for name, text in rows.items() if text}
 
 
 def _show_answers(console: Console, document: Mapping[str, Any]) -> None:
@@ -193,9 +243,9 @@ def _show_answers(console: Console, document: Mapping[str, Any]) -> None:
     if answers:
         console.print("in its answers there (0 stands for any number, ¶ for a new line, • for an item of a list):")
     for each in answers:
-        rates = f"{each['before']['rate']:.0%} -> {each['after']['rate']:.0%}"
+        rates = f"{percent(each['before']['rate'])} -> {percent(each['after']['rate'])}"
         example = f", as in {each['examples'][-1]}" if each["examples"] else ""
-        console.print(f"  {each['change']}: {escape(each['said'])}: {rates}{escape(example)}", soft_wrap=True)
+        console.print(f"  {each['change']}: {each['said']}: {rates}{example}", soft_wrap=True)
 
 
 def _show_suspects(console: Console, document: Mapping[str, Any]) -> None:
@@ -204,5 +254,7 @@ def _show_suspects(console: Console, document: Mapping[str, Any]) -> None:
         return
     console.print("changes consistent with the onset (not proof of a cause):")
     for rank, suspect in enumerate(document["suspects"], start=1):
-        text = f"{suspect['kind']} {suspect['from']} -> {suspect['to']} at {suspect['at']} ({suspect['source']})"
-        console.print(f"  {rank}. {escape(text)}", soft_wrap=True)
+        text = (
+            f"{suspect['kind']} {suspect['from']} -> {suspect['to']} at {moment(suspect['at'])} ({suspect['source']})"
+        )
+        console.print(f"  {rank}. {text}", soft_wrap=True)

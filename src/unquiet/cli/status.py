@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from unquiet.app.content import NOT_RECORDED
 from unquiet.cli.label_page import judge_line, label_lines
+from unquiet.cli.moments import moment
 from unquiet.incidents.wording import percent
+from unquiet.model.rejections import DAMAGED, DUPLICATE, UNREADABLE
+from unquiet.model.wording import counted
 
 Row = Mapping[str, Any]
 
@@ -26,7 +28,7 @@ def show_status(console: Console, status: Row, *, every_slice: bool) -> None:
     coverage = status["coverage"] if isinstance(status["coverage"], dict) else {}
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, text, warn in _facts(status, coverage):
-        table.add_row(name, escape(text), style=WARN if warn else None)
+        table.add_row(name, text, style=WARN if warn else None)
     console.print(table)
     rows = coverage.get("smallest_detectable")
     if not rows:
@@ -60,18 +62,36 @@ def _read(status: Row) -> Iterator[tuple[str, str, bool]]:
     if status["last"] is None:
         yield "turns", "none", True
     else:
-        span = f"{moment(status['first'])} to {moment(status['last'])} UTC"
+        span = f"{moment(status['first'])} to {moment(status['last'])}"
         yield "turns", f"{status['turns']}, {span}; the last is {_age(status['data_age_days'])}", False
     files = status["files"]
     for source in files[:MOST_NAMED]:
-        rejected = source["rejected"]
-        said = ", ".join(f"{count} x {kind}" for kind, count in sorted(rejected.items()))
-        text = f"{source['path']}: {source['rows']} rows, {source['turns']} turns"
-        yield "file", f"{text}, {sum(rejected.values())} not used ({said})" if said else text, bool(said)
+        yield _file(source)
     if len(files) > MOST_NAMED:
         rest = files[MOST_NAMED:]
-        lost = sum(sum(source["rejected"].values()) for source in rest)
-        yield "", f"and {len(rest)} more files with {lost} rows not used (--json names them)", lost > 0
+        lost = sum(_lost(source) for source in rest)
+        more = counted(len(rest), "more file")
+        yield "", f"and {more} with {counted(lost, 'row')} not used (--json names them)", lost > 0
+
+
+def _file(source: Row) -> tuple[str, str, bool]:
+    rejected, lost = source["rejected"], _lost(source)
+    if UNREADABLE in rejected:
+        return "file", f"{source['path']}: not used, it could not be read", True
+    text = f"{source['path']}: {counted(source['rows'], 'row')}, {counted(source['turns'], 'turn')}"
+    if rejected.get(DUPLICATE):
+        text += f", {counted(rejected[DUPLICATE], 'turn')} known already"
+    if lost:
+        said = ", ".join(
+            f"{count} x {kind}" for kind, count in sorted(rejected.items()) if kind not in (DAMAGED, DUPLICATE)
+        )
+        text += f", {lost} not used ({said})"
+    damaged = ", damaged" if DAMAGED in rejected else ""
+    return "file", text + damaged, bool(lost or damaged)
+
+
+def _lost(source: Row) -> int:
+    return sum(count for kind, count in source["rejected"].items() if kind not in (UNREADABLE, DAMAGED, DUPLICATE))
 
 
 def _judged(status: Row, coverage: Row) -> Iterator[tuple[str, str, bool]]:
@@ -81,11 +101,11 @@ def _judged(status: Row, coverage: Row) -> Iterator[tuple[str, str, bool]]:
     yield "judged", str(coverage.get("not_judged", "yes")), "not_judged" in coverage
     since = status["unjudged_turns"]
     if since is None or since:
-        count = "an unknown number of turns" if since is None else f"{since} turns"
+        count = "an unknown number of turns" if since is None else counted(since, "turn")
         yield "", f"{count} came after the last scan that ended and are not judged: scan again", True
     if "left_out" in coverage:
         yield "left out", str(coverage["left_out"]), True
-    yield "learning", f"{coverage['learning_days']:g} days, in which nothing is judged", False
+    yield "learning", f"{counted(float(coverage['learning_days']), 'day')}, in which nothing is judged", False
     if coverage.get("open_sessions"):
         yield "open sessions", f"{coverage['open_sessions']}, judged when they are over", False
 
@@ -93,9 +113,9 @@ def _judged(status: Row, coverage: Row) -> Iterator[tuple[str, str, bool]]:
 def _watched(coverage: Row) -> Iterator[tuple[str, str, bool]]:
     if coverage.get("streams"):
         parts = coverage["slices"]
-        slices = f"all traffic, {parts['singles']} facet values and {parts['pairs']} pairs"
+        slices = f"all traffic, {counted(parts['singles'], 'facet value')} and {counted(parts['pairs'], 'pair')}"
         budget = f"alarm budget {coverage['budget_per_30_days']:g} per 30 days"
-        yield "watched", f"{coverage['streams']} streams in {slices}; {budget}", False
+        yield "watched", f"{counted(coverage['streams'], 'stream')} in {slices}; {budget}", False
     if "strata" in coverage:
         yield "compared within", ", ".join(coverage["strata"]) or "all traffic: no facet explains behaviour", False
     facets: Row = coverage.get("facets", {})
@@ -114,12 +134,12 @@ def _content(coverage: Row) -> Iterator[tuple[str, str, bool]]:
     share = f"{percent(content['without_text'])} of sessions have no text of an answer"
     if content["off"]:
         last = content["last_text_at"]
-        since = f", none has since {moment(last)} UTC" if last else ""
+        since = f", none has since {moment(last)}" if last else ""
         yield "content", f"off: {share}{since}; signals that read text see nothing there", True
     else:
         yield "content", share if content["without_text"] else "captured", content["without_text"] >= 0.05
     for signal, last in coverage.get("signals_fallen_silent", {}).items():
-        yield "fallen silent", f"{signal}: no reading since {moment(last)} UTC, unknown since then", True
+        yield "fallen silent", f"{signal}: no reading since {moment(last)}, unknown since then", True
 
 
 def _blind(coverage: Row) -> Iterator[tuple[str, str, bool]]:
@@ -134,20 +154,32 @@ def _blind(coverage: Row) -> Iterator[tuple[str, str, bool]]:
         named = ", ".join(f"{code} {percent(part)}" for code, part in seen["largest"].items())
         text = f"{percent(share)} of sessions are in languages without wording families{f' ({named})' if named else ''}"
         yield "languages", f"{text}; {', '.join(seen['with_wording_families'])} have them", share >= 0.05
-    missing = coverage.get("signals_without_input")
-    reasons: Row = coverage.get("signals_without_input_by_reason") or ({"": missing} if missing else {})
-    for reason, names in reasons.items():
-        yield "signals without input", ", ".join(names) + (f" ({reason})" if reason else ""), False
+    missing = _without_input(coverage)
+    if missing:
+        yield "signals without input", missing, False
     failures: Row = coverage.get("measurement_failures", {})
     for name, count in failures.items():
-        yield "measuring failed", f"{name}: {count} times", True
+        yield "measuring failed", f"{name}: {counted(count, 'time')}", True
     if not failures:
         yield "measuring failed", "never", False
 
 
+def _without_input(coverage: Row) -> str:
+    """The signals that had nothing to read, and the columns that they lack; empty where there are none."""
+    names: Sequence[str] = coverage.get("signals_without_input") or ()
+    reasons: Row = coverage.get("signals_without_input_by_reason") or {}
+    lacks = [reason.partition(":")[0].split(" or ") for reason in reasons if reason.endswith(NOT_RECORDED)]
+    columns = ", ".join(dict.fromkeys(column for group in lacks for column in group))
+    others = [reason for reason in reasons if not reason.endswith(NOT_RECORDED)]
+    why = "; ".join([*([f"missing columns: {columns}"] if columns else []), *others])
+    return ", ".join(names) + (f" ({why})" if why else "")
+
+
 def _show_visible(console: Console, coverage: Row, rows: Sequence[Row], every_slice: bool) -> None:
     what = _what(rows[0])
-    console.print(f"[bold]the smallest rate of {what} that would be seen[/bold] (about every second time)")
+    console.print(
+        f"the smallest rate of {what} that would be seen (about every second time)", style="bold", soft_wrap=True
+    )
     pairs = [row for row in rows if len(row["slice"]) == 2]
     shown = [row for row in rows if every_slice or len(row["slice"]) < 2]
     shown.sort(key=lambda row: (len(row["slice"]) > 0, -row["sessions_per_day"]))
@@ -158,7 +190,7 @@ def _show_visible(console: Console, coverage: Row, rows: Sequence[Row], every_sl
     for row in shown:
         usual = percent(row["rate"]) + ("*" if row["event"] != rows[0]["event"] else "")
         cells = (_rate(row[f"days_{days}"]) for days in (1, 7, 28))
-        table.add_row(escape(slice_name(row["slice"])), f"{row['sessions_per_day']:.1f}", usual, *cells)
+        table.add_row(slice_name(row["slice"]), f"{row['sessions_per_day']:.1f}", usual, *cells)
     console.print(table)
     if any(row[f"days_{days}"] is None for row in shown for days in (1, 7, 28)):
         console.print(
@@ -169,15 +201,16 @@ def _show_visible(console: Console, coverage: Row, rows: Sequence[Row], every_sl
     if pairs and not every_slice:
         console.print(_pairs(pairs))
     rare = coverage["smallest_detectable_of_rare"]
-    numbers = ", ".join(f"{_rate(rare[f'days_{n}'])} in {n} {'day' if n == 1 else 'days'}" for n in (1, 7, 28))
+    numbers = ", ".join(f"{_rate(rare[f'days_{n}'])} in {counted(n, 'day')}" for n in (1, 7, 28))
     console.print(f"any behaviour of {percent(rare['rate'])} in all traffic: {numbers}", soft_wrap=True)
 
 
 def _pairs(pairs: Sequence[Row]) -> str:
     per_day = [row["sessions_per_day"] for row in pairs]
     week: list[float | None] = sorted((row["days_7"] for row in pairs), key=lambda rate: 2.0 if rate is None else rate)
+    count = counted(len(pairs), "pair")
     return (
-        f"and {len(pairs)} pairs of facet values with {min(per_day):.1f} to {max(per_day):.1f} sessions a day: within 7 days "
+        f"and {count} of facet values with {min(per_day):.1f} to {max(per_day):.1f} sessions a day: within 7 days "
         f"{_rate(week[0])} in the best of them, {_rate(week[len(week) // 2])} in the middle one, {_rate(week[-1])} in the worst; "
         "--all shows them"
     )
@@ -214,17 +247,12 @@ def slice_name(where: Mapping[str, str]) -> str:
     return ", ".join(f"{facet}={value}" for facet, value in where.items()) or "all traffic"
 
 
-def moment(text: str) -> str:
-    """An ISO moment as a person writes it: `Tue 17 Mar 2026 14:10`."""
-    return f"{datetime.fromisoformat(text):%a %d %b %Y %H:%M}"
-
-
 def _age(days: float) -> str:
     if days < 0:
         return "in the future: check the clock of what records the traffic"
     if days < 2:
-        return f"{days * 24:.0f} hours old"
-    return f"{days:.0f} days old"
+        return f"{counted(round(days * 24), 'hour')} old"
+    return f"{counted(round(days), 'day')} old"
 
 
 def _rate(rate: float | None) -> str:

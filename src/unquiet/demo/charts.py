@@ -31,8 +31,8 @@ def _values(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     failed_calls = float(np.mean([call["error"] is not None for call in calls]))
     latency_s = np.array([row["latency_ms"] for row in rows]) / 1000.0
     return {
-        "failed turns": f"{failed_turns:.1%}",
-        "failed tool calls": f"{failed_calls:.1%}",
+        "failed turns": f"{100 * failed_turns:.1f} %",
+        "failed tool calls": f"{100 * failed_calls:.1f} %",
         "median latency": f"{np.median(latency_s):.1f} s",
         "p95 latency": f"{np.percentile(latency_s, 95):.1f} s",
         "tokens per answer": f"{np.mean([row['output_tokens'] for row in rows]):.0f}",

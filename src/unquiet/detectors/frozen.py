@@ -44,6 +44,16 @@ class Frozen:
         self.x = np.zeros_like(rate)
         self.restarts = np.zeros((len(share), rate.shape[1], BET_COUNT))
 
+    def overall(self, event: int, sessions: FloatArray, otherwise: FloatArray) -> FloatArray:
+        """The frozen rate of an event in whole slices (S,), their cells mixed like `sessions` (rows or more, E).
+
+        `otherwise` (S,) stands for slices that the baseline did not know.
+        """
+        n, size = sessions[: len(self.rate), event], len(otherwise)
+        total_n = np.bincount(self.slice_of, n, minlength=size)
+        expected = np.bincount(self.slice_of, n * self.rate[:, event], minlength=size)
+        return np.where(total_n > 0, expected / np.maximum(total_n, 1e-9), otherwise)
+
     def grow(self, count: int) -> None:
         """Make room for `count` more slices, which the baseline did not know."""
         self.share, self.restarts = grown(self.share, count), grown(self.restarts, count)

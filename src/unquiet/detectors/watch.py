@@ -93,6 +93,13 @@ class Watch:
         rate = self.rates.expected(np.arange(len(where)), where, stratum)
         self.frozen = Frozen(where, rate, self.rates.sessions.copy(), self.frozen_share)
 
+    def usual(self, event: int, otherwise: FloatArray) -> FloatArray:
+        """The rate of an event in whole slices (S,) as the baseline had it: what went wrong since is not in it.
+
+        `otherwise` (S,) stands for slices that the baseline did not know.
+        """
+        return otherwise if self.frozen is None else self.frozen.overall(event, self.rates.sessions, otherwise)
+
     def grow(self, share: FloatArray, tick_us: int) -> None:
         """Take on more slices, from a moment on: `share` are those of all slices, the known ones first."""
         count = len(share) - len(self.share)

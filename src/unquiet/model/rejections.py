@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+UNREADABLE = "unreadable file"
+DAMAGED = "damaged file"
+DUPLICATE = "duplicate turn"
+"""Kinds of rejections that are no rows: a file of which nothing, or not all, could be read, and turns known already."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
@@ -34,11 +39,11 @@ class ReadReport:
 
     EXAMPLES_PER_REASON = 3
 
-    def reject(self, where: str, reason: str, kind: str | None = None) -> None:
-        """Count a rejection under `kind` (default: its reason) and keep it as an example while there is room."""
+    def reject(self, where: str, reason: str, kind: str | None = None, *, count: int = 1) -> None:
+        """Count `count` rejections under `kind` (default: the reason) and keep one as an example while there is room."""
         kind = kind or reason
         seen = self.rejected.get(kind, 0)
-        self.rejected[kind] = seen + 1
+        self.rejected[kind] = seen + count
         if seen < self.EXAMPLES_PER_REASON:
             self.examples.append(Rejection(where, reason))
 
@@ -46,6 +51,11 @@ class ReadReport:
     def rejected_count(self) -> int:
         """All rejections."""
         return sum(self.rejected.values())
+
+    @property
+    def lost_rows(self) -> int:
+        """Rows that could not become turns."""
+        return sum(count for kind, count in self.rejected.items() if kind not in (UNREADABLE, DAMAGED, DUPLICATE))
 
     def merge(self, other: ReadReport) -> None:
         """Add the counts of another report to this one."""

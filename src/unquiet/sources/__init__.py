@@ -17,10 +17,10 @@ from unquiet.sources.jsonl_turns import JsonTurns
 from unquiet.sources.otlp_file import OtlpJson, OtlpProto
 from unquiet.sources.parquet_turns import ParquetTurns
 from unquiet.sources.protocol import BATCH_ROWS, ReadOptions, Source
-from unquiet.sources.reading import FileRead, read_with
+from unquiet.sources.reading import NO_ROWS, FileRead, read_with
 from unquiet.sources.span_rows import Langfuse, LangSmith, SpanRows
 
-__all__ = ["BUILT_IN", "FileRead", "ReadOptions", "Source", "find_files", "read_files"]
+__all__ = ["BUILT_IN", "NO_ROWS", "FileRead", "ReadOptions", "Source", "find_files", "read_files"]
 
 BUILT_IN: tuple[Source, ...] = (
     JsonTurns(),

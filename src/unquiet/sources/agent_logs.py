@@ -14,7 +14,7 @@ from unquiet.conventions.openclaw import OpenClaw
 from unquiet.conventions.otlp import Telemetry
 from unquiet.conventions.trajectories import atif_spans, inspect_spans
 from unquiet.model.errors import UnreadableSource
-from unquiet.model.rejections import ReadReport
+from unquiet.model.rejections import DAMAGED, ReadReport
 from unquiet.model.spans import Span
 from unquiet.sources.glimpse import Glimpse
 from unquiet.sources.json_records import BadJsonError, JsonRecords, Record, parse
@@ -147,7 +147,7 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str, report: ReadReport)
         report.reject(
             f"{path}:{name}",
             f"the member cannot be read ({error}); write the log again in .json",
-            "damaged file",
+            DAMAGED,
         )
         return None
     return value if isinstance(value, dict) else None

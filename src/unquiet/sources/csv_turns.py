@@ -76,7 +76,7 @@ class CsvColumns:
             except StopIteration:
                 break
             except csv.Error as error:
-                self._reject(numbers[0], _not_csv(error), "not CSV")
+                self._reject_open(before + 1, numbers[0], error)
                 continue
             if not row:
                 continue
@@ -127,6 +127,19 @@ class CsvColumns:
             self._reject(first, f"the row has {len(row)} cells, the header {len(header)}", "wrong number of cells")
             return False
         return True
+
+    def _reject_open(self, first: int, last: int, error: csv.Error) -> None:
+        """Count the lines of a row that cannot be read: more than one where a quote hid their ends."""
+        count = last - first + 1
+        if count <= 1:
+            self._reject(last, _not_csv(error), "not CSV")
+            return
+        self.report.rows += count
+        reason = (
+            f"a quote opens in this row and is not closed, or closed in a wrong place: it hides {count} lines, to line {last}. "
+            'Close it here; a quote inside of a cell is written twice ("")'
+        )
+        self.report.reject(f"{self.path}:{first}", reason, "not CSV", count=count)
 
     def _reject(self, line: int, reason: str, kind: str) -> None:
         self.report.rows += 1

@@ -15,6 +15,13 @@ SIDE_FILES = frozenset(
 """Names that lie beside traffic and hold none; inside a folder they are left out, with a note."""
 
 
+STORE_FILE = "unquiet.duckdb"
+"""The file that makes a folder a store of unquiet: what lies in it was read once already."""
+
+OWN_FOLDER = ".unquiet"
+"""Where unquiet keeps what no `--db` was named for; left out without a word, since every folder of a scan has it."""
+
+
 @dataclass(slots=True)
 class Found:
     """The files of a request, sorted within each path, each once; `notes` says what was left out."""
@@ -42,6 +49,7 @@ def find(paths: Sequence[Path | str]) -> Found:
     for given in paths:
         path = Path(given).expanduser()
         if _is(path, "dir"):
+            _refuse_store(path)
             _add_folder(path, found)
         elif _is(path, "exists"):
             if not path.is_file():
@@ -77,6 +85,22 @@ def _denied(path: Path) -> UnreadableSource:
     return UnreadableSource(f"{path}: permission denied. Allow this user to read it, or run as its owner.")
 
 
+def _is_store(folder: Path) -> bool:
+    try:
+        return (folder / STORE_FILE).is_file()
+    except OSError:
+        return False
+
+
+def _refuse_store(folder: Path) -> None:
+    holds = _is_store(folder)
+    if holds or folder.resolve().name == OWN_FOLDER:
+        look = f", or look into it with `unquiet status --db {folder}`" if holds else ""
+        raise UnreadableSource(
+            f"{folder}: what unquiet keeps of earlier scans, not traffic. Name the files that were scanned{look}."
+        )
+
+
 def _add_folder(folder: Path, found: Found) -> None:
     try:
         entries = sorted(folder.iterdir())
@@ -93,10 +117,14 @@ def _add_folder(folder: Path, found: Found) -> None:
 
 def _add_entries(entries: list[Path], found: Found) -> None:
     for entry in entries:
+        if entry.name == OWN_FOLDER:
+            continue
         if entry.name.startswith("."):
             found.notes.append(f"{entry}: hidden, left out")
         elif entry.name in SIDE_FILES:
             found.notes.append(f"{entry}: a side file that holds no turns, left out")
+        elif _is_store(entry):
+            found.notes.append(f"{entry}: a store of unquiet, left out")
         elif entry.is_dir():
             try:
                 _add_entries(sorted(entry.iterdir()), found)
@@ -111,11 +139,12 @@ def _add_entries(entries: list[Path], found: Found) -> None:
 def _add_pattern(pattern: str, found: Found) -> None:
     matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))  # noqa: PTH207 (absolute patterns)
     if not matches:
-        raise UnreadableSource(
-            f"{pattern}: nothing is there. Check the spelling; patterns are quoted, such as 'logs/*.jsonl'."
-        )
+        wildcard = "; patterns are quoted, such as 'logs/*.jsonl'" if glob.has_magic(pattern) else ""
+        raise UnreadableSource(f"{pattern}: nothing is there. Check the spelling{wildcard}.")
     files = [match for match in matches if match.is_file()]
     for match in matches:
-        if match.is_dir():
+        if _is_store(match):
+            found.notes.append(f"{match}: a store of unquiet, left out")
+        elif match.is_dir():
             _add_folder(match, found)
     _add_entries(files, found)

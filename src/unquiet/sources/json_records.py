@@ -62,7 +62,7 @@ def parse(line: bytes) -> Any:
             "invalid UTF-8", f"the line is not valid UTF-8 (byte {error.start}); save the file as UTF-8"
         ) from None
     except (ValueError, RecursionError):
-        raise BadJsonError("not JSON", f"the line is not JSON ({first.msg}, column {first.colno})") from None
+        raise BadJsonError("not JSON", f"the line is not JSON (from column {first.colno} on)") from None
     return _without_surrogates(value)
 
 

@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from unquiet.conventions.otlp import Telemetry, read_json, read_resource_logs, read_resource_spans
 from unquiet.model.errors import UnreadableSource
-from unquiet.model.rejections import ReadReport
+from unquiet.model.rejections import DAMAGED, ReadReport
 from unquiet.sources.glimpse import Glimpse
 from unquiet.sources.json_records import DOCUMENT_LIMIT_BYTES, JsonRecords
 from unquiet.sources.protocol import ReadOptions
@@ -141,5 +141,5 @@ def _frames(path: Path, options: ReadOptions, report: ReadReport) -> Iterator[by
                 reason = f"the file is cut off here, or a message is longer than {limit}"
             except DAMAGE as error:
                 reason = f"the file is damaged here ({error})"
-            report.reject(f"{path}:message {number}", f"{reason}; what came before it was kept", "damaged file")
+            report.reject(f"{path}:message {number}", f"{reason}; what came before it was kept", DAMAGED)
             return

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unquiet.model.errors import UnreadableSource
-from unquiet.model.rejections import ReadReport
+from unquiet.model.rejections import DAMAGED, ReadReport
 from unquiet.sources.glimpse import Glimpse
 from unquiet.sources.protocol import ReadOptions
 from unquiet.sources.turn_rows import TurnRows, check_columns
@@ -68,7 +68,7 @@ def parquet_batches(
             reason = (
                 f"the file is damaged here ({str(error).splitlines()[0]}); what came before it was kept. Copy it again."
             )
-            report.reject(f"{path}:row {first}", reason, "damaged file")
+            report.reject(f"{path}:row {first}", reason, DAMAGED)
             return
         places = [f"row {number}" for number in range(first, first + batch.num_rows)]
         first += batch.num_rows

@@ -9,11 +9,14 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from unquiet.model.errors import UnreadableSource
-from unquiet.model.rejections import ReadReport
+from unquiet.model.rejections import UNREADABLE, ReadReport
 from unquiet.sources.finding import find
 from unquiet.sources.glimpse import Glimpse, look_at
 from unquiet.sources.protocol import ReadOptions, Source
 from unquiet.sources.stream import is_compressed
+
+NO_ROWS = "the file holds no rows"
+"""What a note says of a file that is whole and has nothing in it."""
 
 
 class FileRead(NamedTuple):
@@ -84,8 +87,8 @@ def _tables(
             raise UnreadableSource(f"{path}: {_empty(path)}")
         yield from source_of(glimpse, sources).read(path, options, report)
         if report.rows == 0 and not report.notes and not report.rejected:
-            report.notes.append(f"{path}: the file holds no rows")
+            report.notes.append(f"{path}: {NO_ROWS}")
     except UnreadableSource as error:
         if alone:
             raise
-        report.reject(str(path), str(error).removeprefix(f"{path}: "), "unreadable file")
+        report.reject(str(path), str(error).removeprefix(f"{path}: "), UNREADABLE)

@@ -12,7 +12,7 @@ from typing import IO, cast
 import pyarrow as pa
 
 from unquiet.model.errors import UnreadableSource
-from unquiet.model.rejections import ReadReport
+from unquiet.model.rejections import DAMAGED, ReadReport
 
 CHUNK_BYTES = 1024 * 1024
 _GZIP = b"\x1f\x8b"
@@ -51,6 +51,10 @@ def open_bytes(path: Path) -> IO[bytes]:
         raise UnreadableSource(f"{path}: there is no such file. Check the path.") from error
     except OSError as error:
         raise UnreadableSource(f"{path}: cannot be opened ({error.strerror or error}).") from error
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _read_some(stream: IO[bytes], size: int) -> bytes:
@@ -155,9 +159,9 @@ class Lines:
                     self.damaged = True
                     self.report.reject(
                         f"{self.path}:{self.number}",
-                        f"the file is damaged or cut off here ({error}); what came before it was kept. "
+                        f"the file is damaged or cut off here ({_why(error)}); what came before it was kept. "
                         "Copy the file again and read it again: turns already read are not doubled.",
-                        "damaged file",
+                        DAMAGED,
                     )
                     return
                 if not chunk:

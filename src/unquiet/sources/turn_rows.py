@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,14 @@ from unquiet.sources.tool_calls import tool_call_column
 REQUIRED = ("time", "session_id", "input", "output")
 _TEXTS = ("user_id", "finish_reason", "error", "model", "served_model")
 _NUMBERS = ("turn_index", "latency_ms", "input_tokens", "output_tokens", "reasoning_tokens", "cost_usd")
+_SOUNDS_LIKE = {
+    "time": re.compile(r"time|date|^at$|^ts$|_at$|_ts$|created|when", re.IGNORECASE),
+    "session_id": re.compile(r"session|conversation|chat|thread|dialog|trace", re.IGNORECASE),
+    "input": re.compile(r"input|question|prompt|query|request|user_(?:text|message)|asked", re.IGNORECASE),
+    "output": re.compile(r"output|answer|response|reply|completion|assistant|bot_", re.IGNORECASE),
+}
+"""What columns are called that hold what a turn needs."""
+
 _NAME_CHARACTERS = 40
 _NAMES_SHOWN = 40
 _OWN = frozenset((*REQUIRED, *_TEXTS, *_NUMBERS, "tool_calls", "turn_id", "facets"))
@@ -53,14 +62,19 @@ def check_columns(path: Path, found: Iterable[str], mapping: Mapping[str, str]) 
         )
     missing = [name for name in REQUIRED if mapping.get(name, name) not in columns]
     if missing:
-        free = [column for column in columns if column not in _OWN]
-        example = "--map " + shlex.quote(f"{missing[0]}={free[0][:_NAME_CHARACTERS] if free else 'COLUMN'}")
+        example = " ".join(f"--map {shlex.quote(f'{name}={_plausible(name, columns)}')}" for name in missing)
         raise UnreadableSource(
             f"{path}: a turn table needs the columns {', '.join(REQUIRED)}; missing: {', '.join(missing)}. "
             f"Columns found: {_few(columns)}. "
             f"If one of them has it under another name, say so: {example}. "
             "Where texts were not captured, keep input and output as empty columns."
         )
+
+
+def _plausible(name: str, columns: Sequence[str]) -> str:
+    """The first column that sounds as if it held what is missing; COLUMN where none does."""
+    free = [column for column in columns if column not in _OWN and len(column) <= _NAME_CHARACTERS]
+    return next((column for column in free if _SOUNDS_LIKE[name].search(column)), "COLUMN")
 
 
 def _few(columns: list[str]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from unquiet.store.duckdb_folder import DATABASE
 from unquiet.store.folder import Store
 from unquiet.store.tables import COUNTS, SESSIONS, Appended, SourceRow, TurnExtent
 
-__all__ = ["COUNTS", "SESSIONS", "Appended", "SourceRow", "Store", "TurnExtent"]
+__all__ = ["COUNTS", "DATABASE", "SESSIONS", "Appended", "SourceRow", "Store", "TurnExtent"]

@@ -56,17 +56,18 @@ Row = tuple[Any, ...]
 class DuckDBFolder:
     """One connection to `unquiet.duckdb` in a folder. Every method may raise StoreError."""
 
-    def __init__(self, folder: Path, *, memory_mb: int, threads: int) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, memory_mb: int, threads: int, read_only: bool = False) -> None:
+        self.folder, self.read_only = folder, read_only
         path = folder / DATABASE
-        _check_new(path)
+        if not read_only:
+            _check_new(path)
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{memory_mb}MB",
             "threads": threads,
-            "temp_directory": str(folder / "spill"),
+            "temp_directory": "" if read_only else str(folder / "spill"),
         }
         try:
-            self._connection = duckdb.connect(str(path), config=config)
+            self._connection = duckdb.connect(str(path), read_only=read_only, config=config)
         except duckdb.Error as error:
             raise _unopened(path, error) from error
         try:
@@ -76,6 +77,10 @@ class DuckDBFolder:
         except StoreError:
             self._connection.close()
             raise
+
+    def has_table(self, name: str) -> bool:
+        """Whether there is such a table."""
+        return bool(self.run("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [name]))
 
     def _check_schema(self) -> None:
         names = {row[0] for row in self.run("SELECT table_name FROM duckdb_tables()")}
@@ -151,8 +156,13 @@ class DuckDBFolder:
     def replace(self, table: str, row: Mapping[str, object]) -> None:
         """Insert a row in place of those with the same value in its first column."""
         key, *_ = row
-        self.run(f"DELETE FROM {table} WHERE {key} = ?", [row[key]])  # noqa: S608
+        self.delete(table, {key: row[key]})
         self.insert(table, row)
+
+    def delete(self, table: str, where: Mapping[str, object]) -> None:
+        """Delete the rows whose columns equal `where`."""
+        conditions = " AND ".join(f"{name} = ?" for name in where)
+        self.run(f"DELETE FROM {table} WHERE {conditions}", list(where.values()))  # noqa: S608
 
     def clear(self, table: str) -> None:
         """Delete all rows of a table."""

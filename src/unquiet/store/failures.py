@@ -13,19 +13,27 @@ from unquiet.model.errors import StoreError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+READ_ONLY = "attached in read-only mode"
 NOT_A_FOLDER = (errno.ENOTDIR, errno.EEXIST)
 
 
 def explained(folder: Path, action: str, error: Exception) -> StoreError:
     """The StoreError for a failure of `action` in `folder`."""
     number = error.errno if isinstance(error, OSError) else None
-    text = str(error)
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    if READ_ONLY in text:
+        text = "this user may only read it"
     if number in FULL or "No space left" in text or "not enough space" in text:
         return StoreError(
             f"No space left while {action} in {folder}. What was stored before is intact and nothing is "
             "half written: free some space or choose another disk with --db, then run the same command again."
         )
-    if number in NOT_WRITABLE or "Permission denied" in text or "Read-only file system" in text:
+    if (
+        number in NOT_WRITABLE
+        or "Permission denied" in text
+        or "Read-only file system" in text
+        or "may only read" in text
+    ):
         return StoreError(
             f"{folder} cannot be used: {action} was refused ({text}). It must be a folder that this user may "
             "read and write: change its permissions or choose another folder with --db."

@@ -21,7 +21,7 @@ from unquiet.store.additive import summed
 from unquiet.store.duckdb_folder import DATABASE, DuckDBFolder
 from unquiet.store.failures import explaining
 from unquiet.store.labels import Labels
-from unquiet.store.lock import FolderLock
+from unquiet.store.lock import FolderLock, may_write
 from unquiet.store.segments import Segment
 from unquiet.store.tables import (
     COUNTS,
@@ -29,6 +29,7 @@ from unquiet.store.tables import (
     Appended,
     SourceRow,
     TurnExtent,
+    chosen,
     conform,
     session_field,
 )
@@ -49,7 +50,7 @@ class Store:
     Every method may raise StoreError, whose text says what to do next; a wrong argument raises ValueError.
     """
 
-    def __init__(self, database: DuckDBFolder, lock: FolderLock) -> None:
+    def __init__(self, database: DuckDBFolder, lock: FolderLock | None) -> None:
         self._database = database
         self._lock = lock
         self._writer = SegmentWriter(database)
@@ -63,7 +64,7 @@ class Store:
 
         Args:
             folder: where the store is or shall be; parents are made too.
-            create: False to refuse a folder that holds no store.
+            create: False to refuse a folder that holds no store; one that this user may not write can be read then.
             memory_mb: what the database may keep in memory before it spills to disk.
             threads: threads of the database.
 
@@ -77,10 +78,11 @@ class Store:
             )
         with explaining(folder, "opening the folder"):
             folder.mkdir(parents=True, exist_ok=True)
-            lock = FolderLock(folder)
+            lock = FolderLock(folder) if create or may_write(folder) else None
         with contextlib.ExitStack() as undo, explaining(folder, "opening the folder"):
-            undo.callback(lock.release)
-            database = DuckDBFolder(folder, memory_mb=memory_mb, threads=threads)
+            if lock is not None:
+                undo.callback(lock.release)
+            database = DuckDBFolder(folder, memory_mb=memory_mb, threads=threads, read_only=lock is None)
             undo.callback(database.close)
             store = cls(database, lock)
             undo.pop_all()
@@ -91,7 +93,8 @@ class Store:
         try:
             self._database.close()
         finally:
-            self._lock.release()
+            if self._lock is not None:
+                self._lock.release()
 
     def __enter__(self) -> Store:
         """The store itself."""
@@ -161,6 +164,12 @@ class Store:
             }
             self._database.replace("sources", row)
 
+    def forget_source(self, fingerprint: str) -> None:
+        """Forget a source; one that is not known is no error."""
+        if self.knows_source(fingerprint):
+            with self.transaction():
+                self._database.delete("sources", {"fingerprint": fingerprint})
+
     def sources(self) -> list[SourceRow]:
         """All sources in the order of reading."""
         rows = self._database.select("sources", SOURCE_COLUMNS, order=["seq"])
@@ -198,7 +207,7 @@ class Store:
 
     def turns_between(self, start: datetime, end: datetime, *, columns: Sequence[str] | None = None) -> pa.Table:
         """Turns with start <= time < end, by (time, turn_id); `columns` of TURNS, all by default."""
-        schema = _chosen(TURNS, columns)
+        schema = chosen(TURNS, columns)
         found = self._segments("turns", start, end)
         if not found:
             return schema.empty_table()
@@ -218,7 +227,7 @@ class Store:
         `within` (start, end) says when these sessions can have been, so that other files need not be opened;
         turns of the sessions outside of it may or may not be there.
         """
-        schema = _chosen(TURNS, columns)
+        schema = chosen(TURNS, columns)
         found = self._segments("turns", *(within or (None, None)))
         if not found or not session_ids:
             return schema.empty_table()
@@ -357,18 +366,6 @@ class Store:
         """The segments that can hold rows with start <= moment < end; what is pending is written first."""
         self._writer.flush(kind)
         return self._database.segments_between(kind, _us(start), _us(end), closed=closed)
-
-
-def _chosen(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
-    """The part of a schema that was asked for; ValueError for a name that is not in it."""
-    if columns is None:
-        return schema
-    if not columns:
-        raise ValueError(f"no column asked for; expected some of {', '.join(schema.names)}")
-    unknown = [name for name in columns if name not in schema.names]
-    if unknown:
-        raise ValueError(f"columns {', '.join(unknown)}: expected some of {', '.join(schema.names)}")
-    return pa.schema([schema.field(name) for name in columns])
 
 
 def _overlapping(segments: Sequence[Segment]) -> bool:

@@ -45,7 +45,10 @@ class Labels:
         self._database = database
         self._transaction = transaction
         # Folders of earlier versions do not have it.
-        database.run(_TABLE)
+        if not database.read_only:
+            database.run(_TABLE)
+        elif not database.has_table("labels"):
+            database.run(_TABLE.replace("CREATE", "CREATE TEMP", 1))
 
     def put(self, labels: Sequence[Label]) -> None:
         """Keep labels, each in place of what the same labeller said of the same turn, signal and frame."""

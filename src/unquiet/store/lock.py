@@ -23,6 +23,12 @@ else:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def may_write(folder: Path) -> bool:
+    """Whether this user may take the lock of the folder and write beside it."""
+    lock = folder / FolderLock.NAME
+    return os.access(folder, os.W_OK) and (not lock.exists() or os.access(lock, os.W_OK))
+
+
 class FolderLock:
     """Held from construction to `release()`.
 

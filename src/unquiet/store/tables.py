@@ -105,3 +105,15 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
         if not column.nullable and table.column(column.name).null_count:
             raise ValueError(f"column {column.name!r} has nulls; every row needs a value")
     return table if table.schema.equals(schema) else table.cast(schema)
+
+
+def chosen(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
+    """The part of a schema that was asked for; ValueError for a name that is not in it."""
+    if columns is None:
+        return schema
+    if not columns:
+        raise ValueError(f"no column asked for; expected some of {', '.join(schema.names)}")
+    unknown = [name for name in columns if name not in schema.names]
+    if unknown:
+        raise ValueError(f"columns {', '.join(unknown)}: expected some of {', '.join(schema.names)}")
+    return pa.schema([schema.field(name) for name in columns])

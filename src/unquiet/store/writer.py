@@ -52,7 +52,8 @@ class SegmentWriter:
         for kind in KINDS:
             (self._folder / kind).mkdir(exist_ok=True)
         self._check_files()
-        self._sweep()
+        if not database.read_only:
+            self._sweep()
         self._keys = self._load_keys()
         self._next_seq = database.next_seq("segments")
 
