@@ -52,7 +52,8 @@ while True:
 """
 
 INTERRUPTED = """
-import sys, pathlib
+import sys, pathlib, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started to ignore it
 from store_samples import FOREVER, numbered
 from unquiet.store import Store, writer
 writer.PENDING_BYTES_MAX = 2_000

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unquiet.incidents.contrast import contrast, stream_score
-from unquiet.incidents.localise import Part, best_part, near_slices
+from unquiet.incidents.localise import Part, best_part, near_slices, telling
 from unquiet.incidents.recovery import recovered_at
 from unquiet.incidents.timing import BASELINE_US, onset_of, quick_onset
 from unquiet.model.history import Recorded
@@ -38,13 +38,14 @@ UNCLEAR = 7.0
 class Streams:
     """What the indices of alarms mean.
 
-    `named` (E,) marks events that are behaviours rather than mere numbers.
+    `named` (E,) marks events that are behaviours rather than mere numbers, `worded` (E,) features of answers.
     """
 
     slices: tuple[Slice, ...]
     events: tuple[str, ...]
     signal_of: tuple[str, ...]
     named: BoolArray
+    worded: BoolArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def open_incident(recorded: Recorded, crossing: Crossing, onset: Onset, streams:
     near = near_slices(recorded, crossing.slice, len(streams.slices), onset.at_us)
     own = stream_score(recorded, crossing.slice, crossing.event, crossing.direction, onset.at_us)
     rang = Part(crossing.slice, crossing.event, crossing.direction, own)
-    part = best_part(found, streams.slices, streams.named, near, rang)
+    part = best_part(found, streams.slices, telling(streams.named, streams.worded), near, rang)
     refined = _timed(recorded, part.slice, part.event, part.direction, crossing.tick_us)
     where = streams.slices[part.slice]
     event = streams.events[part.event]

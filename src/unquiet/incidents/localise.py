@@ -31,6 +31,9 @@ OVERLAP = 0.5
 NAMED, RISING = 1.15, 1.13
 """Of events with about the same evidence a named behaviour tells more than a number, and more of it more than less."""
 
+WORDED = 0.6
+"""A feature of answers tells least: one phrase of several that came, or a word in it. The behaviour is told if it has a name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -48,23 +51,28 @@ def choice_cost(slices: Sequence[Slice]) -> FloatArray:
     return np.log(np.maximum(np.bincount(depth), 1))[depth]
 
 
-def best_part(found: Contrast, slices: Sequence[Slice], named: BoolArray, near: BoolArray, rang: Part) -> Part:
+def best_part(found: Contrast, slices: Sequence[Slice], telling: FloatArray, near: BoolArray, rang: Part) -> Part:
     """The slice and event that explain what rang: those with the most evidence after paying for the choice.
 
     The evidence of a slice is the likelihood of "this slice changed, and nothing else": a slice that is too wide pays for
     its sessions that did not change, one that is too narrow leaves out sessions that did. `near` (S,) marks the slices to
-    choose from; `named` (E,) events that are behaviours, not mere numbers. `rang` is the answer if nothing is better.
+    choose from; `telling` (E,) what the evidence of each event counts (see `telling`). `rang` is the answer if nothing is better.
     """
     score = found.score - choice_cost(slices)[:, None] - OTHER_EVENT_COST
     score[:, rang.event] += OTHER_EVENT_COST
     score[~near] = -np.inf
     score[rang.slice, rang.event] = max(rang.score, score[rang.slice, rang.event])
-    telling = np.where(named, NAMED * np.where(found.direction > 0, RISING, 1.0), 1.0)
-    where, event = (int(i) for i in np.unravel_index(int((score * telling).argmax()), score.shape))
+    told = score * telling * np.where((telling > 1.0) & (found.direction > 0), RISING, 1.0)
+    where, event = (int(i) for i in np.unravel_index(int(told.argmax()), score.shape))
     where = _simplest(score[:, event], slices, where)
     if (where, event) == (rang.slice, rang.event):
         return rang
     return Part(where, event, int(found.direction[where, event]), float(found.score[where, event]))
+
+
+def telling(named: BoolArray, worded: BoolArray) -> FloatArray:
+    """What the evidence of events (E,) counts when one is chosen to tell a change: behaviours, numbers, features of answers."""
+    return np.where(named, NAMED, np.where(worded, WORDED, 1.0))
 
 
 def _simplest(score: FloatArray, slices: Sequence[Slice], where: int) -> int:

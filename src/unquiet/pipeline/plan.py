@@ -238,4 +238,5 @@ def streams_of(plan: Plan, infos: tuple[SignalInfo, ...], words: tuple[str, ...]
         (*(event.name for event in plan.events), *words),
         (*(event.signal for event in plan.events), *words),
         np.array([*behaviours, *(False for _ in words)], bool),
+        np.array([*(False for _ in behaviours), *(True for _ in words)], bool),
     )

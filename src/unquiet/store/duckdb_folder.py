@@ -104,7 +104,8 @@ class DuckDBFolder:
                 f"{path} has schema version {version}; this unquiet knows version {SCHEMA_VERSION}. Upgrade "
                 "unquiet to the version that wrote it, or choose another folder with --db."
             )
-        self.run(_ADDED)
+        if not self.read_only:
+            self.run(_ADDED)
 
     def close(self) -> None:
         """Write what is in the log to the database file and let go of it."""

@@ -166,7 +166,7 @@ class Store:
 
     def forget_source(self, fingerprint: str) -> None:
         """Forget a source; one that is not known is no error."""
-        if self.knows_source(fingerprint):
+        if self.source(fingerprint) is not None:
             with self.transaction():
                 self._database.delete("sources", {"fingerprint": fingerprint})
 
