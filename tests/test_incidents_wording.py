@@ -8,6 +8,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from unquiet.app.phrasing import event_phrase, measure_phrase
+from unquiet.app.saying import weight_of
 from unquiet.counts import Event
 from unquiet.incidents import Exposure, title
 from unquiet.incidents.places import place
@@ -16,6 +17,7 @@ from unquiet.model.incidents import Onset
 from unquiet.model.slices import Slice
 from unquiet.pipeline.measuring import signal_infos
 from unquiet.pipeline.plan import REQUEST
+from unquiet.shift import kinds
 
 INFOS = {info.name: info for info in signal_infos()}
 
@@ -235,3 +237,20 @@ def test_every_signal_reads_as_a_sentence() -> None:
         for direction in ("up", "down"):
             event = Event(info.name, "label", label="x") if info.kind == "category" else Event(info.name, "flag")
             assert "{" not in event_phrase(info, event, direction)
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        ((kinds.RUN, "contact support for"), (kinds.RUN, "contact")),
+        ((kinds.RUN, "sorry"), (kinds.RUN, "im")),
+        ((kinds.RUN, "很抱歉"), (kinds.RUN, "an")),
+        ((kinds.OPENING, "i can not help with that"), (kinds.LENGTH, "91 to 128 characters")),
+        ((kinds.STEP, "search > refund"), (kinds.LENGTH, "91 to 128 characters")),
+        ((kinds.LENGTH, "91 to 128 characters"), (kinds.RUN, "0")),
+    ],
+)
+def test_of_features_that_say_the_same_the_telling_one_is_shown(
+    better: tuple[int, str], worse: tuple[int, str]
+) -> None:
+    assert weight_of(*better) > weight_of(*worse)

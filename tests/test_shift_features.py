@@ -133,6 +133,7 @@ def test_what_moved_is_named_once_and_with_its_rates() -> None:
     )
     moved = moved_features(log, np.arange(200), np.arange(200, 400))
     assert [each.key for each in moved] == [77]
+    assert [each.key for each in moved[0].like] == [78]
     assert moved[0].before_x == 0
     assert moved[0].rose
     assert 0.5 < moved[0].after_x / moved[0].after_n < 0.7

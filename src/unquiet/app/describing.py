@@ -13,7 +13,7 @@ from unquiet.app.content import content_notes, evidence_note, unread_pairs
 from unquiet.app.learning import not_judged
 from unquiet.app.phrasing import ANSWERS, event_phrase, measure_phrase
 from unquiet.app.provider import provider_change
-from unquiet.app.saying import feature_event, new_and_gone, other_event, plain_name
+from unquiet.app.saying import Names, feature_event, new_and_gone, other_event, plain_name
 from unquiet.app.seeing import alarm_shares, languages, signals_without_input, smallest_changes
 from unquiet.counts import Event
 from unquiet.incidents import (
@@ -105,8 +105,7 @@ def _document(
     event_index = streams.events.index(incident.event)
     part = Part(streams.slices.index(incident.slice), event_index, 1 if incident.direction == "up" else -1, 0.0)
     parts = further_parts(recorded, incident.onset.at_us, streams.slices, part, streams.signal_of)
-    inside = members(recorded, parts)
-    own = members(recorded, parts[:1])
+    inside, own = members(recorded, parts), members(recorded, parts[:1])
     over_us = recovered_at(recorded, np.flatnonzero(own), event_index, incident.onset.at_us, incident.onset.latest_us)
     exposed = exposure(recorded, own, event_index, incident.onset.at_us, over_us)
     moved, directions, telling = _moved(recorded, incident, part, streams)
@@ -116,7 +115,8 @@ def _document(
         shows = showing(recorded, moved, directions, np.zeros(len(moved), bool))
     claimed = np.flatnonzero((chance >= AFFECTED) & shows & (recorded.started_us < (over_us or 2**62)))
     pairs = _pairs(store, recorded, np.flatnonzero(own), claimed, chance, incident)
-    event, info = _event(judge, plan, store, recorded, incident, event_index, np.flatnonzero(own))
+    answers, names = new_and_gone(judge, store, recorded, incident, np.flatnonzero(own), over_us)
+    event, info = _event(judge, plan, store, recorded, incident, event_index, np.flatnonzero(own), names)
     return {
         "id": incident.id,
         "title": _title(info, event, incident, exposed),
@@ -129,7 +129,7 @@ def _document(
         **exposure_fields(exposed),
         "by_day": by_day(recorded, own, event_index, incident.onset.at_us),
         "moved": list(dict.fromkeys(plain_name(streams.events[e]) for e in moved)),
-        "answers": new_and_gone(judge, store, recorded, incident, np.flatnonzero(own), over_us),
+        "answers": answers,
         "suspects": [suspect_fields(change) for change in rank_suspects(changes, incident.onset)],
         "provider_change": provider_change(store, recorded, incident, part.slice, streams, changes, over_us),
         "evidence": {
@@ -149,10 +149,14 @@ def _event(
     incident: Incident,
     place: int,
     rows: npt.NDArray[np.int64],
+    names: Names,
 ) -> tuple[Event, SignalInfo]:
-    """The event that an incident counts, number `place` of all, and its signal; `rows` are the sessions of its slice."""
+    """The event that an incident counts, number `place` of all, and its signal; `rows` are the sessions of its slice.
+
+    `names` are the texts of features of answers, as `new_and_gone` gives them.
+    """
     if place >= len(plan.events):
-        return feature_event(judge, store, recorded, incident.event), ANSWERS
+        return feature_event(judge, store, recorded, incident.event, names), ANSWERS
     event = plan.events[place]
     if event.test == "other":
         event = other_event(plan.events, store, recorded, incident, rows, place)

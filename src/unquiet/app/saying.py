@@ -27,6 +27,15 @@ from unquiet.store import Store
 
 IntArray = npt.NDArray[np.int64]
 
+Names = dict[int, tuple[int, str]]
+"""Kind and text by key."""
+
+LEAST_WEIGHT, MOST_WEIGHT = 4, 40
+"""A word with fewer letters than this says nothing by itself; more letters than the other say no more."""
+
+LAST_OF_ALPHABETS = 0x2E7F
+"""Code points above this are of scripts that write words in one to three signs."""
+
 FEATURE = "feature"
 """The test of an event that is a feature of answers."""
 
@@ -39,29 +48,56 @@ NEW, GONE = 0.02, 0.1
 
 def new_and_gone(
     judge: Judge, store: Store, recorded: Recorded, incident: Incident, rows: IntArray, over_us: int | None
-) -> list[dict[str, object]]:
-    """The clearest differences between the answers of sessions `rows` since the onset and those of the two weeks before it."""
+) -> tuple[list[dict[str, object]], Names]:
+    """The clearest differences between the answers of sessions `rows` since the onset and those of the two weeks before it.
+
+    Of features that say the same, the most telling is shown; the names give it for each of them.
+    """
     words = judge.words
     if words is None:
-        return []
+        return [], {}
     at, onset = recorded.started_us[rows], incident.onset
     first = judge.history.first
     before = rows[(at < onset.earliest_us) & (at >= onset.earliest_us - BEFORE_US)] + first
     after = rows[(at >= onset.at_us) & (at < (over_us or 2**62))] + first
     moved = moved_features(words.watch.log, before, after)
-    ids = {each.key: recorded.session_id[each.shown - first].tolist() for each in moved}
+    ids = {each.key: recorded.session_id[each.shown - first].tolist() for one in moved for each in (one, *one.like)}
     texts = texts_of(store, ids)
-    return [_entry(each, *texts[each.key], ids[each.key]) for each in moved if each.key in texts]
+    told_by = [max((one, *one.like), key=lambda each: weight_of(*texts.get(each.key, (0, "")))) for one in moved]
+    names = {
+        each.key: texts[best.key]
+        for one, best in zip(moved, told_by, strict=True)
+        for each in (one, *one.like)
+        if best.key in texts
+    }
+    shown = [each for each in told_by if each.key in texts]
+    clear = [each for each in shown if weight_of(*texts[each.key]) >= LEAST_WEIGHT]
+    return [_entry(each, *texts[each.key], ids[each.key]) for each in clear or shown], names
 
 
-def feature_event(judge: Judge, store: Store, recorded: Recorded, name: str) -> Event:
-    """The event of an incident that the open-world detector opened; its label says what the feature is."""
+def weight_of(kind: int, text: str) -> int:
+    """How telling a feature is: the letters of a phrase (those of scripts without blanks count threefold), up to 40.
+
+    A step from tool to tool is as good as a long phrase, a length or a shape as a short one.
+    """
+    if kind in (kinds.LENGTH, kinds.SHAPE, kinds.BUILD):
+        return 2 * LEAST_WEIGHT
+    if kind == kinds.STEP:
+        return MOST_WEIGHT
+    return min(sum(3 if ord(each) > LAST_OF_ALPHABETS else 1 for each in text if each.isalpha()), MOST_WEIGHT)
+
+
+def feature_event(judge: Judge, store: Store, recorded: Recorded, name: str, names: Names) -> Event:
+    """The event of an incident that the open-world detector opened; its label says what the feature is.
+
+    `names` has features that other ones say better (see `new_and_gone`).
+    """
     label = ""
     key = int(name.rpartition(":")[2], 16)
     if judge.words is not None:
         place = len(judge.plan.events if judge.plan else ()) + judge.words.keys.index(key)
         showing = recorded.session_id[recorded.y[:, place] == 1].tolist()
-        kind, text = texts_of(store, {key: showing}).get(key, (0, ""))
+        kind, text = names.get(key) or texts_of(store, {key: showing}).get(key, (0, ""))
         label = told(kind, text) if text else ""
     return Event(name.partition(":")[0], FEATURE, label=label)
 

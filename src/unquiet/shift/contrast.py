@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,10 @@ CLEAR = 8.0
 ALIKE = 0.6
 """Of features whose sessions overlap by this much (Jaccard), the clearest one is named."""
 
-MOST_LOOKED_AT = 200
+NEARLY = 0.7
+"""Of these, those with at least so much of its evidence may say it better, the MOST_LIKE clearest of them."""
+
+MOST_LOOKED_AT, MOST_LIKE = 200, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Moved:
     """One feature: sessions that have it and sessions looked at, before and after, and session numbers that show it.
 
     `score` is the log-likelihood ratio of two rates against one; `shown` are sessions of the side on which it is frequent.
+    `like` are features that nearly the same sessions have, with nearly as much evidence.
     """
 
     key: int
@@ -35,6 +39,7 @@ class Moved:
     after_n: int
     score: float
     shown: IntArray
+    like: tuple[Moved, ...] = ()
 
     @property
     def rose(self) -> bool:
@@ -57,20 +62,30 @@ def moved_features(log: Log, before: IntArray, after: IntArray, most: int = 8) -
     x0, x1 = (np.add.reduceat((which[order] == value).astype(np.int64), starts) for value in (1, 2))
     score = likelihood_ratio(x0, sizes[0], x1, sizes[1])
     ends = np.append(starts[1:], len(order))
-    found: list[Moved] = []
+    groups: list[list[Moved]] = []
     sets: list[set[int]] = []
     for i in np.argsort(-score, kind="stable")[:MOST_LOOKED_AT]:
-        if score[i] < CLEAR or len(found) == most:
+        if score[i] < CLEAR:
             break
         mine = order[starts[i] : ends[i]]
         rose = x1[i] * sizes[0] >= x0[i] * sizes[1]
         shown = np.sort(session[mine[which[mine] == (2 if rose else 1)]])
-        having = set(shown.tolist())
-        if any(len(having & other) >= ALIKE * len(having | other) for other in sets):
-            continue
+        one = Moved(int(unique[i]), int(x0[i]), sizes[0], int(x1[i]), sizes[1], float(score[i]), shown)
+        _sort_in(one, groups, sets, most)
+    return [replace(group[0], like=tuple(group[1:])) for group in groups]
+
+
+def _sort_in(one: Moved, groups: list[list[Moved]], sets: list[set[int]], most: int) -> None:
+    """Add a feature to the group whose sessions it has, or let it begin one while there are fewer than `most`."""
+    having = set(one.shown.tolist())
+    for group, other in zip(groups, sets, strict=True):
+        if len(having & other) >= ALIKE * len(having | other):
+            if one.score >= NEARLY * group[0].score and len(group) <= MOST_LIKE:
+                group.append(one)
+            return
+    if len(groups) < most:
+        groups.append([one])
         sets.append(having)
-        found.append(Moved(int(unique[i]), int(x0[i]), sizes[0], int(x1[i]), sizes[1], float(score[i]), shown))
-    return found
 
 
 def likelihood_ratio(x0: IntArray, n0: int, x1: IntArray, n1: int) -> FloatArray:
