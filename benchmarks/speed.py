@@ -2,12 +2,13 @@
 
     python benchmarks/speed.py                                  # everything; a million turns take several minutes
     python benchmarks/speed.py --turns 200000 --only scan
-    python benchmarks/speed.py --only signals,detector,history
+    python benchmarks/speed.py --only signals,answers,detector,history
 
 `scan` runs `unquiet scan` on generated traffic as a process of its own on one core, then splits a smaller scan by
-stage; `signals` measures every family of signals on generated turns; `detector` updates many streams at once;
-`history` compares the cost of a tick with that after a history 100 times as long. Times are CPU-seconds of the process
-and its threads, figures of repeated parts are medians. A ratio of 1 or more keeps its limit.
+stage; `signals` measures every family of signals on generated turns; `answers` what the open-world detector costs beside
+them; `detector` updates many streams at once; `history` compares the cost of a tick with that after a history 100 times as
+long. Times are CPU-seconds of the process and its threads, figures of repeated parts are medians. A ratio of 1 or more
+keeps its limit.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,7 +41,9 @@ from unquiet.model.settings import Settings
 from unquiet.model.signals import SessionBatch, TurnBatch
 from unquiet.pipeline.judging import Judge
 from unquiet.pipeline.measuring import measure
+from unquiet.pipeline.words import Words
 from unquiet.sessions import Assembler
+from unquiet.shift import ShiftWatch, extract
 from unquiet.signals import CATEGORY_SIGNALS, SESSION_SIGNALS, TURN_SIGNALS, language, text, wording
 from unquiet.sources import read_files
 from unquiet.stats.edetector import BET_COUNT, BetTables, advance, total
@@ -55,10 +59,11 @@ PART_TURNS = 200_000
 SCAN_TURNS_PER_S = 4_000.0
 SCAN_PEAK_MB = 2_000.0
 SIGNALS_US = 100.0
+WITH_ANSWERS_US = 300.0
 UPDATES_PER_S = 4e6
 TICK_GROWTH = 1.5
 
-SECTIONS = ("scan", "signals", "detector", "history")
+SECTIONS = ("scan", "signals", "answers", "detector", "history")
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +245,47 @@ def family(signal: object) -> str:
     return str(getattr(compute, "__module__", type(signal).__module__)).rpartition(".")[2]
 
 
+def answer_streams(folder: Path, turns: int, seed: int) -> None:
+    """The open-world detector in a judgement of generated traffic: features of the answers, then their streams."""
+    table = story_turns(folder, turns, seed)
+    starts = session_starts(table)
+    signals_us = 1e6 * sum(seconds for _, seconds in family_costs(table, starts)) / len(table)
+    spent = {"features of answers": timed(lambda: extract(table, starts))}
+    ordered = table.sort_by([("time", "ascending"), ("turn_id", "ascending")])
+    with spent_in(ShiftWatch, "learn", "step") as streams, spent_in(Words, "batch") as batches:
+        Judge(Settings()).push(ordered, pc.max(ordered.column("time")).cast(pa.int64()).as_py() + 2 * 86_400_000_000)
+    spent |= {"learning": streams["learn"], "streams": streams["step"], "who is in which slice": batches["batch"]}
+    print(f"\nopen-world detector on {len(table):,} turns of {DAYS} days")
+    for name, seconds in spent.items():
+        row(name, f"{1e6 * seconds / len(table):.1f} us a turn")
+    whole = signals_us + 1e6 * sum(spent.values()) / len(table)
+    row("with all signals", f"{whole:.0f} us a turn", f"<= {WITH_ANSWERS_US:.0f} us", WITH_ANSWERS_US / whole)
+
+
+@contextmanager
+def spent_in(owner: type, *names: str) -> Iterator[dict[str, float]]:
+    """CPU-seconds in methods of a class, by name, while the context lasts."""
+    spent = dict.fromkeys(names, 0.0)
+    kept = {name: getattr(owner, name) for name in names}
+
+    def timing(name: str) -> Callable[..., object]:
+        def call(*args: object, **named: object) -> object:
+            begun = cpu_s()
+            result = kept[name](*args, **named)
+            spent[name] += cpu_s() - begun
+            return result
+
+        return call
+
+    for name in names:
+        setattr(owner, name, timing(name))
+    try:
+        yield spent
+    finally:
+        for name, method in kept.items():
+            setattr(owner, name, method)
+
+
 def detector_updates(streams: int, repeats: int = 30) -> None:
     """Evidence of one cell a stream, then the stream's step and the look at its threshold."""
     rng = np.random.default_rng(1)
@@ -374,6 +420,8 @@ def main() -> None:
             staged_scan(folder, wanted.stage_turns, wanted.seed)
         if "signals" in chosen:
             signal_families(folder, wanted.signal_turns, wanted.seed)
+        if "answers" in chosen:
+            answer_streams(folder, wanted.stage_turns, wanted.seed)
         if "detector" in chosen:
             detector_updates(wanted.streams)
         if "history" in chosen:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
@@ -81,8 +82,5 @@ class Cells:
 
 def sums_by_slice(values: npt.NDArray[np.floating], order: IntArray, begins: IntArray) -> npt.NDArray[np.floating]:
     """Sums (k, S) over the cells of each slice of values (k, cells); `order` and `begins` as `Cells.by_slice` gives them."""
-    out = np.zeros((len(values), len(begins) - 1), values.dtype)
-    some = np.flatnonzero(begins[1:] > begins[:-1])
-    if len(some) and len(values):
-        out[:, some] = np.add.reduceat(values[:, order], begins[some], axis=1)
-    return out
+    members = csr_array((np.ones(len(order), values.dtype), order, begins), shape=(len(begins) - 1, values.shape[1]))
+    return (members @ values.T).T

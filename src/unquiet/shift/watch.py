@@ -210,7 +210,7 @@ class ShiftWatch:
         self.cells.settle()
         blank = np.zeros((len(self.hits), len(self.cells) - self.hits.shape[1]), np.float32)
         self.hits = np.concatenate([self.hits, blank], axis=1)
-        np.add.at(self.hits, (slot, cell), np.float32(1.0))
+        np.add.at(self.hits.reshape(-1), slot * self.hits.shape[1] + cell, np.float32(1.0))
         blocks = range(0, len(self.hits), ROWS_AT_ONCE)
         rates = [expected(self.hits[at : at + ROWS_AT_ONCE], self.cells) for at in blocks]
         self.streams.new_day(np.concatenate([self.hits[:0], *rates]), self.cells)
