@@ -90,15 +90,18 @@ def weight_of(kind: int, text: str) -> int:
 def feature_event(judge: Judge, store: Store, recorded: Recorded, name: str, names: Names) -> Event:
     """The event of an incident that the open-world detector opened; its label says what the feature is.
 
-    `names` has features that other ones say better (see `new_and_gone`).
+    `names` has those that other features say better (see `new_and_gone`): where its own text says nothing, it is told with
+    one of these beside it, for the rates of an incident are those of its own feature.
     """
     label = ""
     key = int(name.rpartition(":")[2], 16)
     if judge.words is not None:
         place = len(judge.plan.events if judge.plan else ()) + judge.words.keys.index(key)
         showing = recorded.session_id[recorded.y[:, place] == 1].tolist()
-        kind, text = names.get(key) or texts_of(store, {key: showing}).get(key, (0, ""))
+        kind, text = texts_of(store, {key: showing}).get(key, (0, ""))
         label = told(kind, text) if text else ""
+        if weight_of(kind, text) < LEAST_WEIGHT and key in names:
+            label = f"answers in another way ({told(*names[key])})"
     return Event(name.partition(":")[0], FEATURE, label=label)
 
 
