@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -225,20 +226,24 @@ def _pairs(
     chance: FloatArray,
     incident: Incident,
 ) -> list[tuple[str, str]]:
-    """Up to ten sessions after the onset with the session before it whose request is nearest, the surest first."""
+    """Up to ten sessions after the onset, each with the session before it whose request is nearest.
+
+    The nearest come first; of those about as near the ones of fewest turns, which are read at a glance.
+    """
     before = rows[recorded.started_us[rows] < incident.onset.earliest_us][-POOL:]
     after = claimed[np.argsort(-chance[claimed], kind="stable")][: 4 * MOST_PAIRS]
     if not len(before) or not len(after):
         return []
     pool_ids, after_ids = recorded.session_id[before].tolist(), recorded.session_id[after].tolist()
-    texts = first_inputs(store, [*pool_ids, *after_ids])
+    texts, turns = first_inputs(store, [*pool_ids, *after_ids])
     if not any(texts.values()):
         return unread_pairs(recorded, before, after, MOST_PAIRS)
     pool = intents.embed([texts.get(i, "") for i in pool_ids])
     index, similarity = intents.nearest(intents.embed([texts.get(i, "") for i in after_ids]), pool)
     chosen: list[tuple[str, str]] = []
     used: set[str] = set()
-    for k in np.argsort(-similarity, kind="stable"):
+    length = np.array([turns.get(i, 0) for i in after_ids])
+    for k in np.lexsort((-similarity, length, -np.round(similarity, 1))):
         pair = (pool_ids[index[k]], after_ids[k])
         if pair[0] not in used and pair[1] not in used:
             used.update(pair)
@@ -246,13 +251,13 @@ def _pairs(
     return chosen[:MOST_PAIRS]
 
 
-def first_inputs(store: Store, session_ids: list[str]) -> dict[str, str]:
-    """The first request of each session; an empty text where there is none."""
+def first_inputs(store: Store, session_ids: list[str]) -> tuple[dict[str, str], Counter[str]]:
+    """The first request of each session, an empty text where there is none, and how many turns each has."""
     table = store.turns_of_sessions(session_ids, columns=["session_id", "time", "input"])
     first: dict[str, str] = {}
     for session_id, text in zip(table.column("session_id").to_pylist(), table.column("input").to_pylist(), strict=True):
         first.setdefault(session_id, text or "")
-    return first
+    return first, Counter(table.column("session_id").to_pylist())
 
 
 def coverage(judge: Judge, store: Store) -> dict[str, object]:

@@ -118,7 +118,7 @@ def _labels(
         return [", ".join(keys[kind][:MOST_NAMED]) for kind in kinds]
     others = np.flatnonzero((recorded.y[:, 0] == 0) & (recorded.started_us < incident.onset.earliest_us))[-COMPARED:]
     groups = [*(_ids(recorded, own[:READ]) for own in rows), _ids(recorded, others.tolist())]
-    texts = first_inputs(store, [each for group in groups for each in group])
+    texts, _ = first_inputs(store, [each for group in groups for each in group])
     cells = np.repeat(np.arange(len(groups)), [len(group) for group in groups]).astype(np.int32)
     named = label_cells([texts.get(each) for group in groups for each in group], cells, len(kinds))
     plain = [" / ".join(sorted(keys[kind], key=lambda key: (" " in key, key))[:MOST_NAMED]) for kind in kinds]

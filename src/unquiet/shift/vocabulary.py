@@ -14,6 +14,7 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 Keys = npt.NDArray[np.uint32]
 Marks = npt.NDArray[np.uint64]
+IntArray32 = npt.NDArray[np.int32]
 
 MOST_FEATURES = 6_000
 MOST_LEARNED = 4_500
@@ -33,6 +34,9 @@ TRIAL_DAYS = 2
 """Days that a newcomer is watched before its slot may go to another."""
 
 _BUCKETS = 2**20
+_KEY_BITS, _PART_BITS = 32, 4
+_PARTS = 2**_PART_BITS
+"""The learning period is gone through in so many parts of its keys: all at once would take several times its memory."""
 
 
 @dataclass(slots=True)
@@ -74,15 +78,11 @@ class Vocabulary:
         that are `counted` have, as it is later.
         """
         sizes = np.diff(features.starts)
-        keys, inverse, count = np.unique(features.keys, return_inverse=True, return_counts=True)
-        bits = np.zeros(len(keys), np.uint16)
-        np.bitwise_or.at(bits, inverse, _bit(np.repeat(features.request, sizes)))
-        marks = np.random.default_rng(0).integers(0, 2**64, len(features), dtype=np.uint64)
-        same = np.zeros(len(keys), np.uint64)
-        np.add.at(same, inverse, np.repeat(marks, sizes))
-        good = np.flatnonzero(np.bitwise_count(bits) >= LEAST_REQUESTS)
-        _, first = np.unique(same[good], return_index=True)
-        good = good[np.sort(first)]
+        owner = np.repeat(np.arange(len(features), dtype=np.int32), sizes)
+        parts = [_shared(features, owner, part) for part in range(_PARTS)]
+        keys, count, same = (np.concatenate(column) for column in zip(*parts, strict=True))
+        _, first = np.unique(same, return_index=True)
+        good = np.sort(first)
         chosen = good[np.argsort(-count[good], kind="stable")][:MOST_LEARNED]
         self.learned = len(chosen)
         size = self.learned + min(max(self.learned // 3, LEAST_ROOM), MOST_FEATURES - self.learned)
@@ -90,9 +90,7 @@ class Vocabulary:
         self.seen_day, self.taken_day = np.zeros(size, np.int64), np.zeros(size, np.int64)
         self.keys[: len(chosen)] = keys[chosen]
         self.used[: len(chosen)] = True
-        self.usual = np.bincount(_bucket(features.keys[np.repeat(counted, sizes)]), minlength=_BUCKETS).astype(
-            np.uint32
-        )
+        self.usual = np.bincount(_bucket(features.keys[counted[owner]]), minlength=_BUCKETS).astype(np.uint32)
         self.usual_sessions = int(counted.sum())
         self.index()
 
@@ -142,6 +140,23 @@ class Vocabulary:
         self.asked = np.stack([np.zeros(_BUCKETS, np.uint16), self.asked[0]])
         self.recent = np.stack([np.zeros(_BUCKETS, np.uint32), self.recent[0]])
         self.recent_sessions = np.array([0, self.recent_sessions[0]], np.int64)
+
+
+def _shared(features: Features, owner: IntArray32, part: int) -> tuple[Keys, IntArray, Marks]:
+    """Of one part of all keys those that enough requests met: the keys, how many sessions have each, and a mark of these.
+
+    `owner` is the session of each entry. Keys that the same sessions have get the same mark, but for a chance of 2^-64.
+    """
+    mine = np.flatnonzero(features.keys >> np.uint32(_KEY_BITS - _PART_BITS) == part)
+    keys, inverse, count = np.unique(features.keys[mine], return_inverse=True, return_counts=True)
+    bits = np.zeros(len(keys), np.uint16)
+    np.bitwise_or.at(bits, inverse, _bit(features.request)[owner[mine]])
+    good = np.bitwise_count(bits) >= LEAST_REQUESTS
+    marks = np.random.default_rng(0).integers(0, 2**64, len(features), dtype=np.uint64)
+    same = np.zeros(len(keys), np.uint64)
+    kept = good[inverse]
+    np.add.at(same, inverse[kept], marks[owner[mine[kept]]])
+    return keys[good], count[good], same[good]
 
 
 def _bucket(keys: Keys) -> IntArray:
