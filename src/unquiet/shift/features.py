@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from unquiet.shift.kinds import BUILD, LENGTH, OPENING, RUN, SHAPE, STEP
 from unquiet.shift.shapes import LONGEST_SHAPE, shape_text, shapes
 from unquiet.shift.tokens import head, tokens
+from unquiet.stats.runs import distinct
 
 IntArray = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint32]
@@ -83,7 +84,7 @@ def extract(turns: pa.Table, starts: IntArray) -> Features:
         for rows in _blocks(len(session))
     ]
     used = _pairs(*_steps(turns.column("tool_calls").combine_chunks(), session, len(starts) - 1))
-    pairs = np.unique(np.concatenate([np.zeros(0, np.uint64), *said, used]))
+    pairs = distinct(np.concatenate([np.zeros(0, np.uint64), *said, used]))
     owner = (pairs >> np.uint64(32)).astype(np.int64)
     sizes = np.bincount(owner, minlength=len(starts) - 1)
     first = turns.column("input").take(pa.array(starts[:-1])).combine_chunks().cast(pa.large_string())
@@ -115,7 +116,7 @@ def _blocks(count: int) -> Iterator[slice]:
 
 def _pairs(session: IntArray, owner: IntArray, keys: Keys) -> Marks:
     """Distinct (session, key) as one number each; `owner` are rows of `session`."""
-    return np.unique((session[owner].astype(np.uint64) << np.uint64(32)) | keys)
+    return distinct((session[owner].astype(np.uint64) << np.uint64(32)) | keys)
 
 
 def _said(outputs: pa.Array) -> tuple[IntArray, Keys]:
