@@ -63,7 +63,7 @@ def _times(batch: TurnBatch, family: str) -> FloatArray:
 
 
 SIGNALS = (
-    _flag("apology", "apology", "apologises", "apologises less often", "The answer says sorry."),
+    _flag("apology", "apology", "says sorry", "says sorry less often", "The answer says sorry."),
     _flag(
         "hedging",
         "hedging",
