@@ -21,8 +21,8 @@ from unquiet.model.signals import FloatArray, SignalInfo
 
 IntArray = npt.NDArray[np.int64]
 Answers = npt.NDArray[np.int8]
-Labels = tuple[npt.NDArray[np.bool_], IntArray, npt.NDArray[np.object_]]
-"""Of one category: which visits it applies to, and visit and label of every label."""
+Labels = tuple[npt.NDArray[np.bool_], IntArray, IntArray, list[str]]
+"""Of one category: which visits it applies to, visit and code of every label, and the labels by code."""
 
 LEVELS = (0.25, 0.5, 0.75)
 QUANTILES = (("below", 0.1), ("above", 0.5), ("above", 0.9), ("above", 0.99))
@@ -139,10 +139,12 @@ def event_matrix(
         if event.test in ("label", "other"):
             if event.signal not in labels:
                 labels[event.signal] = _labels_of(event.signal, visits)
-            known, owner, flat = labels[event.signal]
-            hit = flat == event.label
+            known, owner, codes, names = labels[event.signal]
+            meant = {event.label}
             if event.test == "other":
-                hit = ~np.isin(flat, _planned(events, event, flat, baseline=baseline))
+                count = np.bincount(codes, minlength=len(names))
+                meant = set(names) - _planned(events, event, dict(zip(names, count, strict=True)), baseline=baseline)
+            hit = np.array([name in meant for name in names], bool)[codes]
             out[:, j] = np.where(known, 0, -1)
             out[owner[hit], j] = 1
             continue
@@ -167,21 +169,18 @@ def _answer(
 def _labels_of(signal: str, visits: pa.Table) -> Labels:
     name = CATEGORY_PREFIX + signal
     if name not in visits.column_names:
-        return np.zeros(visits.num_rows, bool), np.zeros(0, np.int64), np.zeros(0, object)
+        return np.zeros(visits.num_rows, bool), np.zeros(0, np.int64), np.zeros(0, np.int64), []
     lists = visits.column(name).combine_chunks()
     known = lists.is_valid().to_numpy(zero_copy_only=False)
-    flat = pc.list_flatten(lists).to_numpy(zero_copy_only=False)
-    return known, pc.list_parent_indices(lists).to_numpy(), flat
+    coded = pc.list_flatten(lists).dictionary_encode()
+    codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return known, pc.list_parent_indices(lists).to_numpy(), codes, coded.dictionary.to_pylist()
 
 
-def _planned(
-    events: Sequence[Event], other: Event, flat: npt.NDArray[np.object_], *, baseline: bool
-) -> npt.NDArray[np.object_]:
+def _planned(events: Sequence[Event], other: Event, count: dict[str, int], *, baseline: bool) -> set[str]:
     """The labels with an event of their own; in the baseline those that have it without any single session."""
-    own = [event.label for event in events if event.signal == other.signal and event.test == "label"]
-    if baseline:
-        own = [label for label in own if np.count_nonzero(flat == label) > LABEL_SUPPORT]
-    return np.array(own, object)
+    own = {event.label for event in events if event.signal == other.signal and event.test == "label"}
+    return {label for label in own if not baseline or count.get(label, 0) > LABEL_SUPPORT}
 
 
 def _numbers(visits: pa.Table, column: str) -> FloatArray:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unquiet.model.turns import empty_turns
+from unquiet.stats.runs import spread
 
 IDLE = timedelta(minutes=30)
 LONGEST = timedelta(hours=24)
@@ -65,8 +66,8 @@ class Assembler:
         over = closed_us <= watermark_us
         order = np.lexsort((at[first_rows[over]], closed_us[over]))
         firsts, lasts = first_rows[over][order], last_rows[over][order]
-        rows, starts = _ranges(firsts, lasts)
-        still_open, _ = _ranges(first_rows[~over], last_rows[~over])
+        rows, starts = spread(firsts, lasts + 1), np.concatenate([[0], np.cumsum(lasts - firsts + 1)]).astype(np.int64)
+        still_open = spread(first_rows[~over], last_rows[~over] + 1)
         self.open_turns = known.take(pa.array(still_open)).combine_chunks()
         return ClosedSessions(known.take(pa.array(rows)), starts, closed_us[over][order])
 
@@ -96,11 +97,3 @@ class Assembler:
 
 def _us(span: timedelta) -> int:
     return round(span.total_seconds() * 1_000_000)
-
-
-def _ranges(firsts: IntArray, lasts: IntArray) -> tuple[IntArray, IntArray]:
-    """All rows of the given inclusive ranges, and where each range starts in them."""
-    lengths = lasts - firsts + 1
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    rows = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths) + np.repeat(firsts, lengths)
-    return rows, starts

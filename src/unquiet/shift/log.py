@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from unquiet.stats.runs import spread
+
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 Keys = npt.NDArray[np.uint32]
@@ -92,13 +94,6 @@ class Log:
             met = met[(met >= 0) & (met < count)]
             out[met[out[met] == 0]] = 1
         return out
-
-
-def spread(low: IntArray, high: IntArray) -> IntArray:
-    """All places of the ranges [low, high)."""
-    sizes = high - low
-    ends = np.cumsum(sizes)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(low - ends + sizes, sizes)
 
 
 def _range_of(day: Day, keys: Keys) -> tuple[IntArray, IntArray]:

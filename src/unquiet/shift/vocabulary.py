@@ -79,7 +79,8 @@ class Vocabulary:
         """
         sizes = np.diff(features.starts)
         owner = np.repeat(np.arange(len(features), dtype=np.int32), sizes)
-        parts = [_shared(features, owner, part) for part in range(_PARTS)]
+        marks = np.random.default_rng(0).integers(0, 2**64, len(features), dtype=np.uint64)
+        parts = [_shared(features, owner, marks, part) for part in range(_PARTS)]
         keys, count, same = (np.concatenate(column) for column in zip(*parts, strict=True))
         _, first = np.unique(same, return_index=True)
         good = np.sort(first)
@@ -142,17 +143,17 @@ class Vocabulary:
         self.recent_sessions = np.array([0, self.recent_sessions[0]], np.int64)
 
 
-def _shared(features: Features, owner: IntArray32, part: int) -> tuple[Keys, IntArray, Marks]:
+def _shared(features: Features, owner: IntArray32, marks: Marks, part: int) -> tuple[Keys, IntArray, Marks]:
     """Of one part of all keys those that enough requests met: the keys, how many sessions have each, and a mark of these.
 
-    `owner` is the session of each entry. Keys that the same sessions have get the same mark, but for a chance of 2^-64.
+    `owner` is the session of each entry, `marks` are random. Keys that the same sessions have get the same mark, but for a
+    chance of 2^-64.
     """
     mine = np.flatnonzero(features.keys >> np.uint32(_KEY_BITS - _PART_BITS) == part)
     keys, inverse, count = np.unique(features.keys[mine], return_inverse=True, return_counts=True)
     bits = np.zeros(len(keys), np.uint16)
     np.bitwise_or.at(bits, inverse, _bit(features.request)[owner[mine]])
     good = np.bitwise_count(bits) >= LEAST_REQUESTS
-    marks = np.random.default_rng(0).integers(0, 2**64, len(features), dtype=np.uint64)
     same = np.zeros(len(keys), np.uint64)
     kept = good[inverse]
     np.add.at(same, inverse[kept], marks[owner[mine[kept]]])

@@ -15,10 +15,11 @@ import numpy.typing as npt
 
 from unquiet.shift.cells import Cells
 from unquiet.shift.features import Features, Keys
-from unquiet.shift.log import Day, Log, spread
+from unquiet.shift.log import Day, Log
 from unquiet.shift.rates import Rates, expected, extended
 from unquiet.shift.streams import DAY_US, ROWS_AT_ONCE, SWEEP_US, Streams
 from unquiet.shift.vocabulary import LEAST_REQUESTS, Vocabulary
+from unquiet.stats.runs import spread
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]

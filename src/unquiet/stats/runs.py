@@ -42,6 +42,13 @@ def blocks(starts: IntArray, end: int) -> Iterator[tuple[slice, int, int]]:
         first = after
 
 
+def spread(low: IntArray, high: IntArray) -> IntArray:
+    """All places of the ranges [low, high), range after range."""
+    sizes = high - low
+    ends = np.cumsum(sizes)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(low - ends + sizes, sizes)
+
+
 def distinct(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """The distinct values, ascending. By sorting: `np.unique` makes a hash table, which takes fifty times as long."""
     ordered = np.sort(values)
