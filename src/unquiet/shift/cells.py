@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
+
+from unquiet.stats.shrinkage import F
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
@@ -80,7 +84,7 @@ class Cells:
             self.row_of = wider
 
 
-def sums_by_slice(values: npt.NDArray[np.floating], order: IntArray, begins: IntArray) -> npt.NDArray[np.floating]:
+def sums_by_slice(values: F, order: IntArray, begins: IntArray) -> F:
     """Sums (k, S) over the cells of each slice of values (k, cells); `order` and `begins` as `Cells.by_slice` gives them."""
     members = csr_array((np.ones(len(order), values.dtype), order, begins), shape=(len(begins) - 1, values.shape[1]))
-    return (members @ values.T).T
+    return cast("F", (members @ values.T).T)

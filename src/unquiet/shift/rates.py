@@ -6,13 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from unquiet.shift.cells import Cells, sums_by_slice
+from unquiet.stats.shrinkage import lift, rate_of, shrunk
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 Rates = npt.NDArray[np.float32]
-
-PRIOR_SESSIONS = 8.0
-"""How many sessions the rate expected from slice and stratum weighs against a cell's own counts."""
 
 SLACK_HITS = 0.5
 """Half a hit more, or less, than a cell has had: what is not known of a rate (Krichevsky and Trofimov 1981)."""
@@ -20,7 +18,8 @@ SLACK_HITS = 0.5
 CELL_SESSIONS = 10.0
 """Sessions that a cell must have been learned from before it counts."""
 
-_SAFE = 1e-5
+RARE = 1e-5
+"""Odds that a feature may have: most are rarer than any named behaviour."""
 
 
 def expected(hits: Rates, cells: Cells) -> Rates:
@@ -47,19 +46,11 @@ def _shrunk(hits: Rates, cell_sessions: FloatArray, cells: Cells) -> Rates:
     order, begins = cells.by_slice()
     sessions = cell_sessions.astype(np.float32)
     root = np.flatnonzero(cells.where == 0)
-    overall = ((hits[:, root].sum(axis=1) + 0.01) / (sessions[root].sum() + 1.0))[:, None]
+    overall: Rates = ((hits[:, root].sum(axis=1) + 0.01) / (sessions[root].sum() + 1.0)).astype(np.float32)[:, None]
     place = np.zeros(cells.row_of.shape[1], np.int64)
     place[cells.stratum[root]] = np.arange(len(root))
-    by_stratum = (hits[:, root] + overall) / (sessions[root] + 1.0)
-    stratum = by_stratum[:, place[cells.stratum]]
+    stratum = rate_of(hits[:, root], sessions[root], overall)[:, place[cells.stratum]]
     total = sums_by_slice(sessions[None], order, begins)[0]
-    inside = (sums_by_slice(hits, order, begins) + overall) / (total + 1.0)
-    usual = (sums_by_slice(stratum * sessions, order, begins) + overall) / (total + 1.0)
-    odds = _odds(stratum) * (_odds(inside) / _odds(usual))[:, cells.where]
-    rate = (hits + PRIOR_SESSIONS * (odds / (1.0 + odds))) / (sessions + PRIOR_SESSIONS)
-    return rate.astype(np.float32, copy=False)
-
-
-def _odds(rate: Rates) -> Rates:
-    safe = np.clip(rate, _SAFE, 1.0 - _SAFE)
-    return (safe / (1.0 - safe)).astype(np.float32, copy=False)
+    inside = rate_of(sums_by_slice(hits, order, begins), total, overall)
+    usual = rate_of(sums_by_slice(stratum * sessions, order, begins), total, overall)
+    return shrunk(hits, sessions, stratum, lift(inside, usual, RARE)[:, cells.where], RARE)

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from unquiet.shift import bets
 from unquiet.shift.cells import TICKS_A_DAY, Cells, sums_by_slice
-from unquiet.shift.rates import CELL_SESSIONS, PRIOR_SESSIONS, SLACK_HITS, Rates
+from unquiet.shift.rates import CELL_SESSIONS, SLACK_HITS, Rates
+from unquiet.stats.shrinkage import PRIOR_SESSIONS
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
