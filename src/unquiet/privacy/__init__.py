@@ -1,0 +1,1 @@
+"""What may not reach a disk: patterns that are redacted and ids that are hashed."""

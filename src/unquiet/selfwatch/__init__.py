@@ -1,0 +1,1 @@
+"""unquiet watches itself: facts in, conditions out."""
