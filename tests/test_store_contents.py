@@ -82,7 +82,7 @@ def test_an_error_undoes_the_whole_transaction(tmp_path: Path, monkeypatch: pyte
                 store.append_sessions(sessions([{"visit_id": "v", "started": 0}]))
                 store.append_counts(counts([(0, "all", None, 1, [1])]))
                 store.save_state("detector", b"1")
-                store.add_source(source)
+                store.files.add(source)
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
@@ -91,7 +91,7 @@ def test_an_error_undoes_the_whole_transaction(tmp_path: Path, monkeypatch: pyte
         assert store.turn_extent().count == 2
         assert store.sessions_between(*FOREVER).num_rows == store.counts_between(*FOREVER).num_rows == 0
         assert store.load_state("detector") is None
-        assert store.source("print") is None
+        assert store.files.known("print") is None
         assert store.append_turns(numbered(0, 3)) == Appended(1, 2)
 
 
@@ -123,14 +123,14 @@ def test_large_and_many_batches_in_one_transaction(tmp_path: Path, monkeypatch: 
 def test_sources(tmp_path: Path) -> None:
     source = SourceRow("print", "a.jsonl", 5, 3, {"no time": 2}, [Rejection("a.jsonl:4", "no time")], ["clock ahead"])
     with Store.open(tmp_path) as store:
-        assert store.source("print") is None
-        store.add_source(source)
-        store.add_source(SourceRow("other", "b.jsonl", 1, 1))
+        assert store.files.known("print") is None
+        store.files.add(source)
+        store.files.add(SourceRow("other", "b.jsonl", 1, 1))
     with Store.open(tmp_path) as store:
-        assert store.source("print") is not None
-        assert store.sources() == [source, SourceRow("other", "b.jsonl", 1, 1, {}, [], [])]
-        store.add_source(replace(source, rows=6))
-        assert [(row.fingerprint, row.rows) for row in store.sources()] == [("other", 1), ("print", 6)]
+        assert store.files.known("print") is not None
+        assert store.files.all() == [source, SourceRow("other", "b.jsonl", 1, 1, {}, [], [])]
+        store.files.add(replace(source, rows=6))
+        assert [(row.fingerprint, row.rows) for row in store.files.all()] == [("other", 1), ("print", 6)]
 
 
 def test_sessions_with_different_columns(tmp_path: Path) -> None:

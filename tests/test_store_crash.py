@@ -24,13 +24,13 @@ writer.PENDING_BYTES_MAX = 2_000
 store = Store.open(pathlib.Path(sys.argv[1]))
 with store.transaction():
     store.append_turns(numbered(0, 100))
-    store.add_source(SourceRow("first", "a.jsonl", 100, 100))
+    store.files.add(SourceRow("first", "a.jsonl", 100, 100))
 print("acknowledged", flush=True)
 with store.transaction():
     store.append_turns(numbered(100, 200))
     store.append_counts(counts([(0, "all", None, 1, [1])]))
     store.save_state("detector", b"1")
-    store.add_source(SourceRow("second", "b.jsonl", 100, 100))
+    store.files.add(SourceRow("second", "b.jsonl", 100, 100))
     print("written", flush=True)
     sys.stdin.read()
 """
@@ -41,12 +41,12 @@ from store_samples import numbered
 from unquiet.store import SourceRow, Store, writer
 writer.PENDING_BYTES_MAX = 20_000
 store = Store.open(pathlib.Path(sys.argv[1]))
-done = len(store.sources())
+done = len(store.files.all())
 while True:
     with store.transaction():
         for start in range(done * 100, done * 100 + 100, 20):
             store.append_turns(numbered(start, start + 20))
-        store.add_source(SourceRow(str(done), "a.jsonl", 100, 100))
+        store.files.add(SourceRow(str(done), "a.jsonl", 100, 100))
     done += 1
     print(done, flush=True)
 """
@@ -91,8 +91,8 @@ def test_killed_between_writing_and_commit(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
         assert len(set(tmp_path.rglob("*.parquet"))) < len(left) - 2
         assert store.turns_between(*FOREVER).equals(numbered(0, 100))
-        assert store.source("first") is not None
-        assert store.source("second") is None
+        assert store.files.known("first") is not None
+        assert store.files.known("second") is None
         assert store.counts_between(*FOREVER).num_rows == 0
         assert store.load_state("detector") is None
         assert store.append_turns(numbered(100, 200)) == Appended(100, 0)
@@ -111,7 +111,7 @@ def test_killed_at_any_time_and_continued(tmp_path: Path, seed: int) -> None:
             lines += process.stdout.readlines()
         acknowledged = int(lines[-1])
         with Store.open(tmp_path) as store:
-            done = len(store.sources())
+            done = len(store.files.all())
             assert done in (acknowledged, acknowledged + 1)
             assert store.turns_between(*FOREVER).equals(numbered(0, done * 100))
 

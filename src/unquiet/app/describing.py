@@ -266,7 +266,7 @@ def coverage(judge: Judge, store: Store) -> dict[str, object]:
         "learning_days": judge.settings.learn / timedelta(days=1),
         "open_sessions": judge.assembler.open_count,
         "measurement_failures": dict(judge.failures),
-        "rejected_rows": {source.path: dict(source.rejected) for source in store.sources() if source.rejected},
+        "rejected_rows": {source.path: dict(source.rejected) for source in store.files.all() if source.rejected},
         "budget_per_30_days": judge.settings.budget,
         "streams": watched_streams(judge),
         "languages": languages(store),

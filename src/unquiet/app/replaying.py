@@ -11,6 +11,7 @@ import pyarrow as pa
 from unquiet.app.calendar import lone_days, lone_note
 from unquiet.app.describing import describe_ageing
 from unquiet.app.mixing import describe_mix
+from unquiet.app.texts import StoredTexts
 from unquiet.model.changes import Change
 from unquiet.model.settings import Settings
 from unquiet.pipeline.judging import Judge
@@ -39,7 +40,8 @@ def replay(store: Store, settings: Settings, progress: Progress, announced: Sequ
     moment, or settings, signals or version have changed, everything is judged anew: the answer never depends on the
     order in which files came. Sessions, counts and the state are kept in the folder.
     """
-    judge, reached = _resume(store, settings)
+    texts = StoredTexts(store)
+    judge, reached = _resume(store, settings, texts)
     if reached == BEGINNING:
         store.forget_judgement()
     days = store.turns_per_day()
@@ -48,11 +50,12 @@ def replay(store: Store, settings: Settings, progress: Progress, announced: Sequ
         progress(f"judging {day:%d %b %Y}", number / len(days))
         if day >= reached:
             # Not in the middle of a day: where a scan ended must not show in what is kept for good.
-            _keep_ageing(store, judge, announced, day)
+            keep_ageing(store, judge, announced, day)
         for begin, end in steps(day, count):
             turns = store.turns_between(max(begin, reached), end)
             if turns.num_rows:
-                _keep(store, judge, turns)
+                texts.recent = turns
+                keep_push(store, judge, turns, turns.column("time").cast(pa.int64())[-1].as_py())
     progress("judging", 1.0)
     _save(store, judge)
     return judge
@@ -67,7 +70,7 @@ def keep_incidents(store: Store, documents: Sequence[dict[str, object]], *, fina
         store.upsert_incident(name, document, raised_at=raised, status=status, final=final or name in known)
 
 
-def _keep_ageing(store: Store, judge: Judge, announced: Sequence[Change], day: datetime) -> None:
+def keep_ageing(store: Store, judge: Judge, announced: Sequence[Change], day: datetime) -> None:
     """Keep for good the incidents that can be told for the last time before a day is judged."""
     day_us = round(day.timestamp() * 1e6)
     documents = describe_ageing(judge, store, announced, day_us)
@@ -81,8 +84,9 @@ def left_out(store: Store, settings: Settings) -> dict[str, object]:
     return {"left_out": lone_note(days, lone)} if lone else {}
 
 
-def _keep(store: Store, judge: Judge, turns: pa.Table) -> None:
-    judged = judge.push(turns, turns.column("time").cast(pa.int64())[-1].as_py())
+def keep_push(store: Store, judge: Judge, turns: pa.Table, watermark_us: int) -> None:
+    """Judge turns up to a watermark, and keep what that brought: sessions and counts."""
+    judged = judge.push(turns, watermark_us)
     if judged.visits.num_rows:
         rows = judged.visits.append_column("stratum", pa.nulls(judged.visits.num_rows, pa.string()))
         store.append_sessions(rows)
@@ -90,16 +94,16 @@ def _keep(store: Store, judge: Judge, turns: pa.Table) -> None:
         store.append_counts(counts)
 
 
-def _resume(store: Store, settings: Settings) -> tuple[Judge, datetime]:
+def _resume(store: Store, settings: Settings, texts: StoredTexts) -> tuple[Judge, datetime]:
     """The judgement to go on with, and the moment from which turns are new to it."""
     reached = store.load_state(REACHED)
     state = store.load_state(STATE)
     if reached is None or state is None:
-        return Judge(settings), BEGINNING
+        return Judge(settings, texts), BEGINNING
     known = orjson.loads(reached)
     moment = datetime.fromisoformat(known["last"])
-    judge = load(state, settings) if store.turn_count_until(moment) == known["turns"] else None
-    return (judge, moment + TICK) if judge is not None else (Judge(settings), BEGINNING)
+    judge = load(state, settings, texts) if store.turn_count_until(moment) == known["turns"] else None
+    return (judge, moment + TICK) if judge is not None else (Judge(settings, texts), BEGINNING)
 
 
 def _save(store: Store, judge: Judge) -> None:

@@ -84,14 +84,14 @@ def ingest(
     for index, read in enumerate(read_files(paths, mapping)):
         progress(f"reading {read.path.name}", index / total)
         fingerprint = _fingerprint(read.path, mapping)
-        known = store.source(fingerprint) if fingerprint else None
+        known = store.files.known(fingerprint) if fingerprint else None
         if known is None:
             _ingest_file(store, read, fingerprint or _unread(read.path))
             result.reports.append((str(read.path), read.report))
         else:
             result.reports.append((str(read.path), _known(known, str(read.path), read.report.notes)))
         if fingerprint:
-            store.forget_source(_unread(read.path))
+            store.files.forget(_unread(read.path))
     progress("reading", 1.0)
     if not store.turn_extent().count:
         raise nothing_read(paths, [report for _, report in result.reports])
@@ -138,7 +138,7 @@ def _ingest_file(store: Store, read: FileRead, fingerprint: str) -> None:
                 seen = read.report.rejected.get(DUPLICATE, 0)
                 read.report.rejected[DUPLICATE] = seen + added.duplicates
         report = read.report
-        store.add_source(
+        store.files.add(
             SourceRow(
                 fingerprint=fingerprint,
                 path=str(read.path),

@@ -28,7 +28,7 @@ def status(store: Store, folder: Path, now: datetime) -> dict[str, object]:
         "first": extent.first.isoformat() if extent.first else None,
         "last": extent.last.isoformat() if extent.last else None,
         "data_age_days": round((now - extent.last) / timedelta(days=1), 3) if extent.last else None,
-        "files": [_file(source) for source in store.sources()],
+        "files": [_file(source) for source in store.files.all()],
         "judged": "not_judged" not in known if known else None,
         "unjudged_turns": extent.count - seen if isinstance(seen, int) else None,
         "open_incidents": [str(d["id"]) for d in store.incidents() if d["status"] in OPEN],

@@ -18,13 +18,15 @@ from unquiet.model.counts import TICK_US, TickCounts
 from unquiet.model.history import LATEST_US, History, Recorded
 from unquiet.model.incidents import Incident
 from unquiet.model.settings import Settings
+from unquiet.model.turns import TURNS
 from unquiet.pipeline.ledger import Ledger
 from unquiet.pipeline.measuring import Measured, measure, signal_infos
+from unquiet.pipeline.opening import Texts, assembled, empty_keys
 from unquiet.pipeline.mix import Mix, apart
 from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us, streams_of, watch_of
 from unquiet.pipeline.summing import counted
 from unquiet.pipeline.words import Words, event_name
-from unquiet.sessions import Assembler
+from unquiet.sessions import Assembler, ClosedSessions
 from unquiet.shift import Batch, Features, Rung, runs_of
 from unquiet.signals.surprisal import count_folds
 from unquiet.stats.edetector import DEFAULT_WEIGHT_LEVELS, BetTables, weight_level
@@ -33,6 +35,8 @@ from unquiet.stats.runs import Answers
 IntArray = npt.NDArray[np.int64]
 
 DAY_US = 86_400_000_000
+TURNS_AT_ONCE = 20_000
+"""Turns whose texts are measured together, about."""
 
 
 @dataclass(slots=True)
@@ -48,12 +52,18 @@ class Judged:
 
 
 class Judge:
-    """The state of the judgement. The same turns give the same alarms however they are cut into pushes."""
+    """The state of the judgement. The same turns give the same alarms however they are cut into pushes.
 
-    def __init__(self, settings: Settings) -> None:
+    With `texts` the turns of open sessions are not held: they are fetched when their session is over.
+    """
+
+    def __init__(self, settings: Settings, texts: Texts | None = None) -> None:
         self.settings = settings
+        self.texts = texts
         self.infos = signal_infos()
         self.assembler = Assembler(idle=settings.idle)
+        if texts is not None:
+            self.assembler.open_turns = empty_keys(settings.end_marker)
         self.tables = BetTables.build()
         self.crowd = RecentSessions()
         self.history = History()
@@ -73,19 +83,31 @@ class Judge:
         self.day = -1
 
     def push(self, turns: pa.Table, watermark_us: int) -> Judged:
-        """Take turns in order of time, all of them up to `watermark_us`, and judge what has closed by then."""
+        """Take turns in order of time, all of them up to `watermark_us`, and judge what has closed by then.
+
+        With `texts` the columns `sessions.KEYS` are enough, and `facets` where sessions may end by a marker.
+        """
         at = np.sort(turns.column("time").cast(pa.int64()).to_numpy())
-        closed = self.assembler.push(turns, watermark_us // TICK_US * TICK_US)
-        return self.push_measured(measure(closed) if len(closed) else None, at)
+        rows = assembled(turns, self.settings.end_marker, whole=self.texts is None)
+        closed = self.assembler.push(rows, watermark_us // TICK_US * TICK_US)
+        return self.push_measured(self._measured(closed) if len(closed) else None, at)
+
+    def _measured(self, closed: ClosedSessions) -> Measured:
+        """The readings of closed sessions; a part at a time, so that their texts are not in memory all at once."""
+        parts: list[Measured] = []
+        for part in closed.parts(TURNS_AT_ONCE):
+            turns = part.turns if self.texts is None else self.texts(part.turns)
+            parts.append(measure(ClosedSessions(turns.select(TURNS.names), part.starts, part.closed_us)))
+        return parts[0] if len(parts) == 1 else Measured.joined(parts)
 
     def push_measured(self, measured: Measured | None, at_us: IntArray) -> Judged:
         """Take the visits that closed when turns began at `at_us`, ascending; None where no visit closed."""
         if len(at_us):
             self.first_us = int(at_us[0]) if self.first_us is None else self.first_us
-            self.moments = np.concatenate([self.moments, at_us])
+            self.moments = np.sort(np.concatenate([self.moments, at_us]), kind="stable")
         judged = Judged(pa.table({})) if measured is None else self._closed(measured)
         if len(at_us):
-            self.moments = self.moments[self.moments > at_us[-1] - 2 * DAY_US]
+            self.moments = self.moments[self.moments > self.moments[-1] - 2 * DAY_US]
         return judged
 
     def _closed(self, measured: Measured) -> Judged:

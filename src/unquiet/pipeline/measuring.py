@@ -57,13 +57,16 @@ class Measured:
     @staticmethod
     def joined(parts: list[Measured]) -> Measured:
         """The visits of several batches, one after another."""
+        failures: dict[str, int] = {}
+        for name, count in (item for part in parts for item in part.failures.items()):
+            failures[name] = failures.get(name, 0) + count
         return Measured(
             pa.concat_tables([part.visits for part in parts], promote_options="default"),
             pa.chunked_array([part.inputs for part in parts]).combine_chunks(),
             np.concatenate([part.requests for part in parts]),
             Features.joined([part.features for part in parts]),
             pa.chunked_array([part.steps for part in parts]).combine_chunks(),
-            {},
+            failures,
         )
 
     def scored(self, references: Sequence[ToolPaths], first: int) -> Measured:

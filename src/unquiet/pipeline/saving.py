@@ -27,12 +27,13 @@ from unquiet.model.signals import SignalInfo
 from unquiet.model.slices import FacetRole, Slice
 from unquiet.pipeline.judging import Judge
 from unquiet.pipeline.mix_state import dump_mix, load_mix
+from unquiet.pipeline.opening import Texts
 from unquiet.pipeline.plan import Plan, watch_of
 from unquiet.pipeline.word_state import word_arrays, words_from
 from unquiet.signals.surprisal import ToolPaths
 from unquiet.slices import Lattice, Newcomers, Strata
 
-FORMAT = 4
+FORMAT = 5
 TEXTS = ("session_id", "visit_id", "user")
 NUMBERS = ("started_us", "tick_us", "stratum", "y", "member_session", "member_slice")
 RATES = ("row_of", "events", "sessions", "slice_events", "slice_sessions", "slice_usual")
@@ -73,21 +74,24 @@ def dump(judge: Judge) -> bytes | None:
     return buffer.getvalue()
 
 
-def load(data: bytes, settings: Settings) -> Judge | None:
-    """The judgement that `dump` saved; None if it depends on something that has changed since."""
-    judge = Judge(settings)
+def load(data: bytes, settings: Settings, texts: Texts | None = None) -> Judge | None:
+    """The judgement that `dump` saved; None if it depends on something that has changed since.
+
+    One that was made with `texts` needs them again.
+    """
+    judge = Judge(settings, texts)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         meta = orjson.loads(archive.read("meta"))
         if meta["mark"] != mark(settings, judge.infos):
             return None
         arrays = dict(np.load(io.BytesIO(archive.read("arrays")), allow_pickle=False).items())
-        texts, open_turns = (pa.ipc.open_file(archive.read(name)).read_all() for name in ("history", "open_turns"))
+        names, open_turns = (pa.ipc.open_file(archive.read(name)).read_all() for name in ("history", "open_turns"))
         requests, mix = IntentModel.from_bytes(archive.read("requests")), archive.read("mix")
         outlook = Outlook.from_bytes(archive.read("outlook"))
     judge.assembler.open_turns = open_turns
     judge.crowd = RecentSessions(meta["crowd"])
     judge.moments = arrays["moments"]
-    judge.history = History([_recorded(arrays, texts)] if texts.num_rows else [], meta["appended"])
+    judge.history = History([_recorded(arrays, names)] if names.num_rows else [], meta["appended"])
     judge.words = words_from(arrays)
     for name in ("first_us", "day", "session_count", "turn_count", "failures"):
         setattr(judge, name, meta[name])

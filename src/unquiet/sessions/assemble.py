@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -15,6 +16,11 @@ from unquiet.stats.runs import spread
 
 IDLE = timedelta(minutes=30)
 LONGEST = timedelta(hours=24)
+KEYS = ("turn_id", "session_id", "turn_index", "time")
+"""What a turn must have to be assembled: its texts may stay where they are until its session is over."""
+
+ENDS = "ends"
+"""The column that marks turns with which a session is over, where there is one."""
 
 IntArray = npt.NDArray[np.int64]
 
@@ -24,7 +30,8 @@ class ClosedSessions:
     """Turns of sessions that are over, session after session.
 
     Session i owns the rows `starts[i]:starts[i + 1]` of `turns`; `closed_us` is the moment (microseconds since
-    1970) from which it counts. Sessions are in order of `closed_us`, ties by session id and start.
+    1970) from which it counts. Sessions are in order of `closed_us`, ties by session id and start. `turns` has the
+    columns that were pushed.
     """
 
     turns: pa.Table
@@ -34,14 +41,24 @@ class ClosedSessions:
     def __len__(self) -> int:
         return len(self.closed_us)
 
+    def parts(self, turn_count: int) -> Iterator[ClosedSessions]:
+        """The same sessions in parts of about so many turns, at least one session each; none where there is no session."""
+        first = 0
+        while first < len(self):
+            last = max(first + 1, int(np.searchsorted(self.starts, self.starts[first] + turn_count, side="right")) - 1)
+            low, high = int(self.starts[first]), int(self.starts[last])
+            starts = self.starts[first : last + 1] - low
+            yield ClosedSessions(self.turns.slice(low, high - low), starts, self.closed_us[first:last])
+            first = last
+
 
 @dataclass(slots=True)
 class Assembler:
     """Collects turns and gives back the sessions that have ended.
 
-    A session ends when `idle` has passed since its last turn, or after `longest` since its first; turns that come
-    later under the same id open a new visit. What is given back depends only on the turns and on the watermark,
-    not on how the turns were cut into batches.
+    A session ends when `idle` has passed since its last turn, or after `longest` since its first, or with a turn whose
+    column `ends` is true; turns that come later under the same id open a new visit. What is given back depends only on the
+    turns and on the watermark, not on how the turns were cut into batches. Turns need the columns KEYS.
     """
 
     idle: timedelta = IDLE
@@ -62,7 +79,7 @@ class Assembler:
             [("session_id", "ascending"), ("time", "ascending"), ("turn_index", "ascending"), ("turn_id", "ascending")]
         )
         first_rows, last_rows, at = self._visits(known)
-        closed_us = at[last_rows] + _us(self.idle)
+        closed_us = at[last_rows] + np.where(_ends(known)[last_rows], 0, _us(self.idle))
         over = closed_us <= watermark_us
         order = np.lexsort((at[first_rows[over]], closed_us[over]))
         firsts, lasts = first_rows[over][order], last_rows[over][order]
@@ -76,7 +93,7 @@ class Assembler:
         at = known.column("time").cast(pa.int64()).to_numpy()
         codes = known.column("session_id").combine_chunks().dictionary_encode().indices.to_numpy()
         new = np.ones(len(at), bool)
-        new[1:] = (codes[1:] != codes[:-1]) | (np.diff(at) > _us(self.idle))
+        new[1:] = (codes[1:] != codes[:-1]) | (np.diff(at) > _us(self.idle)) | _ends(known)[:-1]
         firsts = np.flatnonzero(new)
         lasts = np.append(firsts[1:], len(at)) - 1
         for first, last in zip(firsts, lasts, strict=True):
@@ -93,6 +110,13 @@ class Assembler:
             if first > last:
                 return cuts
             cuts.append(first)
+
+
+def _ends(turns: pa.Table) -> npt.NDArray[np.bool_]:
+    """Whether each turn ends its session by itself, (n,)."""
+    if ENDS not in turns.column_names:
+        return np.zeros(turns.num_rows, bool)
+    return turns.column(ENDS).combine_chunks().to_numpy(zero_copy_only=False)
 
 
 def _us(span: timedelta) -> int:

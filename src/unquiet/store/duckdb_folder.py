@@ -35,7 +35,13 @@ _TABLES = (
         document VARCHAR NOT NULL)""",
 )
 
-_ADDED = "ALTER TABLE incidents ADD COLUMN IF NOT EXISTS final BOOLEAN DEFAULT false"
+_ADDED = (
+    "ALTER TABLE incidents ADD COLUMN IF NOT EXISTS final BOOLEAN DEFAULT false",
+    """CREATE TABLE IF NOT EXISTS arrivals (
+        batch BIGINT NOT NULL, turn_id VARCHAR NOT NULL, session_id VARCHAR NOT NULL, turn_index INTEGER,
+        time_us BIGINT NOT NULL, ends BOOLEAN NOT NULL)""",
+    "CREATE TABLE IF NOT EXISTS pushes (batch BIGINT NOT NULL, watermark_us BIGINT NOT NULL)",
+)
 """What folders of earlier versions do not have; an earlier version can still use a folder that has it."""
 
 _OPTIONS = (
@@ -89,7 +95,7 @@ class DuckDBFolder:
             for statement in _TABLES:
                 self.run(statement)
             self.run("INSERT INTO unquiet_schema VALUES (?)", [SCHEMA_VERSION])
-            self.run(_ADDED)
+            self._add_missing()
             self.run("COMMIT")
             return
         path = self.folder / DATABASE
@@ -105,7 +111,11 @@ class DuckDBFolder:
                 "unquiet to the version that wrote it, or choose another folder with --db."
             )
         if not self.read_only:
-            self.run(_ADDED)
+            self._add_missing()
+
+    def _add_missing(self) -> None:
+        for statement in _ADDED:
+            self.run(statement)
 
     def close(self) -> None:
         """Write what is in the log to the database file and let go of it."""
@@ -173,6 +183,16 @@ class DuckDBFolder:
         """Insert one row."""
         marks = ", ".join("?" for _ in row)
         self.run(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values()))  # noqa: S608
+
+    def insert_rows(self, table: str, rows: pa.Table) -> None:
+        """Insert the rows of an Arrow table, by the names of its columns."""
+        with explaining(self.folder, "using the database"):
+            self._connection.register("new_rows", rows)
+            try:
+                names = ", ".join(rows.column_names)
+                self._connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM new_rows")  # noqa: S608
+            finally:
+                self._connection.unregister("new_rows")
 
     def next_seq(self, table: str) -> int:
         """One more than the largest `seq` of a table."""

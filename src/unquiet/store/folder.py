@@ -15,19 +15,19 @@ import orjson
 import pyarrow as pa
 
 from unquiet.model.errors import StoreError
-from unquiet.model.rejections import Rejection
 from unquiet.model.turns import TURNS
 from unquiet.store.additive import summed
 from unquiet.store.duckdb_folder import DATABASE, DuckDBFolder
 from unquiet.store.failures import explaining
+from unquiet.store.files import Files
 from unquiet.store.labels import Labels
+from unquiet.store.live import Live
 from unquiet.store.lock import FolderLock, may_write
 from unquiet.store.segments import Segment
 from unquiet.store.tables import (
     COUNTS,
     SESSIONS,
     Appended,
-    SourceRow,
     TurnExtent,
     chosen,
     conform,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-SOURCE_COLUMNS = ("fingerprint", "path", "row_count", "turn_count", "details")
 
 
 class Store:
@@ -57,6 +56,8 @@ class Store:
         self._in_transaction = False
         self._failed = False
         self.labels = Labels(database, self.transaction)
+        self.files = Files(database, self.transaction)
+        self.live = Live(database, self._writer, self.transaction, self._turn_read)
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = True, memory_mb: int = 1000, threads: int = 2) -> Store:
@@ -141,42 +142,13 @@ class Store:
         self._writer.prepare_commit()
         self._database.commit()
 
-    def source(self, fingerprint: str) -> SourceRow | None:
-        """What is known of the source with this content, if it was read to its end before."""
-        rows = self._database.select("sources", SOURCE_COLUMNS, where={"fingerprint": fingerprint})
-        return _source(*rows[0]) if rows else None
-
-    def add_source(self, source: SourceRow) -> None:
-        """Remember a source that was read; the same fingerprint again replaces it."""
-        details = {
-            "rejected": dict(source.rejected),
-            "examples": [[example.where, example.reason] for example in source.examples],
-            "notes": list(source.notes),
-        }
-        with self.transaction():
-            row = {
-                "fingerprint": source.fingerprint,
-                "seq": self._database.next_seq("sources"),
-                "path": source.path,
-                "row_count": source.rows,
-                "turn_count": source.turns,
-                "details": orjson.dumps(details).decode(),
-            }
-            self._database.replace("sources", row)
-
-    def forget_source(self, fingerprint: str) -> None:
-        """Forget a source; one that is not known is no error."""
-        if self.source(fingerprint) is not None:
-            with self.transaction():
-                self._database.delete("sources", {"fingerprint": fingerprint})
-
-    def sources(self) -> list[SourceRow]:
-        """All sources in the order of reading."""
-        rows = self._database.select("sources", SOURCE_COLUMNS, order=["seq"])
-        return [_source(*row) for row in rows]
-
     def append_turns(self, turns: pa.Table) -> Appended:
         """Add turns, schema `unquiet.model.turns.TURNS`, in any order; the first of a turn_id stays."""
+        new = self.append_new_turns(turns).num_rows
+        return Appended(new, turns.num_rows - new)
+
+    def append_new_turns(self, turns: pa.Table) -> pa.Table:
+        """The same, and gives the turns that were new."""
         with self.transaction():
             return self._writer.append_turns(conform(turns, TURNS))
 
@@ -204,6 +176,14 @@ class Store:
             return 0
         self._database.bind_files("turns", found, TURNS.names)
         return int(self._fetch(self._reads.turn_count_until(moment)).to_pylist()[0]["row_count"])
+
+    def _turn_read(self, wanted: pa.Table, start_us: int, end_us: int) -> pa.Table:
+        """The turns whose id is in the column `turn_id` of `wanted`, of those with start <= time <= end."""
+        found = self._segments("turns", _moment(start_us), _moment(end_us) + MICROSECOND)
+        if not found:
+            return TURNS.empty_table()
+        self._database.bind_files("turns", found, TURNS.names)
+        return self._fetch(self._reads.turns_by_id(), {"wanted_turns": wanted}).cast(TURNS)
 
     def turns_between(self, start: datetime, end: datetime, *, columns: Sequence[str] | None = None) -> pa.Table:
         """Turns with start <= time < end, by (time, turn_id); `columns` of TURNS, all by default."""
@@ -385,10 +365,3 @@ def _us(moment: datetime | None) -> int | None:
 
 def _moment(us: int) -> datetime:
     return EPOCH + us * MICROSECOND
-
-
-def _source(*row: Any) -> SourceRow:
-    fingerprint, path, rows, turns, text = row
-    details = orjson.loads(text)
-    examples = [Rejection(where, reason) for where, reason in details["examples"]]
-    return SourceRow(fingerprint, path, rows, turns, details["rejected"], examples, details["notes"])

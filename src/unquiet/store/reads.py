@@ -22,6 +22,9 @@ from unquiet.store.tables import COUNTS
 WANTED = pa.schema([pa.field("session_id", pa.string())])
 """The session ids asked for: a relation of its own, because a list in the text of a query does not scale."""
 
+WANTED_TURNS = pa.schema([pa.field("turn_id", pa.string())])
+"""The turn ids asked for."""
+
 MANIFEST = pa.schema(
     [
         pa.field("kind", pa.string()),
@@ -105,6 +108,11 @@ def turns_of_sessions(columns: Sequence[str], limit: int | None) -> ir.Table:
     chosen = turns.semi_join(unbound("wanted", WANTED), "session_id")
     ordered = chosen.order_by([chosen.time, chosen.turn_id]).select(*columns)
     return ordered if limit is None else ordered.limit(limit)
+
+
+def turns_by_id() -> ir.Table:
+    """Turns whose id is in the relation `wanted_turns`, in any order."""
+    return _turns().semi_join(unbound("wanted_turns", WANTED_TURNS), "turn_id").select(*TURNS.names)
 
 
 def sessions_between(schema: pa.Schema, start: datetime, end: datetime, by: str, where: Mapping[str, str]) -> ir.Table:

@@ -14,7 +14,10 @@ import pyarrow.parquet as pq
 
 from unquiet.store.turn_keys import Keys
 
-KINDS = ("turns", "sessions", "counts", "keys")
+KEY_KINDS = ("keys", "spans")
+"""Segments that hold sorted keys: of the turns, and of the spans that turns were made of."""
+
+KINDS = ("turns", "sessions", "counts", *KEY_KINDS)
 """The subfolders, one a kind of segment."""
 
 # A read decompresses whole groups: wide turns need small ones, so that one session costs little.
@@ -84,10 +87,10 @@ def write_parquet(folder: Path, kind: str, file: str, table: pa.Table) -> Segmen
     return Segment(kind, file, table.num_rows, size, first, last, *closed, tuple(table.column_names))
 
 
-def write_keys(folder: Path, file: str, keys: Keys) -> Segment:
+def write_keys(folder: Path, kind: str, file: str, keys: Keys) -> Segment:
     """Write a run of keys as a durable segment file; raises OSError."""
-    size = _write_durably(folder / "keys" / file, lambda handle: np.save(handle, keys, allow_pickle=False))
-    return Segment("keys", file, len(keys), size)
+    size = _write_durably(folder / kind / file, lambda handle: np.save(handle, keys, allow_pickle=False))
+    return Segment(kind, file, len(keys), size)
 
 
 def _write_durably(path: Path, write: Callable[[IO[bytes]], None]) -> int:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from unquiet.model.errors import StoreError
@@ -13,6 +14,7 @@ from unquiet.store.additive import in_order, summed
 from unquiet.store.duckdb_folder import DuckDBFolder
 from unquiet.store.failures import explaining
 from unquiet.store.segments import (
+    KEY_KINDS,
     KINDS,
     Segment,
     is_segment_name,
@@ -21,8 +23,7 @@ from unquiet.store.segments import (
     write_keys,
     write_parquet,
 )
-from unquiet.store.tables import Appended
-from unquiet.store.turn_keys import TurnKeys, load_run
+from unquiet.store.turn_keys import Keys, TurnKeys, load_run
 
 PENDING_BYTES_MAX = 64 << 20
 """Rows wait in memory until there is this much of a kind, so that small batches do not become small files."""
@@ -54,19 +55,27 @@ class SegmentWriter:
         self._check_files()
         if not database.read_only:
             self._sweep()
-        self._keys = self._load_keys()
+        self._keys = {kind: self._load_keys(kind) for kind in KEY_KINDS}
         self._next_seq = database.next_seq("segments")
 
-    def append_turns(self, turns: pa.Table) -> Appended:
-        """Add those of the turns whose id is new; of the same id twice the first."""
+    def append_turns(self, turns: pa.Table) -> pa.Table:
+        """Add those of the turns whose id is new, of the same id twice the first; gives those that were added."""
         if not turns.num_rows:
-            return Appended(0, 0)
+            return turns
         keys = self._database.hash_ids(turns.column("turn_id"))
-        fresh = self._keys.unknown(keys)
-        self._keys.add(keys[fresh])
-        new = int(np.count_nonzero(fresh))
-        self.append("turns", turns if new == len(fresh) else turns.filter(pa.array(fresh)))
-        return Appended(new, turns.num_rows - new)
+        fresh = self.unknown("keys", keys)
+        self.remember("keys", keys[fresh])
+        added = turns if fresh.all() else turns.filter(pa.array(fresh))
+        self.append("turns", added)
+        return added
+
+    def unknown(self, kind: str, keys: Keys) -> npt.NDArray[np.bool_]:
+        """True where a key of a kind is neither known nor earlier in `keys`; shape (len(keys),)."""
+        return self._keys[kind].unknown(keys)
+
+    def remember(self, kind: str, keys: Keys) -> None:
+        """Add keys of a kind that `unknown` said are new."""
+        self._keys[kind].add(keys)
 
     def append(self, kind: str, rows: pa.Table) -> None:
         """Add rows to what is pending, and write a segment when there is enough."""
@@ -96,17 +105,19 @@ class SegmentWriter:
         for kind in _SORTED_BY:
             self.flush(kind)
             self._merge_small(kind)
-        for run in self._keys.unstored():
-            seq, file = self._name("keys", "npy")
-            with explaining(self._folder, "writing keys"):
-                self._record(seq, write_keys(self._folder, file, run.keys))
-            run.file = file
-        gone = self._keys.superseded()
-        self._drop([run for run in self._database.segments_of("keys") if run.file in gone])
+        for kind, known in self._keys.items():
+            for run in known.unstored():
+                seq, file = self._name(kind, "npy")
+                with explaining(self._folder, f"writing {kind}"):
+                    self._record(seq, write_keys(self._folder, kind, file, run.keys))
+                run.file = file
+            if gone := known.superseded():
+                self._drop([run for run in self._database.segments_of(kind) if run.file in gone])
 
     def committed(self) -> None:
         """The files of the transaction are there for good; those that it replaced go away."""
-        self._keys.commit()
+        for known in self._keys.values():
+            known.commit()
         self._remove(self._dropped)
         self._forget()
 
@@ -119,16 +130,16 @@ class SegmentWriter:
             pending.clear()
         stored = {segment.file for segment in self._database.segments()}
         self._remove([segment for segment in self._written if segment.file not in stored])
-        self._keys = self._load_keys()
+        self._keys = {kind: self._load_keys(kind) for kind in KEY_KINDS}
         self._forget()
 
     def _forget(self) -> None:
         self._written = []
         self._dropped = []
 
-    def _load_keys(self) -> TurnKeys:
-        stored = self._database.segments_of("keys")
-        return TurnKeys([load_run(self._folder / "keys" / run.file, run.file) for run in stored])
+    def _load_keys(self, kind: str) -> TurnKeys:
+        stored = self._database.segments_of(kind)
+        return TurnKeys([load_run(self._folder / kind / run.file, run.file) for run in stored])
 
     def _write(self, kind: str, tables: Sequence[pa.Table]) -> None:
         rows = pa.concat_tables(tables, promote_options="default")
