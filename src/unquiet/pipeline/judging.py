@@ -21,8 +21,8 @@ from unquiet.model.settings import Settings
 from unquiet.model.turns import TURNS
 from unquiet.pipeline.ledger import Ledger
 from unquiet.pipeline.measuring import Measured, measure, signal_infos
-from unquiet.pipeline.opening import Texts, assembled, empty_keys
 from unquiet.pipeline.mix import Mix, apart
+from unquiet.pipeline.opening import Texts, assembled, empty_keys
 from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us, streams_of, watch_of
 from unquiet.pipeline.summing import counted
 from unquiet.pipeline.words import Words, event_name

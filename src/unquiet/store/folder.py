@@ -284,6 +284,11 @@ class Store:
         with self.transaction():
             self._database.replace("states", {"name": name, "value": value})
 
+    def forget_state(self, name: str) -> None:
+        """Drop what was kept under a name; nothing is no error."""
+        with self.transaction():
+            self._database.delete("states", {"name": name})
+
     def load_state(self, name: str) -> bytes | None:
         """The bytes last kept under a name."""
         rows = self._database.select("states", ["value"], where={"name": name})
