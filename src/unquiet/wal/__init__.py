@@ -1,1 +1,10 @@
 """The write-ahead log: request bodies, durable before they are acknowledged, read once they are drained."""
+
+from __future__ import annotations
+
+from unquiet.model.errors import WalError, WalFull
+from unquiet.wal.layout import START, Entry, Position
+from unquiet.wal.reader import WalReader
+from unquiet.wal.writer import WalWriter
+
+__all__ = ["START", "Entry", "Position", "WalError", "WalFull", "WalReader", "WalWriter"]
