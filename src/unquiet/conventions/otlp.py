@@ -13,6 +13,8 @@ from unquiet.conventions.messages import Json
 from unquiet.model.spans import Span, SpanEvent
 
 _ERROR_STATUS = (2, "STATUS_CODE_ERROR", "2")
+_REMOTE_PARENT = 0x300
+"""Both bits of a span's `flags`: it is known whether the parent is remote (0x100), and it is (0x200)."""
 
 
 @dataclass(slots=True)
@@ -109,6 +111,7 @@ def _json_span(raw: Json, resource: Json, scope: str) -> Span:
         events=tuple(_json_event(event) for event in _objects(raw, "events")),
         resource=resource,
         scope=scope,
+        remote_parent=_is_remote(raw.get("flags") or 0),
     )
 
 
@@ -144,6 +147,10 @@ def _checked_time(micros: int) -> int:
     if micros <= 0:
         raise ValueError("the span has no start time")
     return micros
+
+
+def _is_remote(flags: Any) -> bool:
+    return int(flags) & _REMOTE_PARENT == _REMOTE_PARENT
 
 
 def _micros(nanos: Any) -> int:
@@ -217,6 +224,7 @@ def _proto_span(raw: Any, resource: Json, scope: str) -> Span:
         ),
         resource=resource,
         scope=scope,
+        remote_parent=_is_remote(raw.flags),
     )
 
 

@@ -81,13 +81,13 @@ class Traces:
         self._closed[trace_id] = None
         if len(self._closed) > REMEMBERED_TRACES:
             self._closed.popitem(last=False)
-        turns = turns_of(_with_events(trace.spans, trace.events))
+        turns = turns_of(with_events(trace.spans, trace.events))
         if turns:
             self.agent_count += len(trace.spans)
         return turns
 
 
-def _with_events(spans: list[Span], events: Iterable[tuple[str, SpanEvent, Span]]) -> list[Span]:
+def with_events(spans: list[Span], events: Iterable[tuple[str, SpanEvent, Span]]) -> list[Span]:
     """The spans with the log events that name them; events whose span never came make a span of their own."""
     by_span: dict[str, list[SpanEvent]] = {}
     bearers: dict[str, Span] = {}

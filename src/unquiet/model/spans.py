@@ -24,7 +24,8 @@ class SpanEvent:
 class Span:
     """One span. Times are microseconds since 1970; `end_us` is None where the span never ended.
 
-    Ids are lower-case texts, `parent_id` None for a root. `error` is None unless the status says error, then
+    Ids are lower-case texts, `parent_id` None for a root; `remote_parent` where its parent is in another program, which may
+    never tell of it. `error` is None unless the status says error, then
     its message (maybe empty). Attribute values are texts, numbers, booleans, lists or objects. `scope` names
     the instrumentation.
     """
@@ -40,3 +41,4 @@ class Span:
     events: tuple[SpanEvent, ...] = ()
     resource: Mapping[str, Any] = field(default_factory=dict[str, Any])
     scope: str = ""
+    remote_parent: bool = False

@@ -1,0 +1,122 @@
+"""Spans as they come in -> turns, each when its trace is complete."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from unquiet.conventions.drafts import TurnDraft
+from unquiet.conventions.span_turns import turns_of
+from unquiet.conventions.traces import with_events
+from unquiet.model.spans import Span, SpanEvent
+
+Mark = TypeVar("Mark")
+"""What the caller must keep for an open trace: where its first span was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """A trace that is over: its spans (and those that only events named) and the turns that they make."""
+
+    trace_id: str
+    span_ids: tuple[str, ...]
+    turns: list[TurnDraft]
+
+
+@dataclass(slots=True)
+class _Open(Generic[Mark]):
+    first: Mark
+    touched: float = 0.0
+    spans: dict[str, Span] = field(default_factory=dict[str, Span])
+    events: list[tuple[str, SpanEvent, Span]] = field(default_factory=list[tuple[str, SpanEvent, Span]])
+    missing: set[str] = field(default_factory=set[str])
+    size: int = 0
+
+
+@dataclass(slots=True)
+class LiveTraces(Generic[Mark]):
+    """Traces of which more may come.
+
+    A trace is complete when nothing of it has come for `quiet_s` and no span of it waits for a parent that has not come, or
+    when nothing has come for `longest_s`. A parent in another program is not waited for. A span or an event that is there
+    already is dropped and counted. `at` is any clock in seconds that does not run backwards.
+    """
+
+    quiet_s: float
+    longest_s: float
+    duplicate_count: int = 0
+    size: int = 0
+    _open: dict[str, _Open[Mark]] = field(default_factory=dict[str, _Open[Mark]])
+    _active: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
+    _parentless: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, span: Span, at: float, mark: Mark, size: int) -> None:
+        """Take in a span that was read at `mark` and holds about `size` bytes."""
+        trace = self._touched(span.trace_id, at, mark, size)
+        if span.span_id in trace.spans:
+            self.duplicate_count += 1
+            return
+        trace.spans[span.span_id] = span
+        trace.missing.discard(span.span_id)
+        if span.parent_id and not span.remote_parent and span.parent_id not in trace.spans:
+            trace.missing.add(span.parent_id)
+
+    def add_event(self, event: SpanEvent, of: Span, at: float, mark: Mark, size: int) -> None:
+        """Take in a log record; `of` bears the ids and the resource of the span that it speaks of."""
+        trace = self._touched(of.trace_id, at, mark, size)
+        if any(known == event for span_id, known, _ in trace.events if span_id == of.span_id):
+            self.duplicate_count += 1
+            return
+        trace.events.append((of.span_id, event, of))
+
+    def _touched(self, trace_id: str, at: float, mark: Mark, size: int) -> _Open[Mark]:
+        trace = self._open.get(trace_id)
+        if trace is None:
+            trace = self._open[trace_id] = _Open[Mark](mark)
+        trace.touched = at
+        trace.size += size
+        self.size += size
+        self._parentless.pop(trace_id, None)
+        self._active[trace_id] = None
+        self._active.move_to_end(trace_id)
+        return trace
+
+    def ready(self, now: float) -> Iterator[Complete]:
+        """Close the traces that are complete by now."""
+        while self._active:
+            trace_id = next(iter(self._active))
+            trace = self._open[trace_id]
+            if trace.touched > now - self.quiet_s:
+                break
+            if trace.missing:
+                del self._active[trace_id]
+                self._parentless[trace_id] = None
+            else:
+                yield self._close(trace_id)
+        while self._parentless:
+            trace_id = next(iter(self._parentless))
+            if self._open[trace_id].touched > now - self.longest_s:
+                break
+            yield self._close(trace_id)
+
+    def oldest(self, count: int) -> Iterator[Complete]:
+        """Close the traces that were opened first, complete or not."""
+        for trace_id in list(self._open)[:count]:
+            yield self._close(trace_id)
+
+    def first_mark(self) -> Mark | None:
+        """The mark of the trace that was opened first of those that are open."""
+        return next(iter(self._open.values())).first if self._open else None
+
+    def _close(self, trace_id: str) -> Complete:
+        trace = self._open.pop(trace_id)
+        self._active.pop(trace_id, None)
+        self._parentless.pop(trace_id, None)
+        self.size -= trace.size
+        named = dict.fromkeys((*trace.spans, *(span_id for span_id, _, _ in trace.events)))
+        return Complete(trace_id, tuple(named), turns_of(with_events(list(trace.spans.values()), trace.events)))

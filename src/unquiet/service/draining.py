@@ -1,0 +1,200 @@
+"""From the log to turns: bodies are decoded, spans wait for their trace, turns come out, each span once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from unquiet.conventions.drafts import TurnDraft, table_of
+from unquiet.conventions.live_traces import Complete, LiveTraces
+from unquiet.conventions.otlp import Telemetry, read_json, read_resource_logs, read_resource_spans
+from unquiet.model.bodies import Body, BodyKind
+from unquiet.model.rejections import ReadReport
+from unquiet.model.spans import Span
+from unquiet.model.turns import empty_turns
+from unquiet.service.span_keys import Keys, span_keys
+from unquiet.sources.protocol import ReadOptions, misplaced
+from unquiet.sources.turn_rows import TurnRows
+from unquiet.wal import Entry, Position
+
+BoolArray = npt.NDArray[np.bool_]
+Unknown = Callable[[Keys], BoolArray]
+"""Which of some keys of spans are not known yet; of equal ones only the first is unknown."""
+
+TURNS_DOOR = Path("turns")
+CLOSED_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What came out of the log: turns, the keys of the spans that are done with, what was counted on the way.
+
+    `position` is where the log must be read from after a restart: before it everything is in `turns` or counted.
+    """
+
+    turns: pa.Table
+    span_keys: Keys
+    counts: Counter[str]
+    position: Position
+
+
+@dataclass(slots=True)
+class Drain:
+    """Takes entries of the log in order, gives turns. Not for several threads at once.
+
+    `unknown` asks the store which spans it does not have. Beyond `held_bytes_max` of open traces the oldest are closed.
+    """
+
+    traces: LiveTraces[Position]
+    unknown: Unknown
+    position: Position
+    held_bytes_max: int = 256 << 20
+    _done: list[Keys] = field(default_factory=list[Keys])
+    _drafts: list[TurnDraft] = field(default_factory=list[TurnDraft])
+    _tables: list[pa.Table] = field(default_factory=list[pa.Table])
+    _counts: Counter[str] = field(default_factory=Counter[str])
+    _known_here: set[int] = field(default_factory=set[int])
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Take in entries as they follow each other in the log."""
+        for entry in entries:
+            start, self.position = self.position, entry.end
+            if entry.body is None:
+                self._counts["damaged records"] += 1
+                self._counts["damaged bytes"] += entry.bytes_lost
+                continue
+            if entry.body.kind is BodyKind.TURNS_JSONL:
+                self._take_rows(entry.body)
+            else:
+                self._take(_telemetry(entry.body), entry.body, start)
+
+    def _take(self, found: Telemetry, body: Body, start: Position) -> None:
+        self._counts["rejected spans"] += len(found.rejected)
+        self._counts["log records without a span"] += found.log_count
+        bearers = [bearer for _, bearer in found.events]
+        every = [*found.spans, *bearers]
+        if not every:
+            return
+        size = len(body.payload) // len(every)
+        at = body.arrived_us / 1e6
+        fresh = self._fresh(found.spans)
+        late = self._belongs_to_done(found.spans, fresh)
+        for span, new, behind in zip(found.spans, fresh.tolist(), late.tolist(), strict=True):
+            if not new:
+                self._counts["duplicate spans"] += 1
+            elif not behind:
+                self.traces.add(span, at, start, size)
+        known = ~self._ask(span_keys([b.trace_id for b in bearers], [b.span_id for b in bearers]))
+        for (event, bearer), behind in zip(found.events, known.tolist(), strict=True):
+            if behind:
+                self._counts["late log records"] += 1
+            else:
+                self.traces.add_event(event, bearer, at, start, size)
+
+    def _fresh(self, spans: Sequence[Span]) -> BoolArray:
+        """Which spans are neither in the store nor done with since the last commit."""
+        return self._ask(span_keys([s.trace_id for s in spans], [s.span_id for s in spans]))
+
+    def _ask(self, keys: Keys) -> BoolArray:
+        """True for keys that are not done with; asked for distinct ones, because equal ones may come together."""
+        distinct, place = np.unique(keys, return_inverse=True)
+        new = self.unknown(distinct)
+        if self._known_here:
+            new &= np.array([key not in self._known_here for key in distinct.tolist()], bool)
+        return new[place]
+
+    def _belongs_to_done(self, spans: Sequence[Span], fresh: BoolArray) -> BoolArray:
+        """Spans whose parent was made into a turn before: too late for it, and no turn of their own."""
+        late = np.zeros(len(spans), bool)
+        rows = [i for i, span in enumerate(spans) if span.parent_id and fresh[i]]
+        if not rows:
+            return late
+        traces = [spans[i].trace_id for i in rows]
+        parents = span_keys(traces, [spans[i].parent_id or "" for i in rows])
+        own = span_keys(traces, [spans[i].span_id for i in rows])
+        count = -1
+        while (behind := ~self._ask(parents)).sum() > count:
+            # A child of a late span is late too, in whatever order they stand.
+            count = int(behind.sum())
+            self._finish(own[behind & self._ask(own)])
+        self._counts["late spans"] += count
+        late[rows] = behind
+        return late
+
+    def _finish(self, keys: Keys) -> None:
+        self._done.append(keys)
+        self._known_here.update(keys.tolist())
+
+    def _take_rows(self, body: Body) -> None:
+        lines = [orjson.loads(line) for line in body.payload.splitlines() if line.strip()]
+        if not lines:
+            return
+        report = ReadReport()
+        rows = TurnRows(TURNS_DOOR, ReadOptions(now_us=body.arrived_us), report)
+        names = dict.fromkeys(name for line in lines for name in line)
+        columns = {name: [line.get(name) for line in lines] for name in names}
+        self._tables.append(rows.build(columns, list(range(1, len(lines) + 1))))
+        for kind, count in report.rejected.items():
+            self._counts[f"rejected turns: {kind}"] += count
+
+    def take(self, now_us: int, *, pinned: bool = False) -> Drained:
+        """What is complete at a moment: now, or when the last entry came in as long as the log holds more.
+
+        With `pinned` the oldest traces are closed: they hold the log up.
+        """
+        for complete in self.traces.ready(now_us / 1e6):
+            self._complete(complete, now_us)
+        while pinned or self.traces.size > self.held_bytes_max:
+            pinned = False
+            for complete in self.traces.oldest(CLOSED_AT_ONCE):
+                self._counts["traces closed early"] += 1
+                self._complete(complete, now_us)
+        if self._drafts:
+            self._tables.append(table_of(self._drafts))
+        self._counts["duplicate spans"] += self.traces.duplicate_count
+        self.traces.duplicate_count = 0
+        first = self.traces.first_mark()
+        drained = Drained(
+            pa.concat_tables(self._tables) if self._tables else empty_turns(),
+            np.concatenate(self._done) if self._done else np.zeros(0, np.uint64),
+            +self._counts,
+            self.position if first is None else first,
+        )
+        self._done, self._drafts, self._tables, self._counts = [], [], [], Counter()
+        self._known_here.clear()
+        return drained
+
+    def _complete(self, complete: Complete, now_us: int) -> None:
+        self._finish(span_keys([complete.trace_id] * len(complete.span_ids), complete.span_ids))
+        self._counts["spans"] += len(complete.span_ids)
+        if not complete.turns:
+            self._counts["spans without an agent"] += len(complete.span_ids)
+        self._drafts += self._kept(complete.turns, now_us)
+
+    def _kept(self, drafts: Iterable[TurnDraft], now_us: int) -> list[TurnDraft]:
+        options, kept = ReadOptions(now_us=now_us), list[TurnDraft]()
+        for draft in drafts:
+            flaw = misplaced(draft.time_us, options)
+            if flaw is None:
+                kept.append(draft)
+            else:
+                self._counts[f"rejected turns: {flaw[0]}"] += 1
+        return kept
+
+
+def _telemetry(body: Body) -> Telemetry:
+    """What the door has let in; it was decoded there before, so it can be decoded here."""
+    if body.kind is BodyKind.TRACES_PROTO:
+        return read_resource_spans(ExportTraceServiceRequest.FromString(body.payload).resource_spans)
+    if body.kind is BodyKind.LOGS_PROTO:
+        return read_resource_logs(ExportLogsServiceRequest.FromString(body.payload).resource_logs)
+    return read_json(orjson.loads(body.payload))

@@ -1,0 +1,164 @@
+"""One step after another: log -> turns -> store -> judgement -> incidents. Whatever was committed is there after a crash."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from unquiet.app.describing import coverage, describe
+from unquiet.app.following import Follower
+from unquiet.app.journal import resume
+from unquiet.app.mixing import describe_mix
+from unquiet.app.replaying import Progress, keep_incidents, left_out
+from unquiet.conventions.live_traces import LiveTraces
+from unquiet.model.changes import Change
+from unquiet.model.settings import Settings
+from unquiet.service.draining import Drain, Drained
+from unquiet.store import Store
+from unquiet.wal import Position, WalReader
+
+POSITION, COUNTS = "log position", "service counts"
+READ_BYTES = 32 << 20
+TOLD_EVERY_US = 600_000_000
+COVERED_EVERY_US = 3_600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How a service reads and judges; `pinned_bytes` of undrained log are the most that open traces may hold up."""
+
+    judgement: Settings
+    lateness: timedelta
+    quiet_s: float
+    longest_s: float
+    pinned_bytes: int = 512 << 20
+
+
+@dataclass(slots=True)
+class Step:
+    """What one step did. `busy`: there is more to read. `told`: the incidents were described anew."""
+
+    turns: int = 0
+    judged: int = 0
+    busy: bool = False
+    told: bool = False
+
+
+@dataclass(slots=True)
+class Engine:
+    """The one owner of a store, its log and its judgement. After an error it must be opened anew."""
+
+    store: Store
+    reader: WalReader
+    drain: Drain
+    follower: Follower
+    settings: EngineSettings
+    changes: Callable[[], Sequence[Change]]
+    counts: Counter[str]
+    _seen: tuple[object, ...] = ()
+    _told_us: int = 0
+    _covered_us: int = 0
+    _committed: Position = field(default=Position(0, 0))
+
+    @classmethod
+    def open(
+        cls,
+        store: Store,
+        log: Path,
+        settings: EngineSettings,
+        changes: Callable[[], Sequence[Change]],
+        progress: Progress,
+    ) -> Engine:
+        """Resume what the store knows.
+
+        Raises:
+            StoreError, WalError: the folder cannot be used.
+        """
+        follower = Follower.over(
+            resume(store, settings.judgement, progress, changes()), store, settings.lateness, changes
+        )
+        start = Position(*(store.get_setting(POSITION) or (0, 0)))
+        traces = LiveTraces[Position](settings.quiet_s, settings.longest_s)
+        drain = Drain(traces, store.live.unknown_spans, start)
+        counts = Counter[str](store.get_setting(COUNTS) or {})
+        return cls(store, WalReader(log, start), drain, follower, settings, changes, counts, _committed=start)
+
+    def step(self, now_us: int) -> Step:
+        """Drain what there is, judge what is due, tell what has changed."""
+        done = Step()
+        entries = self.reader.read(READ_BYTES)
+        self.drain.add(entries)
+        bodies = [entry.body for entry in entries if entry.body is not None]
+        done.busy = bool(entries)
+        clock_us = bodies[-1].arrived_us if bodies else now_us
+        pinned = self.reader.undrained_bytes > self.settings.pinned_bytes and not entries
+        drained = self.drain.take(clock_us, pinned=pinned)
+        if drained.counts or drained.position > self._committed:
+            done.turns = self._commit(drained, now_us)
+        watermark_us = self.follower.due(now_us)
+        if watermark_us is not None:
+            with self.store.transaction():
+                done.judged = self.follower.push(watermark_us)
+        done.told = self._tell(now_us)
+        self.follower.checkpoint()
+        return done
+
+    def _commit(self, drained: Drained, now_us: int) -> int:
+        """Make drained turns durable together with the position up to which they were drained."""
+        with self.store.transaction():
+            added = self.store.append_new_turns(drained.turns)
+            self.store.live.remember_spans(drained.span_keys)
+            taken = self.follower.take(added, now_us)
+            counts = self.counts + drained.counts
+            counts["turns"] += added.num_rows
+            counts["duplicate turns"] += drained.turns.num_rows - added.num_rows
+            counts["late turns"] += taken.late
+            self.store.put_setting(COUNTS, dict(counts))
+            self.store.put_setting(POSITION, [drained.position.segment, drained.position.offset])
+        self.counts = counts
+        self._committed = drained.position
+        self.reader.release(drained.position)
+        return added.num_rows
+
+    def _tell(self, now_us: int) -> bool:
+        """Describe the incidents if they changed, or now and then while one is open."""
+        judge = self.follower.judge
+        mixed = judge.mix.incidents if judge.mix is not None else ()
+        every = (*judge.incidents, *mixed)
+        seen = tuple((each.id, each.status, each.siblings) for each in every)
+        ageing = any(each.status != "resolved" for each in every) and now_us - self._told_us >= TOLD_EVERY_US
+        covered = now_us - self._covered_us >= COVERED_EVERY_US or (judge.plan is not None and not self._seen)
+        told = seen != self._seen or ageing
+        if told or covered:
+            with self.store.transaction():
+                if told:
+                    keep_incidents(self.store, self.documents())
+                if covered:
+                    self._cover(now_us)
+        if told:
+            self._seen, self._told_us = seen, now_us
+        return told
+
+    def documents(self) -> list[dict[str, object]]:
+        """All incidents as they are told now, in the order in which they were raised."""
+        judge, changes = self.follower.judge, self.changes()
+        documents = [*describe(judge, self.store, changes), *describe_mix(judge, self.store, changes)]
+        return sorted(documents, key=lambda document: str(document["raised_at"]))
+
+    def _cover(self, now_us: int) -> None:
+        judge = self.follower.judge
+        notes: Mapping[str, Any] = {
+            **coverage(judge, self.store),
+            **left_out(self.store, self.settings.judgement),
+        }
+        self.store.put_setting("coverage", notes)
+        self.store.put_setting("scanned_turns", self.store.turn_extent().count)
+        self._covered_us = now_us
+
+    def close(self) -> None:
+        """Save the judgement, so that the next start is quick. What is not judged yet stays in the journal."""
+        self.follower.checkpoint(force=True)
