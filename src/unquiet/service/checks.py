@@ -113,13 +113,12 @@ def _tokens(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
         elif first == second:
             yield ("service.read_tokens_file",), f"{second} is there twice; each needs its own name"
     sources = [token.name for token in config.doors.tokens]
-    for name in config.privacy.content_off:
-        if name != "*" and name not in sources:
+    for name in config.privacy.content_of:
+        if name not in sources:
             close = nearest(name, sources)
-            hint = (
-                f"the nearest is {quoted(close)}" if close else f"there are {', '.join(map(quoted, ['*', *sources]))}"
-            )
-            yield ("privacy.content_off", "doors.tokens"), f"{quoted(name)} is no name of [doors.tokens]; {hint}"
+            known = f"there are {', '.join(map(quoted, sources))}" if sources else "there are none"
+            hint = f"the nearest is {quoted(close)}" if close else known
+            yield ("privacy.content_of", "doors.tokens"), f"{quoted(name)} is no name of [doors.tokens]; {hint}"
 
 
 def _sizes(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -147,5 +146,5 @@ def warnings(config: Config) -> Iterator[str]:
         yield "there is no [alerts.NAME]: incidents and failures are shown on pages and in metrics only"
     elif config.service.public_url is None:
         yield "service.public_url is not set: alerts carry no link"
-    if not config.privacy.redact and not config.privacy.patterns and "*" not in config.privacy.content_off:
+    if not config.privacy.redact and not config.privacy.patterns and config.privacy.content:
         yield "privacy.redact is empty: texts are kept as they come"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from unquiet.model.errors import ConfigError
 from unquiet.model.settings import Settings
 from unquiet.service.checks import check, warnings
+from unquiet.service.kinds import quoted
 from unquiet.service.reading import CONFIG, Reading, check_sections, check_variables, read_toml, values_of
 from unquiet.service.secrets import Secret, Token
 from unquiet.service.sections import (
@@ -24,7 +27,7 @@ from unquiet.service.sections import (
     Storage,
     keys_of,
 )
-from unquiet.service.tables import alerts, door_tokens, read_tokens, redaction_patterns
+from unquiet.service.tables import alerts, content_sources, door_tokens, read_tokens, redaction_patterns
 
 FILE = "unquiet.toml"
 
@@ -67,10 +70,16 @@ def find(environ: Mapping[str, str], here: Path) -> Path | None:
     return usual if usual.exists() else None
 
 
-def load(path: Path | None, environ: Mapping[str, str], folder: Path | None = None) -> Config:
+def load(
+    path: Path | None,
+    environ: Mapping[str, str],
+    folder: Path | None = None,
+    checks: Iterable[Callable[[Config], None]] = (),
+) -> Config:
     """Read the configuration; `path` None takes the defaults. The environment wins over the file, `folder` over both.
 
-    Relative paths of the file start at its folder, all others at the current one.
+    Relative paths of the file start at its folder, all others at the current one. `checks` are asked too: each raises
+    ConfigError about what it alone can tell, the options of a receiver for one.
 
     Raises:
         ConfigError: the file cannot be read, or one or more settings are wrong; the text lists all of them.
@@ -84,6 +93,11 @@ def load(path: Path | None, environ: Mapping[str, str], folder: Path | None = No
         config = replace(config, service=replace(config.service, folder=folder))
         reading.origins["service.folder"] = "--db"
     check(config, reading)
+    for further in checks:
+        try:
+            further(config)
+        except ConfigError as error:
+            reading.problems.append(str(error))
     unused = check_variables(reading)
     reading.check()
     return replace(config, origins=MappingProxyType(reading.origins), unused=unused)
@@ -99,7 +113,7 @@ def _tables(config: Config, reading: Reading) -> Config:
     return replace(
         config,
         doors=replace(config.doors, tokens=door_tokens(reading)),
-        privacy=replace(config.privacy, patterns=redaction_patterns(reading)),
+        privacy=replace(config.privacy, patterns=redaction_patterns(reading), content_of=content_sources(reading)),
         alerts=alerts(reading),
         read_tokens=read_tokens(reading, config.service),
     )
@@ -112,6 +126,7 @@ def describe(config: Config) -> str:
         lines += [f"[{section}]", *_plain(config, section), ""]
     lines += _named("doors.tokens", ((token.name, token.secret) for token in config.doors.tokens))
     lines += _named("read tokens", ((token.name, token.secret) for token in config.read_tokens))
+    lines += _named("privacy.content_of", config.privacy.content_of.items())
     lines += _named("privacy.patterns", config.privacy.patterns.items())
     for alert in config.alerts:
         facts = [("kind", alert.kind), ("min_severity", alert.min_severity), *alert.options.items()]
@@ -142,4 +157,7 @@ def _told(value: object) -> str:
         return f"{{ {', '.join(f'{key} = {_told(each)}' for key, each in value.items())} }}"
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(_told(each) for each in value)}]"
-    return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, str):
+        # What follows the host of a receiver's address may be as good as a password.
+        return quoted(re.sub(r"(://[^/?#]*[/?#]).+", r"\1...", value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -291,17 +291,6 @@ def words(choices: Sequence[str]) -> Kind[tuple[str, ...]]:
     return Kind(f"a list of some of {', '.join(map(quoted, choices))}", parse, _show_list, _list_of)
 
 
-def names(allowed: str) -> Kind[tuple[str, ...]]:
-    """A list of texts, each once."""
-
-    def parse(value: object) -> tuple[str, ...]:
-        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-            raise WrongValue
-        return tuple(dict.fromkeys(str(item) for item in value))
-
-    return Kind(allowed, parse, _show_list, _list_of)
-
-
 def _list_of(text: str) -> object:
     return [part.strip() for part in text.split(",") if part.strip()]
 

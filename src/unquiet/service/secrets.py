@@ -93,7 +93,7 @@ def secret_of(reference: object, environ: Mapping[str, str], base: Path) -> Secr
             raise WrongValue(f"the environment variable {name} is {'empty' if name in environ else 'not set'}")
         return Secret(found, name)
     if isinstance(place, str) and place and set(table) == {"file"}:
-        path = base / Path(place).expanduser()
+        path = (base / Path(place).expanduser()).absolute()
         lines = read_private(path).strip().splitlines()
         if len(lines) != 1:
             raise WrongValue(f"{path} has {len(lines)} lines, one secret is one line")

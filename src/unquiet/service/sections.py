@@ -16,11 +16,11 @@ from unquiet.service.secrets import Token
 
 T = TypeVar("T")
 
-REDACTIONS = ("email", "phone", "card", "key")
+REDACTIONS = ("email", "phone", "card", "iban", "key", "ip")
+REDACTED = ("email", "phone", "card", "iban", "key")
 SEVERITIES = ("info", "warning", "error", "critical")
 SINKS = ("webhook", "slack", "pagerduty", "alertmanager", "email", "github")
 
-SinkKind = Literal["webhook", "slack", "pagerduty", "alertmanager", "email", "github"]
 MinSeverity = Literal["info", "warning", "error", "critical"]
 
 
@@ -122,15 +122,19 @@ class Privacy:
     """What must not reach the disk."""
 
     redact: tuple[str, ...] = _key(
-        list(REDACTIONS), kinds.words(REDACTIONS), "What is replaced in texts before they are written."
+        list(REDACTED), kinds.words(REDACTIONS), "What is replaced in texts before they are written."
     )
     hash_users: bool = _key(
         True, kinds.flag(), "Keep user ids only as hashes, made with a key that stays in the folder."
     )
-    content_off: tuple[str, ...] = _key(
-        [],
-        kinds.names('a list of names of `[doors.tokens]`, or ["*"]'),
-        'Sources of which no text is kept: names of `[doors.tokens]`, `"*"` for all.',
+    content: bool = _key(
+        True,
+        kinds.flag(),
+        "Take prompts, answers, tool arguments and tool results; false: of no source but those below.",
+    )
+    content_of: Mapping[str, bool] = _table(
+        MappingProxyType({}),
+        "`NAME = false` in `[privacy.content_of]`: the same for one source, a NAME of `[doors.tokens]`.",
     )
     patterns: Mapping[str, str] = _table(
         MappingProxyType({}), "`NAME = 'PATTERN'` in `[privacy.patterns]`: more to redact, as RE2 regular expressions."
@@ -173,10 +177,14 @@ class Selfwatch:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Where alerts go. `options` are those of its kind: plain values of the file, secrets as `Secret`."""
+    """Where alerts go.
+
+    `options` are those of its kind as they stand in the file, for `unquiet.alerts.make_sink`. A secret among them is a
+    reference, `{"env": NAME}` or `{"file": PATH}` with an absolute path, and was there when the configuration was read.
+    """
 
     name: str
-    kind: SinkKind
+    kind: str
     min_severity: MinSeverity = "info"
     options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType[str, object]({}))
 

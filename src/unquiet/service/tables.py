@@ -12,7 +12,7 @@ import re2
 from unquiet.service.kinds import WrongValue, quoted, shown
 from unquiet.service.reading import DOORS_TOKEN, READ_TOKEN, Reading, nearest
 from unquiet.service.secrets import Secret, Token, check_token, secret_of, tokens_in
-from unquiet.service.sections import ALERTS, SEVERITIES, SINKS, Alert, MinSeverity, Service, SinkKind
+from unquiet.service.sections import ALERTS, SEVERITIES, SINKS, Alert, MinSeverity, Service
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 NAMES = "a name of lower-case letters, digits, - and _, at most 63 of them"
@@ -105,6 +105,17 @@ def redaction_patterns(reading: Reading) -> Mapping[str, str]:
     return MappingProxyType(found)
 
 
+def content_sources(reading: Reading) -> Mapping[str, bool]:
+    """The sources of `[privacy.content_of]`, and whether their content is taken."""
+    found: dict[str, bool] = {}
+    for name, value in _named(reading, "privacy.content_of", reading.table("privacy").get("content_of", {})):
+        if isinstance(value, bool):
+            found[name] = value
+        else:
+            reading.wrong(f"privacy.content_of.{name}", f"got {shown(value)}; allowed: true or false")
+    return MappingProxyType(found)
+
+
 def _pattern_problem(pattern: object) -> str | None:
     if not isinstance(pattern, str) or not pattern:
         return ""
@@ -118,20 +129,26 @@ def _pattern_problem(pattern: object) -> str | None:
 
 
 def alerts(reading: Reading) -> tuple[Alert, ...]:
-    """The receivers of `[alerts.NAME]`."""
+    """The receivers of `[alerts.NAME]`. What a kind knows is for its sink to say; here secrets are looked at."""
     found: list[Alert] = []
     for name, table in _named(reading, ALERTS, reading.raw.get(ALERTS, {})):
         where = f"{ALERTS}.{name}"
         if not isinstance(table, dict):
             reading.wrong(where, f"got {shown(table)}; expected a section, which begins with [{where}]")
             continue
-        kind = _choice(reading, f"{where}.kind", table.get("kind"), SINKS)
+        kind = table.get("kind")
+        if not isinstance(kind, str) or not NAME.fullmatch(kind):
+            got = "it is missing" if kind is None else f"got {shown(kind)}"
+            reading.wrong(
+                f"{where}.kind", f"{got}; allowed: a kind of receiver such as {', '.join(map(quoted, SINKS))}"
+            )
+            kind = ""
         least = _choice(reading, f"{where}.min_severity", table.get("min_severity", "info"), SEVERITIES)
         given = {key: value for key, value in table.items() if key not in ("kind", "min_severity")}
         options = {key: _option(reading, f"{where}.{key}", value, kind) for key, value in given.items()}
-        if kind is not None and least is not None:
+        if kind and least is not None:
             mapping = MappingProxyType[str, object](options)
-            found.append(Alert(name, cast("SinkKind", kind), cast("MinSeverity", least), mapping))
+            found.append(Alert(name, kind, cast("MinSeverity", least), mapping))
     return tuple(found)
 
 
@@ -145,20 +162,28 @@ def _choice(reading: Reading, where: str, value: object, choices: tuple[str, ...
     return None
 
 
-def _option(reading: Reading, where: str, value: Any, kind: str | None) -> object:
-    """An option with its secrets in place; what looks like a secret and stands in the file is noted and left out."""
+def _option(reading: Reading, where: str, value: Any, kind: str) -> object:
+    """An option, its secrets as references; what looks like a secret and stands in the file is noted and left out."""
     name = where.rpartition(".")[2]
     if isinstance(value, dict):
         if value and set(value) <= {"env", "file"}:
-            return _secret(reading, where, value)
+            return _reference(reading, where, value)
         return MappingProxyType({key: _option(reading, f"{where}.{key}", each, kind) for key, each in value.items()})
     if isinstance(value, list):
-        return tuple(_option(reading, where, each, None) for each in value)
+        return tuple(_option(reading, where, each, "") for each in value)
     is_secret = SECRET_NAME.search(name) or (kind in SECRET_URLS and name.endswith("url")) or _has_password(value)
     if is_secret and not isinstance(value, bool):
         reading.wrong(where, HOW.format(name))
         return None
     return value
+
+
+def _reference(reading: Reading, where: str, table: dict[str, Any]) -> Mapping[str, object]:
+    """A reference to a secret that can be had; the path of a file is absolute."""
+    secret = _secret(reading, where, table)
+    if secret is not None and "file" in table:
+        return MappingProxyType({"file": secret.source})
+    return MappingProxyType(table)
 
 
 def _has_password(value: object) -> bool:
