@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -112,9 +114,9 @@ def test_all_mistakes_are_said_at_once(write: Write) -> None:
         "unquiet.toml: detecton: no such section; the nearest is [detection]",
         "unquiet.toml: detection.budgt: no such key; the nearest is budget",
         "unquiet.toml: detection.hash_users: no such key; it belongs to [privacy]",
-        'unquiet.toml: detection.idle: got "ages"; allowed: a duration from "1m" to "24h": a whole number with s, m, h or d',
+        'unquiet.toml: detection.idle: got "ages"; allowed: a duration from "1m" to "24h" (s, m, h, d)',
         'unquiet.toml: detection.learn_days: got "7"; allowed: a number from 0.5 to 60',
-        'unquiet.toml: detection.lateness: got 5; allowed: a duration from "0s" to "2h": a whole number with s, m, h or d',
+        'unquiet.toml: detection.lateness: got 5; allowed: a duration from "0s" to "2h" (s, m, h, d)',
         'unquiet.toml: doors.http: got 4318; allowed: an address such as "127.0.0.1:4318" or "[::1]:4318", or false',
         'unquiet.toml: doors.grpc: got true; allowed: an address such as "127.0.0.1:4318" or "[::1]:4318", or false',
         "unquiet.toml: doors.body_mb_max: got 64.0; allowed: a whole number from 1 to 1024",
@@ -354,6 +356,31 @@ def test_tables_do_not_come_from_the_environment(name: str) -> None:
     assert problems(None, {name: "x"}) == [
         f"{name}: tables come from the file only; there a secret may name a variable with env"
     ]
+
+
+def uncommented(text: str) -> str:
+    """The example with every line in it that is a setting or the head of a section."""
+    return re.sub(r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
+
+
+def test_the_example_says_the_defaults(root: Path, tmp_path: Path) -> None:
+    example = root / "docs" / "unquiet.example.toml"
+    config = load(example, {})
+    assert config == replace(Config(), service=replace(Config().service, folder=example.parent / "unquiet-data"))
+
+
+def test_the_example_has_every_key_and_all_of_it_loads(root: Path, write: Write) -> None:
+    text = uncommented((root / "docs" / "unquiet.example.toml").read_text(encoding="utf-8"))
+    shown = tomllib.loads(text)
+    assert {section: set(shown[section]) for section in SECTIONS} == {name: set(keys_of(name)) for name in SECTIONS}
+    for name in ("checkout.token", "read.tokens", "pagerduty.key"):
+        text = text.replace(f"/etc/unquiet/{name}", str(write(f"{name}-{SECRET}", name)))
+    text = "\n".join(line for line in text.splitlines() if not line.startswith(("tls_", "[doors.tls")))
+    config = load(write(text), {"SUPPORT_TOKEN": SECRET, "SLACK_WEBHOOK": "https://hooks.example.com/x"})
+    assert [token.name for token in config.doors.tokens] == ["checkout", "support"]
+    assert [alert.kind for alert in config.alerts] == ["pagerduty", "slack", "alertmanager"]
+    assert config.privacy.content_of == {"support": False}
+    assert config.privacy.patterns == {"order": "ORD-[0-9]{8}"}
 
 
 def test_what_is_described_can_be_loaded_again(write: Write) -> None:

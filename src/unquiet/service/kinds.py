@@ -142,7 +142,7 @@ def duration(least: str, most: str) -> Kind[timedelta]:
             raise WrongValue
         return length
 
-    return Kind(f'a duration from "{least}" to "{most}": a whole number with s, m, h or d', parse, _show_length)
+    return Kind(f'a duration from "{least}" to "{most}" (s, m, h, d)', parse, _show_length)
 
 
 def _length(value: object) -> timedelta:
@@ -247,7 +247,7 @@ def text(allowed: str, most_characters: int = 200) -> Kind[str]:
 
 def path() -> Kind[Path]:
     """The name of a file or folder; `~` is the home folder."""
-    return Kind("the name of a file or folder", _path, quoted, place=_placed)
+    return Kind("the name of a file or folder", path_of, quoted, place=_placed)
 
 
 def paths() -> Kind[tuple[Path, ...]]:
@@ -256,7 +256,7 @@ def paths() -> Kind[tuple[Path, ...]]:
     def parse(value: object) -> tuple[Path, ...]:
         if not isinstance(value, list):
             raise WrongValue
-        return tuple(_path(item) for item in value)
+        return tuple(path_of(item) for item in value)
 
     return Kind(
         "a list of names of files",
@@ -267,10 +267,18 @@ def paths() -> Kind[tuple[Path, ...]]:
     )
 
 
-def _path(value: object) -> Path:
+def path_of(value: object) -> Path:
+    """The path that a text names; `~` is the home folder.
+
+    Raises:
+        WrongValue: it is no text, empty, or names the home of somebody unknown.
+    """
     if not isinstance(value, str) or not value or "\0" in value:
         raise WrongValue
-    return Path(value).expanduser() if value.startswith("~") else Path(value)
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise WrongValue("there is no such home folder") from None
 
 
 def _placed(value: Path, base: Path) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from unquiet.service.kinds import WrongValue
+from unquiet.service.kinds import WrongValue, path_of
 
 MOST_BYTES = 1 << 16
 OTHERS = stat.S_IRWXO
@@ -93,7 +93,7 @@ def secret_of(reference: object, environ: Mapping[str, str], base: Path) -> Secr
             raise WrongValue(f"the environment variable {name} is {'empty' if name in environ else 'not set'}")
         return Secret(found, name)
     if isinstance(place, str) and place and set(table) == {"file"}:
-        path = (base / Path(place).expanduser()).absolute()
+        path = (base / path_of(place)).absolute()
         lines = read_private(path).strip().splitlines()
         if len(lines) != 1:
             raise WrongValue(f"{path} has {len(lines)} lines, one secret is one line")

@@ -149,15 +149,19 @@ class Storage:
         90, kinds.or_off(kinds.whole(1, 3650)), "How long turns and sessions are kept, texts included; false: for ever."
     )
     retention_gb: float | None = _key(
-        False, kinds.or_off(kinds.number(0.1, 1_000_000)), "Largest size of kept turns, GiB; the oldest go first."
+        False, kinds.or_off(kinds.number(0.1, 100_000)), "Largest size of kept turns, GiB; the oldest go first."
     )
     counts_days: int | None = _key(
         400, kinds.or_off(kinds.whole(30, 3650)), "How long counts are kept; there is no text in them. False: for ever."
     )
     undrained_mb_max: int = _key(
-        2048, kinds.whole(16, 1_048_576), "Log that waits to be drained, MiB; beyond it doors answer 503."
+        2048,
+        kinds.whole(16, 1_048_576),
+        "Log that waits to be drained, MiB; beyond it doors answer 429 or 503, with Retry-After.",
     )
-    disk_free_mb_min: int = _key(512, kinds.whole(16, 1_048_576), "Free disk, MiB; below it doors answer 503.")
+    disk_free_mb_min: int = _key(
+        512, kinds.whole(16, 1_048_576), "Free disk, MiB; below it doors answer 503, with Retry-After."
+    )
     memory_mb: int = _key(1000, kinds.whole(256, 1_048_576), "Memory that the service stays below, MiB.")
 
 
