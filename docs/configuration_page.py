@@ -33,14 +33,16 @@ file = "/etc/unquiet/checkout.token"     # or: env = "CHECKOUT_TOKEN"
 * A token has at least 16 characters, without spaces: `openssl rand -hex 32`.
 * No secret is in a message, a log or the output of `--check`.
 * Who can be reached from other machines needs a token: a door or `service.read` on any address but this machine's own
-  (`127.0.0.1`, `::1`, `localhost`) is refused without one. With a token, clients send `Authorization: Bearer TOKEN`.
+  (`127.0.0.1`, `::1`, `localhost`) is refused without one. With a token, clients send `Authorization: Bearer TOKEN`; at the doors
+  also `x-api-key: TOKEN`, or the token as the password of Basic, as Langfuse's SDK does.
 
 | Variable | Meaning |
 |---|---|
 | `UNQUIET_CONFIG` | The file to read. |
 | `UNQUIET_DB` | `service.folder`, for all commands. |
-| `UNQUIET_READ_TOKEN` | A token that may read: pages, API and metrics. |
-| `UNQUIET_DOORS_TOKEN` | A token that opens the doors; its source is called `env`. |
+| `UNQUIET_READ_TOKEN` | A token that may read pages, API and metrics, and act where there is none for that; called `env-read`. |
+| `UNQUIET_ACT_TOKEN` | A token that may read and act; called `env-act`. |
+| `UNQUIET_DOORS_TOKEN` | A token that opens the doors; called `env`. |
 """
 
 ALERTS = """## `[alerts.NAME]`

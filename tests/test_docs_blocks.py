@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import gzip
 import http.server
 import importlib
@@ -221,7 +222,7 @@ def run(program: str, variables: dict[str, str]) -> None:
 
 def test_langfuse_sends_a_copy(sink: Sink, tmp_path: Path) -> None:
     keys = {"LANGFUSE_PUBLIC_KEY": "pk-lf-x", "LANGFUSE_SECRET_KEY": "sk-lf-x"}
-    setup, use, _ = blocks(HOW_TO / "from-langfuse.md", "python")
+    setup, use = blocks(HOW_TO / "from-langfuse.md", "python")
     program = f"{setup}\n{use}\nhandle('Where is my order?', 's1', 'u1')\ntrace.get_tracer_provider().force_flush()\n"
     base = {"LANGFUSE_BASE_URL": f"http://127.0.0.1:{sink.port}/langfuse"}
     run(program, {**keys, **base, **exported("from-langfuse.md", 0, sink.port)})
@@ -233,10 +234,13 @@ def test_langfuse_sends_a_copy(sink: Sink, tmp_path: Path) -> None:
 
 
 def test_langfuse_sends_to_its_own_path(sink: Sink, tmp_path: Path) -> None:
-    _, use, setup = blocks(HOW_TO / "from-langfuse.md", "python")
-    program = setup.replace(":4318", f":{sink.port}") + f"\n{use}\nhandle('Hello', 's1', 'u1')\nlangfuse.flush()\n"
-    run(program, {"UNQUIET_TOKEN": "tok-en"})
-    assert sink.asked == [("/api/public/otel/v1/traces", "Bearer tok-en")]
+    _, use = blocks(HOW_TO / "from-langfuse.md", "python")
+    program = f"from langfuse import get_client\n{use}\nhandle('Hello', 's1', 'u1')\nget_client().flush()\n"
+    run(program, exported("from-langfuse.md", 1, sink.port))
+    ((path, authorization),) = sink.asked
+    assert path == "/api/public/otel/v1/traces"
+    scheme, _, pair = str(authorization).partition(" ")
+    assert (scheme, base64.b64decode(pair)) == ("Basic", b"pk-lf-unquiet:tok-en")
     assert [turn["session_id"] for turn in sink.turns(tmp_path)] == ["s1"]
 
 

@@ -91,7 +91,8 @@ def test_the_environment_wins_over_the_file_and_the_file_over_defaults(write: Wr
         ("PRIVACY_CONTENT", "false", False),
         ("STORAGE_RETENTION_DAYS", "30", 30),
         ("STORAGE_RETENTION_GB", "2.5", 2.5),
-        ("SELFWATCH_TRAFFIC", "false", None),
+        ("SERVICE_HOSTS", "unquiet, Unquiet.Example.com", ("unquiet", "unquiet.example.com")),
+        ("SELFWATCH_DOOR_DEAD", "10s", timedelta(seconds=10)),
     ],
 )
 def test_every_kind_can_come_from_the_environment(name: str, text: str, value: object) -> None:
@@ -228,7 +229,7 @@ def test_secrets_come_from_variables_and_files_and_are_never_shown(tmp_path: Pat
 def test_tokens_of_their_own_variables() -> None:
     environ = {"UNQUIET_READ_TOKEN": OTHER, "UNQUIET_DOORS_TOKEN": f"{SECRET}\n", "UNQUIET_DOORS_HTTP": "0.0.0.0:4318"}
     config = load(None, {**environ, "UNQUIET_SERVICE_READ": "[::]:8321"})
-    assert [token.name for token in (*config.doors.tokens, *config.read_tokens)] == ["env", "env"]
+    assert [token.name for token in (*config.doors.tokens, *config.read_tokens)] == ["env", "env-read"]
     assert config.doors.tokens[0].secret.reveal() == SECRET
 
 
@@ -251,6 +252,8 @@ def test_tokens_of_their_own_variables() -> None:
         ('[doors.tokens.app]\nfile = "two.token"', "has 2 lines, one secret is one line"),
         ('[doors.tokens.app]\nfile = "empty.token"', "empty.token is empty"),
         ('[service]\nread_tokens_file = "open.token"', "open to everybody"),
+        (f'[service]\nact_token = "{SECRET}"', "set UNQUIET_ACT_TOKEN in the environment, or `act_tokens_file`"),
+        ('[service]\nhosts = ["a b"]', '"a b" is none; allowed: a list of names of hosts'),
         ('[service]\nread_tokens_file = "spaced.tokens"', "line 2: expected TOKEN or NAME TOKEN"),
         (f'[alerts.a]\nkind = "slack"\nwebhook_url = "https://hooks.example.com/{SECRET}"', "write webhook_url = { env ="),
         (f'[alerts.a]\nkind = "pagerduty"\nrouting_key = "{SECRET}"', "write routing_key = { env ="),
@@ -295,6 +298,24 @@ def test_a_public_address_needs_a_token(host: str, key: str, how: str) -> None:
     own, others = ("READ", "DOORS") if key == "SERVICE_READ" else ("DOORS", "READ")
     assert len(problems(None, {**environ, f"UNQUIET_{others}_TOKEN": SECRET})) == 1
     load(None, {**environ, f"UNQUIET_{own}_TOKEN": SECRET})
+
+
+def test_who_may_act_may_read(write: Write) -> None:
+    write(f"{SECRET}\nbob {OTHER}\n", "actors")
+    config = load(
+        write('[service]\nread = "0.0.0.0:8321"\nact_tokens_file = "actors"\n'), {"UNQUIET_ACT_TOKEN": SECRET + "2"}
+    )
+    assert [token.name for token in config.act_tokens] == ["act", "bob", "env-act"]
+    assert config.read_tokens == ()
+    (found,) = problems(None, {"UNQUIET_ACT_TOKEN": SECRET, "UNQUIET_READ_TOKEN": SECRET})
+    assert "each needs its own" in found
+
+
+def test_people_have_one_name_each(write: Write) -> None:
+    write(f"ann {SECRET}\n", "actors")
+    write(f"ann {OTHER}\n", "readers")
+    (found,) = problems(write('[service]\nread_tokens_file = "readers"\nact_tokens_file = "actors"\n'))
+    assert "the token ann of people is there twice; each needs its own name" in found
 
 
 def test_a_reading_token_is_no_door_token() -> None:
@@ -373,7 +394,7 @@ def test_the_example_has_every_key_and_all_of_it_loads(root: Path, write: Write)
     text = uncommented((root / "docs" / "unquiet.example.toml").read_text(encoding="utf-8"))
     shown = tomllib.loads(text)
     assert {section: set(shown[section]) for section in SECTIONS} == {name: set(keys_of(name)) for name in SECTIONS}
-    for name in ("checkout.token", "read.tokens", "pagerduty.key"):
+    for name in ("checkout.token", "read.tokens", "act.tokens", "pagerduty.key"):
         text = text.replace(f"/etc/unquiet/{name}", str(write(f"{name}-{SECRET}", name)))
     text = "\n".join(line for line in text.splitlines() if not line.startswith(("tls_", "[doors.tls")))
     config = load(write(text), {"SUPPORT_TOKEN": SECRET, "SLACK_WEBHOOK": "https://hooks.example.com/x"})

@@ -68,8 +68,8 @@ def _access(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     for key, address in listening(config):
         if address.is_loopback:
             continue
-        if key == "service.read" and not config.read_tokens:
-            yield (key, "read_tokens"), OPEN_READING.format(address)
+        if key == "service.read" and not config.read_tokens and not config.act_tokens:
+            yield (key, "people"), OPEN_READING.format(address)
         if key != "service.read" and not config.doors.tokens:
             yield (key, "doors.tokens"), OPEN_DOOR.format(address)
     for (first, one), (second, other) in combinations(listening(config), 2):
@@ -106,12 +106,15 @@ def _tls(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
 
 def _tokens(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     named = [(f"doors.tokens.{token.name}", token) for token in config.doors.tokens]
-    named += [(f"the reading token {token.name}", token) for token in config.read_tokens]
+    named += [(f"the token {token.name} of people", token) for token in (*config.read_tokens, *config.act_tokens)]
     for (first, one), (second, other) in combinations(named, 2):
         if one.secret == other.secret:
             yield ("doors.tokens",), f"{second} is the same secret as {first}; each needs its own"
         elif first == second:
-            yield ("service.read_tokens_file",), f"{second} is there twice; each needs its own name"
+            yield (
+                ("service.read_tokens_file", "service.act_tokens_file"),
+                f"{second} is there twice; each needs its own name",
+            )
     sources = [token.name for token in config.doors.tokens]
     for name in config.privacy.content_of:
         if name not in sources:

@@ -27,7 +27,7 @@ from unquiet.service.sections import (
     Storage,
     keys_of,
 )
-from unquiet.service.tables import alerts, content_sources, door_tokens, read_tokens, redaction_patterns
+from unquiet.service.tables import alerts, content_sources, door_tokens, people_tokens, redaction_patterns
 
 FILE = "unquiet.toml"
 
@@ -36,9 +36,9 @@ FILE = "unquiet.toml"
 class Config:
     """Everything that is set. Its `repr` shows no secret.
 
-    `read_tokens` may read pages and API; where there is none, everybody who reaches `service.read` may. `origins` says of
-    each plain key (`detection.budget`) whether its value is the default, or which file or variable it came from;
-    `unused` names variables `UNQUIET_...` that set nothing.
+    `read_tokens` may read pages and API, and act where `act_tokens` is empty; those may do both. Where there is neither,
+    everybody who reaches `service.read` may do everything. `origins` says of each plain key (`detection.budget`) whether
+    its value is the default, or which file or variable it came from; `unused` names variables `UNQUIET_...` that set nothing.
     """
 
     service: Service = field(default_factory=Service)
@@ -49,6 +49,7 @@ class Config:
     selfwatch: Selfwatch = field(default_factory=Selfwatch)
     alerts: tuple[Alert, ...] = ()
     read_tokens: tuple[Token, ...] = ()
+    act_tokens: tuple[Token, ...] = ()
     origins: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType[str, str]({}), compare=False, repr=False
     )
@@ -115,7 +116,8 @@ def _tables(config: Config, reading: Reading) -> Config:
         doors=replace(config.doors, tokens=door_tokens(reading)),
         privacy=replace(config.privacy, patterns=redaction_patterns(reading), content_of=content_sources(reading)),
         alerts=alerts(reading),
-        read_tokens=read_tokens(reading, config.service),
+        read_tokens=people_tokens(reading, config.service, "read"),
+        act_tokens=people_tokens(reading, config.service, "act"),
     )
 
 
@@ -126,6 +128,7 @@ def describe(config: Config) -> str:
         lines += [f"[{section}]", *_plain(config, section), ""]
     lines += _named("doors.tokens", ((token.name, token.secret) for token in config.doors.tokens))
     lines += _named("read tokens", ((token.name, token.secret) for token in config.read_tokens))
+    lines += _named("act tokens", ((token.name, token.secret) for token in config.act_tokens))
     lines += _named("privacy.content_of", config.privacy.content_of.items())
     lines += _named("privacy.patterns", config.privacy.patterns.items())
     for alert in config.alerts:

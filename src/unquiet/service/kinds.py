@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 DURATION = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[smhd])", re.ASCII)
 UNITS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 SHOWN_CHARACTERS = 80
 
 
@@ -180,7 +181,7 @@ def _address(value: object) -> Address:
             raise WrongValue from None
         if bare == host:
             raise WrongValue("an IPv6 host stands in brackets")
-    elif not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", bare):
+    elif not HOST.fullmatch(bare):
         raise WrongValue
     return Address(bare, int(port))
 
@@ -283,6 +284,20 @@ def path_of(value: object) -> Path:
 
 def _placed(value: Path, base: Path) -> Path:
     return base / value
+
+
+def hosts() -> Kind[tuple[str, ...]]:
+    """A list of names of hosts, in lower case."""
+
+    def parse(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            raise WrongValue
+        strange = [item for item in value if not isinstance(item, str) or not HOST.fullmatch(item)]
+        if strange:
+            raise WrongValue(f"{shown(strange[0])} is none")
+        return tuple(dict.fromkeys(str(item).lower() for item in value))
+
+    return Kind("a list of names of hosts, without port", parse, _show_list, _list_of)
 
 
 def words(choices: Sequence[str]) -> Kind[tuple[str, ...]]:

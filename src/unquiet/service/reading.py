@@ -16,8 +16,9 @@ from unquiet.service.kinds import Kind, WrongValue, shown
 from unquiet.service.sections import ALERTS, SECTIONS, keys_of, variable
 
 PREFIX = "UNQUIET_"
-READ_TOKEN, DOORS_TOKEN, FOLDER, CONFIG = "UNQUIET_READ_TOKEN", "UNQUIET_DOORS_TOKEN", "UNQUIET_DB", "UNQUIET_CONFIG"
-OURS = frozenset({READ_TOKEN, DOORS_TOKEN, FOLDER, CONFIG})
+READ_TOKEN, ACT_TOKEN, DOORS_TOKEN = "UNQUIET_READ_TOKEN", "UNQUIET_ACT_TOKEN", "UNQUIET_DOORS_TOKEN"
+FOLDER, CONFIG = "UNQUIET_DB", "UNQUIET_CONFIG"
+OURS = frozenset({READ_TOKEN, ACT_TOKEN, DOORS_TOKEN, FOLDER, CONFIG})
 KUBERNETES = re.compile(r"UNQUIET_SERVICE_(HOST|PORT(_.*)?)")
 """Set in every pod beside a Service that is called unquiet; they are no keys of `[service]`."""
 
@@ -25,6 +26,7 @@ MOST_BYTES = 1 << 20
 DEFAULT = "default"
 ONLY_THERE = {
     ("service", "read_token"): f"a secret does not stand in the file: set {READ_TOKEN} in the environment, or `read_tokens_file`",
+    ("service", "act_token"): f"a secret does not stand in the file: set {ACT_TOKEN} in the environment, or `act_tokens_file`",
     ("doors", "token"): f"a secret does not stand in the file: set {DOORS_TOKEN}, or write [doors.tokens.NAME] with file or env",
 }  # fmt: skip
 

@@ -114,8 +114,10 @@ def check_token(secret: Secret) -> None:
         raise WrongValue(f"the token from {secret.source} has spaces or other characters than ASCII: {MAKE_ONE}")
 
 
-def tokens_in(path: Path) -> tuple[Token, ...]:
+def tokens_in(path: Path, unnamed: str) -> tuple[Token, ...]:
     """The tokens of a file: one a line, `TOKEN` or `NAME TOKEN`; empty lines and those that begin with # are left out.
+
+    A token without a name is called `unnamed`.
 
     Raises:
         WrongValue: the file cannot be used, a line is not of that form, or a token cannot be one.
@@ -129,7 +131,7 @@ def tokens_in(path: Path) -> tuple[Token, ...]:
             raise WrongValue(f"{path}, line {number}: expected TOKEN or NAME TOKEN")
         secret = Secret(words[-1], f"{path}, line {number}")
         check_token(secret)
-        tokens.append(Token(words[0] if len(words) == 2 else "read", secret))
+        tokens.append(Token(words[0] if len(words) == 2 else unnamed, secret))
     if not tokens:
         raise WrongValue(f"{path} holds no token")
     return tuple(tokens)

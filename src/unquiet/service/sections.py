@@ -65,10 +65,19 @@ class Service:
     public_url: str | None = _key(
         None, kinds.optional(kinds.url()), "The address under which people reach `read`: for the links in alerts."
     )
+    hosts: tuple[str, ...] = _key(
+        [],
+        kinds.hosts(),
+        "Further names under which `read` is called, without port. Those of this machine and of `public_url` are known.",
+    )
     read_tokens_file: Path | None = _key(
         None,
         kinds.optional(kinds.path()),
-        "File with the tokens that may read, one a line: `TOKEN` or `NAME TOKEN`. Readable by its owner only.",
+        "File with the tokens that may read, one a line: `TOKEN` or `NAME TOKEN`. They may act too (acknowledge, mute, mark a "
+        "change) where no token is there for that.",
+    )
+    act_tokens_file: Path | None = _key(
+        None, kinds.optional(kinds.path()), "The same, of tokens that may read and act."
     )
 
 
@@ -169,12 +178,11 @@ class Storage:
 class Selfwatch:
     """How long something may be wrong before it is a failing condition."""
 
-    door: timedelta = _key("30s", kinds.duration("5s", "110s"), "A door does not answer the service's own knocking.")
-    drain: timedelta = _key("60s", kinds.duration("5s", "110s"), "Bodies wait in the log and none is drained.")
-    judge: timedelta = _key("60s", kinds.duration("5s", "110s"), "A tick is due and is not judged.")
-    sink: timedelta = _key("60s", kinds.duration("5s", "110s"), "An alert waits because its receiver does not take it.")
-    traffic: timedelta | None = _key(
-        "2h", kinds.or_off(kinds.duration("1m", "30d")), "Nothing comes in, where something did; false: never said."
+    door_dead: timedelta = _key("30s", kinds.duration("5s", "110s"), "A door gave no sign of life.")
+    drain_stalled: timedelta = _key("60s", kinds.duration("5s", "110s"), "Bodies wait in the log and none is drained.")
+    detection_stalled: timedelta = _key("90s", kinds.duration("5s", "110s"), "A tick is due and is not judged.")
+    sink_failing: timedelta = _key(
+        "90s", kinds.duration("5s", "110s"), "An alert waits because its receiver does not take it."
     )
     clock_skew: timedelta = _key("60s", kinds.duration("1s", "1h"), "Spans end in the future by more than this.")
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import re2
 
 from unquiet.service.kinds import WrongValue, quoted, shown
-from unquiet.service.reading import DOORS_TOKEN, READ_TOKEN, Reading, nearest
+from unquiet.service.reading import ACT_TOKEN, DOORS_TOKEN, READ_TOKEN, Reading, nearest
 from unquiet.service.secrets import Secret, Token, check_token, secret_of, tokens_in
 from unquiet.service.sections import ALERTS, SEVERITIES, SINKS, Alert, MinSeverity, Service
+
+Right = Literal["read", "act"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 NAMES = "a name of lower-case letters, digits, - and _, at most 63 of them"
@@ -42,19 +44,20 @@ def door_tokens(reading: Reading) -> tuple[Token, ...]:
     return tuple(tokens)
 
 
-def read_tokens(reading: Reading, service: Service) -> tuple[Token, ...]:
-    """The tokens of `service.read_tokens_file` and of UNQUIET_READ_TOKEN."""
+def people_tokens(reading: Reading, service: Service, right: Right) -> tuple[Token, ...]:
+    """The tokens of people who may read, or act: of `service.read_tokens_file` and UNQUIET_READ_TOKEN, or of their like."""
     tokens: list[Token] = []
-    if service.read_tokens_file is not None:
+    key, variable = f"{right}_tokens_file", READ_TOKEN if right == "read" else ACT_TOKEN
+    path = service.read_tokens_file if right == "read" else service.act_tokens_file
+    if path is not None:
         try:
-            tokens += tokens_in(service.read_tokens_file)
+            tokens += tokens_in(path, right)
         except WrongValue as problem:
-            origin = reading.origins["service.read_tokens_file"]
-            reading.problems.append(f"{origin}: service.read_tokens_file: {problem}")
-            reading.bad.add("read_tokens")
-    given = reading.environ.get(READ_TOKEN, "").strip()
+            reading.problems.append(f"{reading.origins[f'service.{key}']}: service.{key}: {problem}")
+            reading.bad.add("people")
+    given = reading.environ.get(variable, "").strip()
     if given:
-        tokens += _checked(reading, READ_TOKEN, Token("env", Secret(given, READ_TOKEN)), in_file=False)
+        tokens += _checked(reading, variable, Token(f"env-{right}", Secret(given, variable)), in_file=False)
     return tuple(tokens)
 
 
@@ -63,7 +66,7 @@ def _checked(reading: Reading, where: str, token: Token, *, in_file: bool = True
     try:
         check_token(token.secret)
     except WrongValue as problem:
-        reading.bad.add("read_tokens" if where == READ_TOKEN else "doors.tokens")
+        reading.bad.add("people" if where in (READ_TOKEN, ACT_TOKEN) else "doors.tokens")
         reading.problems.append(f"{reading.named}: {where}: {problem}" if in_file else f"{where}: {problem}")
         return []
     return [token]
