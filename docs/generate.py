@@ -1,4 +1,4 @@
-"""Write the generated parts of the reference: the signals page, and the option tables of the command line.
+"""Write the generated parts of the reference: signals, configuration, and the option tables of the command line.
 
 python docs/generate.py            # write
 python docs/generate.py --check    # 1 if a page is out of date
@@ -18,6 +18,10 @@ from unquiet import cli, signals
 from unquiet.model.signals import SignalInfo
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
+sys.path.insert(0, str(REFERENCE.parent))
+
+import configuration_page  # noqa: E402 - it stands beside this script
+
 TESTS = REFERENCE.parent.parent / "tests"
 EXAMPLE_CHARACTERS = 200
 OPTIONS = re.compile(r"<!-- options: (?P<name>[a-z-]+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -144,7 +148,11 @@ def cli_page() -> str:
     return OPTIONS.sub(fill, (REFERENCE / "cli.md").read_text(encoding="utf-8"))
 
 
-PAGES: dict[str, Callable[[], str]] = {"signals.md": signals_page, "cli.md": cli_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "signals.md": signals_page,
+    "cli.md": cli_page,
+    "configuration.md": configuration_page.page,
+}
 
 
 def main(words: list[str]) -> int:
