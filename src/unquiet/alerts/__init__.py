@@ -11,7 +11,7 @@ from unquiet.alerts.secret_values import secret_reader
 from unquiet.model.alerts import AlertSink
 from unquiet.model.errors import ConfigError
 
-__all__ = ["BUILT_IN", "Options", "RepeatingSink", "SinkKind", "kinds", "make_sink", "secret_reader"]
+__all__ = ["BUILT_IN", "Options", "RepeatingSink", "SinkKind", "kind_names", "make_sink", "secret_reader"]
 
 BUILT_IN: tuple[SinkKind, ...] = (
     webhook.KIND,
@@ -23,7 +23,7 @@ BUILT_IN: tuple[SinkKind, ...] = (
 )
 
 
-def kinds() -> list[str]:
+def kind_names() -> list[str]:
     """The names of all kinds of sink: the built-in ones, then those that installed packages add."""
     own = [kind.kind for kind in BUILT_IN]
     return [*own, *(name for name in added_kinds() if name not in own)]
@@ -33,7 +33,7 @@ def make_sink(kind: str, name: str, options: Mapping[str, object], secrets: Call
     """A sink from its configuration.
 
     Args:
-        kind: what it is, one of `kinds()`.
+        kind: what it is, one of `kind_names()`.
         name: what it is called; unique among the sinks.
         options: the options of its kind. A secret is `{"env": "NAME"}` or `{"file": "path"}`.
         secrets: gives the secret behind `env:NAME` or `file:PATH`, or raises ConfigError; see `secret_reader`.
@@ -43,7 +43,7 @@ def make_sink(kind: str, name: str, options: Mapping[str, object], secrets: Call
     """
     found = next((each for each in BUILT_IN if each.kind == kind), None) or added_kind(kind)
     if found is None:
-        raise ConfigError(f"alert sink {name!r}: no kind {kind!r}, expected one of {', '.join(kinds())}")
+        raise ConfigError(f"alert sink {name!r}: no kind {kind!r}, expected one of {', '.join(kind_names())}")
     read = Options(kind, name, options, secrets)
     sink = found.make(read)
     read.check()

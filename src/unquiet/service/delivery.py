@@ -56,6 +56,7 @@ class _Lane:
     hold_until_us: int = 0
     sending_since_us: int | None = None
     busy: bool = False
+    look_us: int = 0
     repeated_us: dict[str, int] = field(default_factory=dict[str, int])
     unrecorded: list[tuple[Delivery, int]] = field(default_factory=list[tuple[Delivery, int]])
 
@@ -121,7 +122,10 @@ class Deliverer:
         """What every idle sink has to do, and their lanes marked as busy."""
         work: dict[str, tuple[_Lane, list[Delivery], list[Notice]]] = {}
         with self._access() as outbox:
-            self._refuse_strangers(outbox, now_us)
+            next_us = outbox.next_due_us()
+            waits = next_us is not None and next_us <= now_us
+            if waits:
+                self._refuse_strangers(outbox, now_us)
             for name, lane in self._lanes.items():
                 with self._state:
                     if lane.busy:
@@ -129,7 +133,7 @@ class Deliverer:
                 self._record_late(outbox, lane)
                 if now_us < lane.hold_until_us:
                     continue
-                deliveries = outbox.due(now_us, AT_ONCE, sink=name)
+                deliveries = outbox.due(now_us, AT_ONCE, sink=name) if waits else []
                 repeats = self._repeats(outbox, lane, now_us)
                 if deliveries or repeats:
                     work[name] = (lane, deliveries, repeats)
@@ -218,10 +222,11 @@ class Deliverer:
     def _repeats(self, outbox: Outbox, lane: _Lane, now_us: int) -> list[Notice]:
         """What is open at a receiver that forgets, and was not said for too long."""
         every_us = lane.repeat_us
-        if every_us is None:
+        if every_us is None or now_us < lane.look_us:
             return []
         firing = outbox.firing(lane.sink.name)
         known = lane.repeated_us = {n.key: lane.repeated_us[n.key] for n in firing if n.key in lane.repeated_us}
+        lane.look_us = now_us + every_us // 4
         return [notice for notice in firing if now_us - known.get(notice.key, now_us - every_us) >= every_us]
 
     def _refuse_strangers(self, outbox: Outbox, now_us: int) -> None:

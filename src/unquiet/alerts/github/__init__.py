@@ -48,7 +48,7 @@ class GitHub:
         issue = self._find(notice)
         if issue is None or _opens_anew(notice, issue):
             issue = self._create(notice)
-        elif mark("notice", notice.id) not in str(issue.get("body")):
+        elif mark("notice", notice.id) not in _marks(issue):
             self._comment(notice, issue)
         closed, number = issue.get("state") == "closed", issue["number"]
         if notice.phase in ("resolved", "test") and not closed:
@@ -66,7 +66,7 @@ class GitHub:
         query = f"issues?state=all&sort=created&direction=desc&since={since}"
         found: Issue | None = None
         for issue in self._pages(query):
-            if "pull_request" in issue or own not in str(issue.get("body")).splitlines():
+            if "pull_request" in issue or own not in _marks(issue):
                 continue
             if issue.get("state") == "open":
                 return issue
@@ -86,7 +86,7 @@ class GitHub:
         place = f"issues/{issue['number']}/comments"
         own = mark("notice", notice.id)
         for comment in self._pages(f"{place}?since={iso(notice.at_us - DAY_US)}"):
-            if own in str(comment.get("body")).splitlines():
+            if own in _marks(comment):
                 return
         self._call("POST", place, {"body": body(notice)})
 
@@ -111,6 +111,11 @@ def mark(what: str, text: str) -> str:
     return f"<!-- unquiet {what} {hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:40]} -->"
 
 
+def _marks(item: Issue) -> list[str]:
+    """The marks of an issue or comment: its last two lines. What stands further up may be quoted."""
+    return str(item.get("body")).splitlines()[-2:]
+
+
 def body(notice: Notice) -> str:
     """The text of an issue or comment. What others wrote stands in a code block, where it cannot mention, link or format."""
     text = "\n".join([headline(notice), *lines_of(notice)])
@@ -125,12 +130,12 @@ def body(notice: Notice) -> str:
 def _title(notice: Notice) -> str:
     """A title is shown as it is; a sign that makes mentions in mails about it is kept apart."""
     shown = headline(notice) if notice.phase == "test" else one_line(notice.title)
-    return one_line(shown.replace("@", "@\u2060"), TITLE)
+    return one_line(shown, TITLE).replace("@", "@\u2060")[:TITLE]
 
 
 def _opens_anew(notice: Notice, issue: Issue) -> bool:
     """Whether the notice opens what an earlier issue of the same key was closed about, as conditions do."""
-    done = mark("notice", notice.id) in str(issue.get("body")).splitlines()
+    done = mark("notice", notice.id) in _marks(issue)
     return notice.phase == "opened" and issue.get("state") == "closed" and not done
 
 
