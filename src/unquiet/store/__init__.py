@@ -5,6 +5,20 @@ from __future__ import annotations
 from unquiet.store.duckdb_folder import DATABASE
 from unquiet.store.folder import Store
 from unquiet.store.live import ARRIVALS
+from unquiet.store.outbox import Delivery, LogEntry, Outbox, Told
 from unquiet.store.tables import COUNTS, SESSIONS, Appended, SourceRow, TurnExtent
 
-__all__ = ["ARRIVALS", "COUNTS", "DATABASE", "SESSIONS", "Appended", "SourceRow", "Store", "TurnExtent"]
+__all__ = [
+    "ARRIVALS",
+    "COUNTS",
+    "DATABASE",
+    "SESSIONS",
+    "Appended",
+    "Delivery",
+    "LogEntry",
+    "Outbox",
+    "SourceRow",
+    "Store",
+    "Told",
+    "TurnExtent",
+]

@@ -23,6 +23,7 @@ from unquiet.store.files import Files
 from unquiet.store.labels import Labels
 from unquiet.store.live import Live
 from unquiet.store.lock import FolderLock, may_write
+from unquiet.store.outbox import Outbox
 from unquiet.store.segments import Segment
 from unquiet.store.tables import (
     COUNTS,
@@ -58,6 +59,7 @@ class Store:
         self.labels = Labels(database, self.transaction)
         self.files = Files(database, self.transaction)
         self.live = Live(database, self._writer, self.transaction, self._turn_read)
+        self.outbox = Outbox(database, self.transaction)
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = True, memory_mb: int = 1000, threads: int = 2) -> Store:
