@@ -156,7 +156,7 @@ class HttpDoor:
                     size += len(piece)
                     if announced is None:
                         if size > self._limits.body_bytes_max:
-                            raise _Refusal(self._intake.too_large(kind), close=True)
+                            raise _Refusal(self._intake.too_large(kind))
                         reservation.grow(len(piece))
                     pieces.append(piece)
                     patience.reschedule(start + self._limits.body_grace_s + size / self._limits.body_bytes_per_s_min)
