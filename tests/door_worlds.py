@@ -62,7 +62,7 @@ def intake_over(log: Log, *, limits: Limits | None = None, cleaner: Any = None) 
         log.append,
         now_us=lambda: NOW_US,
         cleaner=cleaner or NoCleaning(),
-        room=log.room,
+        room=lambda: log.room(),
         limits=limits,
         counters=DoorCounters(),
     )

@@ -91,6 +91,7 @@ BAD_SPANS = {
     "zero span id": ({"span_id": bytes(8)}, "no valid span id"),
     "short parent": ({"parent_span_id": b"abc"}, "parent span id"),
     "no start": ({"start_time_unix_nano": 0}, "no start time"),
+    "start in the first microsecond": ({"start_time_unix_nano": 999}, "no start time"),
 }
 
 
@@ -126,6 +127,7 @@ BAD_JSON_SPANS: dict[str, tuple[dict[str, Any], str]] = {
     "not ascii": ({"spanId": "٠١٢٣٤٥٦٧٨٩" + "a" * 6}, "span id"),
     "parent": ({"parentSpanId": "abc"}, "parent"),
     "no start": ({"startTimeUnixNano": "0"}, "start"),
+    "start in the first microsecond": ({"startTimeUnixNano": 999}, "start"),
     "start is a list": ({"startTimeUnixNano": [1]}, "start"),
     "start is negative": ({"startTimeUnixNano": -5}, "start"),
     "start is true": ({"startTimeUnixNano": True}, "start"),

@@ -1,7 +1,8 @@
 """What is wrong with single spans and log records of an OTLP request: dropped and told, the rest is kept.
 
 The rules are those of opentelemetry-proto 1.11: a span has a trace id of 16 bytes and a span id of 8, neither all zero,
-and a start time. A log record has a time; ids that are not valid mean that it belongs to no span.
+and a start time, a microsecond after 1970 or later. A log record has a time; ids that are not valid mean that it belongs
+to no span.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ NO_SPAN_ID = "no valid span id (8 bytes, not all zero)"
 BAD_PARENT_ID = "a parent span id that is not 8 bytes"
 NO_START = "no start time"
 NO_TIME = "neither a time nor an observed time"
+
+EARLIEST_NS = 1000
+"""Times are kept in microseconds since 1970, where 0 means: not known."""
 
 _ZERO_TRACE, _ZERO_SPAN = bytes(16), bytes(8)
 
@@ -126,7 +130,7 @@ def _span_fault(span: Any) -> str | None:
         return NO_TRACE_ID
     if len(span_id) != 8 or span_id == _ZERO_SPAN:
         return NO_SPAN_ID
-    if not span.start_time_unix_nano:
+    if span.start_time_unix_nano < EARLIEST_NS:
         return NO_START
     return BAD_PARENT_ID if len(span.parent_span_id) not in (0, 8) else None
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from unquiet.conventions.otlp_faults import (
     BAD_PARENT_ID,
+    EARLIEST_NS,
     NO_SPAN_ID,
     NO_START,
     NO_TIME,
@@ -148,7 +149,7 @@ def _check_span(span: Json, bounds: _Bounds) -> None:
     parent = span.get("parentSpanId")
     if parent and parent != "0" * 16 and not _matches(_SPAN_ID, parent):
         raise _Flaw(BAD_PARENT_ID)
-    if not _is_nanos(span.get("startTimeUnixNano")) or not int(span["startTimeUnixNano"]):
+    if not _is_nanos(span.get("startTimeUnixNano")) or int(span["startTimeUnixNano"]) < EARLIEST_NS:
         raise _Flaw(NO_START)
     _check_times(span, "endTimeUnixNano")
     _check_text(span, "name")
