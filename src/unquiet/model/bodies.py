@@ -1,9 +1,14 @@
-"""What a door took in and keeps until it is drained: one request body."""
+"""What a door took in and keeps until it is drained: one request body, cleaned of what may not reach a disk."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 
 class BodyKind(IntEnum):
@@ -29,3 +34,32 @@ class Body:
     arrived_us: int
     count: int
     payload: bytes
+
+
+class Cleaner(Protocol):
+    """Removes from a request what may not reach a disk, in place; True where something was changed.
+
+    Called from several threads at once, before anything is written. JSON documents were checked: they are nested no deeper
+    than 100 levels, and their resources, scopes, spans and log records are lists of objects as OTLP has them.
+    `source` names who sent the request, empty where the door asks for no token.
+    """
+
+    def traces(self, request: ExportTraceServiceRequest, source: str) -> bool:
+        """Clean spans."""
+        ...
+
+    def logs(self, request: ExportLogsServiceRequest, source: str) -> bool:
+        """Clean log records."""
+        ...
+
+    def json_spans(self, document: dict[str, Any], source: str) -> bool:
+        """Clean an OTLP/JSON document of spans."""
+        ...
+
+    def json_logs(self, document: dict[str, Any], source: str) -> bool:
+        """Clean an OTLP/JSON document of log records."""
+        ...
+
+    def turn(self, row: dict[str, Any], source: str) -> bool:
+        """Clean one row of the turn table."""
+        ...

@@ -34,3 +34,7 @@ class WalFull(WalError):
     def __init__(self, text: str, bound: Literal["undrained", "disk"]) -> None:
         super().__init__(text)
         self.bound: Literal["undrained", "disk"] = bound
+
+
+class DoorError(UnquietError):
+    """A door cannot be opened, or has died."""
