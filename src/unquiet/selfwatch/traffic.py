@@ -64,6 +64,7 @@ class Traffic:
     def __init__(self, now_us: int) -> None:
         self._hours = np.zeros((WEEK_HOURS, 2))
         self._spreads: deque[float] = deque(maxlen=MOST_SPREADS)
+        self._burst = 1.0
         self._minutes = _Minutes(now_us // MINUTE_US, deque([0], maxlen=max(WINDOWS_MIN) + 60))
         self._now_us = now_us
         self._since_us = now_us
@@ -107,11 +108,12 @@ class Traffic:
             tens = counts.reshape(6, 10).sum(axis=1)
             spread = max(float(((c - total / len(c)) ** 2).sum()) * len(c) / (len(c) - 1) for c in (counts, tens))
             self._spreads.append(spread / total)
+            self._burst = _bursty(self._spreads)
 
     @property
     def burst(self) -> float:
         """How many arrivals come as one: the ratio of variance to mean within an hour, that of bursty hours, at least 1."""
-        return max(1.0, float(np.quantile(self._spreads, BURSTY))) if self._spreads else 1.0
+        return self._burst
 
     def rate(self, at_us: int) -> float:
         """Arrivals per hour that are usual at a moment: the least of its hour of the week and the neighbours; 0 if not known."""
@@ -135,19 +137,19 @@ class Traffic:
         self.advance(now_us)
         if not self.week_known:
             return None
-        burst = self.burst
         last = max(self._since_us, self._last_us or self._since_us)
-        found = [self._silence(0, last, now_us if now_us - last >= LEAST_GAP_US else last, burst)]
+        found = [self._silence(0, last, now_us if now_us - last >= LEAST_GAP_US else last)]
         minute = now_us // MINUTE_US
         for length in WINDOWS_MIN:
             begin = (minute - length) * MINUTE_US
             if begin >= self._since_us:
                 count = int(self._minutes.latest(length + 1, before=minute + 1).sum())
-                found.append(self._silence(count, begin, now_us, burst))
+                found.append(self._silence(count, begin, now_us))
         unusual = [each for each in found if each.unusual]
         return min(unusual or found, key=lambda each: each.probability)
 
-    def _silence(self, count: int, from_us: int, to_us: int, burst: float) -> Silence:
+    def _silence(self, count: int, from_us: int, to_us: int) -> Silence:
+        burst = self._burst
         expected = self.expected(from_us, to_us)
         return Silence(count, expected, from_us, float(pdtr(np.floor(count / burst), expected / burst)))
 
@@ -161,8 +163,13 @@ class Traffic:
         made = cls(now_us)
         made._hours = np.array(state["hours"], float).reshape(WEEK_HOURS, 2)
         made._spreads.extend(state["spreads"])
+        made._burst = _bursty(made._spreads)
         made._last_us = state["last_us"]
         return made
+
+
+def _bursty(spreads: deque[float]) -> float:
+    return max(1.0, float(np.quantile(spreads, BURSTY))) if spreads else 1.0
 
 
 def _place(hour: int) -> int:
