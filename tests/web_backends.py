@@ -110,7 +110,10 @@ class FakeBackend:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.documents = {ID: dict(DOCUMENT), "20260312-aa0001": {**DOCUMENT, "id": "20260312-aa0001", "status": "resolved"}}
+        self.documents = {
+            ID: dict(DOCUMENT),
+            "20260312-aa0001": {**DOCUMENT, "id": "20260312-aa0001", "status": "resolved"},
+        }
         self.marked: list[Change] = []
         self.actions: list[tuple[str, Action]] = []
         self.forgotten: list[tuple[str | None, str | None]] = []
@@ -162,13 +165,22 @@ class FakeBackend:
     def alert_log(self) -> Sequence[Mapping[str, Any]]:
         at = "2026-03-10T16:20:13Z"
         return [
-            {"id": "n1", "key": f"incident/{ID}", "sink": "hook", "phase": "opened", "state": "sent", "at": at, "attempts": 1}
+            {
+                "id": "n1",
+                "key": f"incident/{ID}",
+                "sink": "hook",
+                "phase": "opened",
+                "state": "sent",
+                "at": at,
+                "attempts": 1,
+            }
         ]
 
     def failing(self, name: str, state: Any = "failing", detail: str = "it hangs") -> None:
         """Let one condition be in another state."""
         self.found = [
-            replace(each, state=state, detail=detail, todo="restart") if each.name == name else each for each in all_ok()
+            replace(each, state=state, detail=detail, todo="restart") if each.name == name else each
+            for each in all_ok()
         ]
 
 
@@ -177,6 +189,8 @@ def app_of(backend: FakeBackend, access: Access | None = None, now: Callable[[],
     return make_app(backend, access or Access(), now)
 
 
-def client_of(backend: FakeBackend, access: Access | None = None, host: str = "127.0.0.1:4319", **options: Any) -> TestClient:
+def client_of(
+    backend: FakeBackend, access: Access | None = None, host: str = "127.0.0.1:4319", **options: Any
+) -> TestClient:
     """A client that calls it by its loopback name."""
     return TestClient(app_of(backend, access), base_url=f"http://{host}", **options)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from unquiet.conventions.times import to_us
 from unquiet.web.announcing import BadMoment, changes_of
-from unquiet.web.asking import Announcement, Forget, Mute, Note, Nothing
-from unquiet.web.backend import Action, Backend, Document, UnknownIncident, Verb
+from unquiet.web.asking import MOST_EVENTS, Announcement, Choice, Forget, Mute, Note, Nothing
+from unquiet.web.backend import Action, Backend, Document, NotPossible, UnknownIncident, Verb
 from unquiet.web.binary_events import EventRoute
 from unquiet.web.documents import (
     AlertLog,
@@ -20,14 +20,14 @@ from unquiet.web.documents import (
     Forgotten,
     Incident,
     Incidents,
-    IncidentStatus,
     Standings,
     Status,
     Trials,
+    moment,
     standing,
     suspect,
 )
-from unquiet.web.guard import EVENT_TYPES, reader_of
+from unquiet.web.guard import BATCH_TYPE, EVENT_TYPE, reader_of
 from unquiet.web.problems import MEDIA_TYPE, shown
 
 PREFIX = "/api/v1"
@@ -43,6 +43,7 @@ REASONS: Mapping[int, str] = {
     415: "the body is no JSON",
     422: "a parameter or field is not allowed",
 }
+BATCH_SIZE = {"minItems": 1, "maxItems": MOST_EVENTS}
 READING = (401, 422)
 ACTING = (*READING, 403, 413, 415)
 
@@ -69,11 +70,9 @@ class Api:
         """What was read, judged and is visible."""
         return self._backend.status()
 
-    def incidents(
-        self, status: Annotated[IncidentStatus | None, Query(description="only incidents of this status")] = None
-    ) -> Document:
+    def incidents(self, chosen: Annotated[Choice, Query()]) -> Document:
         """All incidents, or those of one status."""
-        return {"incidents": self._backend.incidents(status)}
+        return {"incidents": self._backend.incidents(chosen.status)}
 
     def incident(self, incident_id: IncidentId) -> Document:
         """One incident."""
@@ -82,15 +81,15 @@ class Api:
             raise UnknownIncident(f"got the incident {shown(incident_id)}, which does not exist")
         return found
 
-    def acknowledge(self, incident_id: IncidentId, request: Request, body: Note | None = None) -> Document:
+    def acknowledge(self, incident_id: IncidentId, request: Request, body: Note) -> Document:
         """Somebody looks after it."""
         return self._handle(incident_id, "acknowledge", request, body)
 
-    def unacknowledge(self, incident_id: IncidentId, request: Request, body: Note | None = None) -> Document:
+    def unacknowledge(self, incident_id: IncidentId, request: Request, body: Note) -> Document:
         """Nobody looks after it any more."""
         return self._handle(incident_id, "unacknowledge", request, body)
 
-    def accept(self, incident_id: IncidentId, request: Request, body: Note | None = None) -> Document:
+    def accept(self, incident_id: IncidentId, request: Request, body: Note) -> Document:
         """It is the new normal: a new baseline begins."""
         return self._handle(incident_id, "accept", request, body)
 
@@ -98,10 +97,10 @@ class Api:
         """No alerts of it until a moment; it stays visible."""
         until, _ = to_us(body.until)
         if until <= self._now_us():
-            raise _flawed("until", body.until.isoformat(), "a moment in the future is allowed")
+            raise NotPossible(f"got the end {moment(until)}, which has passed: a moment in the future is allowed")
         return self._handle(incident_id, "mute", request, body, until, body.reason)
 
-    def unmute(self, incident_id: IncidentId, request: Request, body: Note | None = None) -> Document:
+    def unmute(self, incident_id: IncidentId, request: Request, body: Note) -> Document:
         """Alerts of it again."""
         return self._handle(incident_id, "unmute", request, body)
 
@@ -110,12 +109,11 @@ class Api:
         incident_id: str,
         verb: Verb,
         request: Request,
-        body: Note | None,
+        body: Note,
         until_us: int | None = None,
         reason: str | None = None,
     ) -> Document:
-        who, note = (body.who, body.note) if body else (None, None)
-        return self._backend.handle(incident_id, Action(verb, _who(request, who), note, until_us, reason))
+        return self._backend.handle(incident_id, Action(verb, _who(request, body.who), body.note, until_us, reason))
 
     def changes(self) -> Changes:
         """Every announced change."""
@@ -139,7 +137,7 @@ class Api:
         """What was sent, waits, or failed."""
         return {"alerts": self._backend.alert_log()}
 
-    def alerts_test(self, body: Nothing | None = None) -> Document:
+    def alerts_test(self, body: Nothing) -> Document:
         """Send a test notice to every sink now."""
         del body
         return {"results": self._backend.alerts_test()}
@@ -150,16 +148,16 @@ class Api:
         return {"deleted": self._backend.forget(said.get("user"), said.get("session"))}
 
 
-def router(backend: Backend, now_us: Callable[[], int]) -> APIRouter:
+def add_routes(app: FastAPI, backend: Backend, now_us: Callable[[], int]) -> None:
     """Every route of the API."""
-    api, made = Api(backend, now_us), APIRouter(prefix=PREFIX, tags=["api"])
+    api = Api(backend, now_us)
 
     def add(
         method: str, path: str, handler: Callable[..., Any], model: type[BaseModel], *statuses: int, code: int = 200
     ):
         usual = READING if method == "GET" else ACTING
-        made.add_api_route(
-            path,
+        app.router.add_api_route(
+            PREFIX + path,
             handler,
             methods=[method],
             status_code=code,
@@ -167,6 +165,7 @@ def router(backend: Backend, now_us: Callable[[], int]) -> APIRouter:
             response_model_exclude_unset=True,
             responses=errors((*usual, *statuses)),
             operation_id=handler.__name__,
+            tags=["api"],
             openapi_extra=_also_events() if handler == api.announce else None,
             route_class_override=EventRoute if handler == api.announce else None,
         )
@@ -182,15 +181,13 @@ def router(backend: Backend, now_us: Callable[[], int]) -> APIRouter:
     add("GET", "/alerts", api.alerts, AlertLog)
     add("POST", "/alerts/test", api.alerts_test, Trials)
     add("POST", "/forget", api.forget, Forgotten)
-    return made
 
 
 def _also_events() -> dict[str, Any]:
-    kinds = zip(sorted(EVENT_TYPES), ({"type": "array", "items": _REF}, _REF), strict=True)
-    return {"requestBody": {"content": {kind: {"schema": schema} for kind, schema in kinds}}}
-
-
-_REF = {"$ref": "#/components/schemas/CloudEvent"}
+    """The media types of events beside plain JSON, for the OpenAPI document."""
+    event = {"$ref": "#/components/schemas/CloudEvent"}
+    content = {EVENT_TYPE: {"schema": event}, BATCH_TYPE: {"schema": {"type": "array", "items": event, **BATCH_SIZE}}}
+    return {"requestBody": {"content": content}}
 
 
 def _who(request: Request, said: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The web application of a running service. Pages for people join it as routers of their own."""
+"""The web application of a running service. Pages for people join it beside the API."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def make_app(backend: Backend, access: Access, now_us: Callable[[], int]) -> Fas
         redirect_slashes=False,
     )
     add_handlers(app)
-    app.include_router(api.router(backend, now_us))
-    app.include_router(health.router(backend, now_us))
-    app.include_router(metrics.router(backend))
+    api.add_routes(app, backend, now_us)
+    health.add_routes(app, backend, now_us)
+    metrics.add_routes(app, backend)
     _add_login(app, access, now_us)
     app.add_middleware(Guard, access=access, now_us=now_us)
     app.openapi = lambda: _document(app, access)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from unquiet.web.documents import IncidentStatus
 
 MOST_EVENTS = 100
 """So many events of a batch are taken at once."""
@@ -18,8 +30,9 @@ def _text(value: object) -> object:
 
 Moment = Annotated[
     AwareDatetime,
-    Field(strict=False, description="ISO 8601 with a zone, such as 2026-11-23T10:00:00Z"),
-    BeforeValidator(_text, json_schema_input_type=str),
+    Field(strict=False),
+    BeforeValidator(_text),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 Sentence = Annotated[str, Field(min_length=1, max_length=2000)]
@@ -29,6 +42,12 @@ class Asked(BaseModel):
     """A body of ours: exact types, no further fields."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Choice(Asked):
+    """Which incidents are asked for. A misspelt parameter is refused: it would silently choose all."""
+
+    status: IncidentStatus | None = Field(default=None, description="only incidents of this status")
 
 
 class Note(Asked):

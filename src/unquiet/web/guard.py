@@ -22,11 +22,11 @@ MOST_HEADERS = 100
 MOST_URL_BYTES = 4096
 BODY_S = 30.0
 
-SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 OPEN_PATHS = frozenset({"/healthz"})
 LOGIN = "/login"
 JSON_TYPES = frozenset({"application/json"})
-EVENT_TYPES = frozenset({"application/cloudevents+json", "application/cloudevents-batch+json"})
+EVENT_TYPE, BATCH_TYPE = "application/cloudevents+json", "application/cloudevents-batch+json"
 EVENTS = "/api/v1/changes"
 READER = "reader"
 
@@ -131,10 +131,10 @@ class Guard:
                 "got neither a bearer token nor a same-origin Origin or Sec-Fetch-Site header: it may come from another site",
                 "Send a bearer token; where none is configured, the header Origin: http://HOST:PORT of this service.",
             )
-        if reader and not reader.may_act:
+        if reader and not reader.may_act and scope["path"] != LOGIN:
             return problem(403, f"the token {shown(reader.name)} may only read", "Use one that may act.")
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        allowed = JSON_TYPES | EVENT_TYPES if scope["path"] == EVENTS else JSON_TYPES
+        allowed = JSON_TYPES | {EVENT_TYPE, BATCH_TYPE} if scope["path"] == EVENTS else JSON_TYPES
         if kind not in allowed:
             names = " or ".join(sorted(allowed))
             return problem(415, f"got Content-Type {shown(kind)}, {names} is allowed", "Send JSON, and say so.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi import APIRouter, Request, Response
+from fastapi import FastAPI, Request, Response
 
 from unquiet.selfwatch import READY
 from unquiet.web.backend import Backend
@@ -67,12 +67,12 @@ def _health(request: Request, response: Response, reasons: list[str], conditions
     return Health(status=status, reasons=reasons, conditions=conditions)
 
 
-def router(backend: Backend, now_us: Callable[[], int]) -> APIRouter:
+def add_routes(app: FastAPI, backend: Backend, now_us: Callable[[], int]) -> None:
     """/healthz and /readyz."""
-    probes, made = Probes(backend, now_us), APIRouter(tags=["health"])
+    probes = Probes(backend, now_us)
     problem = {"default": {"description": "any other error", "content": {MEDIA_TYPE: {"schema": _REF}}}}
     for path, handler in (("/healthz", probes.healthz), ("/readyz", probes.readyz)):
-        made.add_api_route(
+        app.add_api_route(
             path,
             handler,
             methods=["GET"],
@@ -80,8 +80,8 @@ def router(backend: Backend, now_us: Callable[[], int]) -> APIRouter:
             response_model_exclude_unset=True,
             responses={**FAILS, **problem},
             operation_id=handler.__name__,
+            tags=["health"],
         )
-    return made
 
 
 _REF = {"$ref": "#/components/schemas/Problem"}

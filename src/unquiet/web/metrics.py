@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from fastapi import APIRouter, Request, Response
+from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import (
@@ -184,9 +184,7 @@ def _family(family: Family, numbers: Numbers) -> Metric:
     return made
 
 
-def _bounded(
-    samples: Samples, join: Callable[[Iterable[float]], float]
-) -> Iterator[tuple[tuple[str, ...], float]]:
+def _bounded(samples: Samples, join: Callable[[Iterable[float]], float]) -> Iterator[tuple[tuple[str, ...], float]]:
     """The samples of the largest values, the others joined into one."""
     every = sorted(samples, key=lambda sample: (-sample[1], sample[0]))
     yield from sorted(every[:MOST_SERIES])
@@ -205,16 +203,14 @@ def _conditions(found: Sequence[Condition]) -> Iterator[Metric]:
     yield since
 
 
-def router(backend: Backend) -> APIRouter:
+def add_routes(app: FastAPI, backend: Backend) -> None:
     """/metrics, as Prometheus text, or OpenMetrics where the scraper asks for it."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(ServiceCollector(backend))
-    made = APIRouter(tags=["metrics"])
 
     def metrics(request: Request) -> Response:
         """The figures of the service for Prometheus."""
         encode, media_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), media_type=media_type)
 
-    made.add_api_route("/metrics", metrics, methods=["GET"], include_in_schema=False)
-    return made
+    app.add_api_route("/metrics", metrics, methods=["GET"], include_in_schema=False)

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
 
 from unquiet.model.errors import UnquietError
 from unquiet.web.backend import NotPossible, UnknownIncident
@@ -76,7 +77,9 @@ def _flaw(error: Mapping[str, Any]) -> Flaw:
     where = [str(part) for part in error["loc"]]
     hidden = error["type"] in ("missing", "json_invalid") or not SECRET.isdisjoint(where)
     got = "" if hidden or isinstance(error["input"], dict | list) else shown(error["input"])
-    allowed = str(error["msg"]).removeprefix("Value error, ") + (f" ({error['ctx']['error']})" if error["type"] == "json_invalid" else "")
+    allowed = str(error["msg"]).removeprefix("Value error, ") + (
+        f" ({error['ctx']['error']})" if error["type"] == "json_invalid" else ""
+    )
     return Flaw(where=_plain(".".join(where))[:200], got=got, allowed=_plain(allowed)[:300])
 
 
@@ -97,10 +100,19 @@ async def _http(request: Request, error: Exception) -> Response:
             status, f"{got}: there is nothing at this path", "The paths are in /api/openapi.json.", (), headers
         )
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (headers or {}).get("Allow", "")
-        return problem(status, f"{got}: only {allowed} is allowed here", "Use another method.", (), headers)
+        allowed = _methods(request)
+        return problem(status, f"{got}: only {allowed} is allowed here", "Use another method.", (), {"Allow": allowed})
     detail = str(error.detail) if isinstance(error, HTTPException) else HTTPStatus(status).phrase
     return problem(status, f"{got}: {detail}", "Correct the request; see /api/openapi.json.", (), headers)
+
+
+def _methods(request: Request) -> str:
+    """The methods of all routes at the path of a request: the router names those of the first alone."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE:
+            found |= route.methods or set()
+    return ", ".join(sorted(found))
 
 
 async def _unknown(request: Request, error: Exception) -> Response:
