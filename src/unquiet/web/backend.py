@@ -1,0 +1,97 @@
+"""What the service must offer for the web to show it: one protocol, called from many threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from unquiet.model.changes import Change
+from unquiet.model.conditions import Condition
+from unquiet.model.errors import UnquietError
+from unquiet.web.numbers import Numbers
+
+Verb = Literal["acknowledge", "unacknowledge", "accept", "mute", "unmute"]
+"""`accept`: as the new normal."""
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a person does to an incident.
+
+    `who` names the person or the token. `until_us` (microseconds since 1970, in the future) and `reason` are there for `mute`
+    alone.
+    """
+
+    verb: Verb
+    who: str
+    note: str | None = None
+    until_us: int | None = None
+    reason: str | None = None
+
+
+class UnknownIncident(UnquietError):
+    """There is no incident of that id."""
+
+
+class NotPossible(UnquietError):
+    """What was asked does not fit the present state; the text says why and what to do instead."""
+
+
+class Backend(Protocol):
+    """The running service. Every method may be called from any thread, several at a time."""
+
+    def heartbeat_us(self) -> int | None:
+        """When the service's loop went round last, microseconds since 1970, None before it did. Never waits."""
+        ...
+
+    def conditions(self) -> Sequence[Condition]:
+        """How the service itself is, as of the last look. Never waits."""
+        ...
+
+    def numbers(self) -> Numbers:
+        """The figures for metrics."""
+        ...
+
+    def status(self) -> Document:
+        """What was read, judged and is visible; `open_incidents` is there always."""
+        ...
+
+    def incidents(self, status: str | None) -> Sequence[Document]:
+        """The documents of all incidents, or those of one status, in the order in which they were raised."""
+        ...
+
+    def incident(self, incident_id: str) -> Document | None:
+        """One document; None where there is none."""
+        ...
+
+    def handle(self, incident_id: str, action: Action) -> Document:
+        """Do it durably; the document afterwards.
+
+        Raises:
+            UnknownIncident: no such incident.
+            NotPossible: the incident's state does not allow it.
+        """
+        ...
+
+    def mark(self, change: Change) -> None:
+        """Remember an announced change durably; the same one twice counts once."""
+        ...
+
+    def changes(self) -> Sequence[Change]:
+        """The announced changes, in order of their times."""
+        ...
+
+    def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
+        """Delete everything of a user, a session, or of both, everywhere; how many of what were deleted, by kind."""
+        ...
+
+    def alerts_test(self) -> Sequence[Document]:
+        """Send a test notice to every sink now: `sink`, `delivered` and `error` (a text, None where delivered) of each."""
+        ...
+
+    def alert_log(self) -> Sequence[Document]:
+        """What was sent, waits, or failed, the latest first: `id`, `key`, `sink`, `phase`, `state`, `at` and further fields."""
+        ...

@@ -1,0 +1,196 @@
+"""A service for the tests of the web: it holds what the demo's incident looks like and remembers what it was told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from unquiet.model.changes import Change
+from unquiet.model.conditions import Condition
+from unquiet.selfwatch import WATCHES
+from unquiet.web.access import Access
+from unquiet.web.app import make_app
+from unquiet.web.backend import Action, NotPossible, UnknownIncident
+from unquiet.web.numbers import Numbers
+
+NOW_US = 1_773_500_000_000_000
+ID = "20260310-04bef7"
+ORIGIN = {"Origin": "http://127.0.0.1:4319"}
+
+SHARES = {"rate": 0.0202, "n": 297}
+DOCUMENT: dict[str, Any] = {
+    "id": ID,
+    "title": "turns requests down by citing policy on refund requests in German (de-DE): 2 % -> 66 %",
+    "status": "open",
+    "signal": "policy_denial",
+    "event": "policy_denial",
+    "direction": "up",
+    "slice": {"intent": "refund", "locale": "de-DE"},
+    "onset": {
+        "at": "2026-03-10T14:09:42.357448Z",
+        "earliest": "2026-03-10T13:37:17.725930Z",
+        "latest": "2026-03-10T14:23:15.517792Z",
+    },
+    "raised_at": "2026-03-10T16:20:12.123000Z",
+    "also_moved": ["abandonment up (intent=refund, locale=de-DE)"],
+    "also_in": [],
+    "resolved_at": None,
+    "told_at": "2026-03-15T23:55:00Z",
+    "before": {**SHARES, "rate_mix_adjusted": 0.0202},
+    "after": {"rate": 0.6579, "n": 190},
+    "excess_sessions": {"estimate": 121.2, "low": 114.4, "high": 124.9},
+    "users_reached": 117,
+    "by_day": [{"day": "2026-03-02", "n": 31, "rate": 0.03226, "expected": 0.0202}],
+    "moved": ["policy_denial", "refusal>=0.75"],
+    "answers": [
+        {
+            "what": "phrase",
+            "text": "leider nicht",
+            "said": 'says "leider nicht"',
+            "change": "new",
+            "before": {"rate": 0.0, "n": 295},
+            "after": {"rate": 0.39, "n": 190},
+            "examples": ["3c48123ccf"],
+        }
+    ],
+    "suspects": [
+        {"kind": "prompt", "from": "v41", "to": "v42", "at": "2026-03-10T14:07:00Z", "source": "deploys.jsonl:4"}
+    ],
+    "provider_change": None,
+    "evidence": {"before": ["b8611721d2"], "after": ["7b34a1149a"], "note": None},
+    "session_ids": ["f3edd3a010", "33baf1b5ec"],
+}
+
+
+def all_ok(now_us: int = NOW_US) -> list[Condition]:
+    """Every condition, ok."""
+    return [Condition(watch.name, "ok", watch.severity, since_us=now_us) for watch in WATCHES]
+
+
+def full_numbers() -> Numbers:
+    """Every figure known, all different."""
+    return Numbers(
+        version="0.1.0",
+        started_us=NOW_US - 3_600_000_000,
+        spans_accepted={"http": 1200, "grpc": 34},
+        spans_rejected={("http", "attribute too long"): 3},
+        bodies={("http", 200): 40, ("http", 429): 2},
+        duplicates=5,
+        late_spans=6,
+        turns=700,
+        sessions_open=8,
+        sessions_closed=90,
+        undrained_bytes=1000,
+        drain_lag_s=1.5,
+        last_arrival_us={"app": NOW_US - 2_000_000},
+        ticks=11,
+        last_tick_us=NOW_US - 12_000_000,
+        tick_s=13.25,
+        streams=21_040,
+        budget=1.0,
+        incidents={"open": 1, "resolved": 14},
+        alerts_sent={"hook": 15},
+        alerts_failed={"hook": 16},
+        alerts_pending={"hook": 17},
+        disk_free_bytes=18_000_000_000,
+        folder_bytes=19_000_000,
+        memory_bytes=200_000_000,
+        signal_failures={"loop": 21},
+    )
+
+
+class FakeBackend:
+    """Incidents, changes and a log in memory."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.documents = {
+            ID: dict(DOCUMENT),
+            "20260312-aa0001": {**DOCUMENT, "id": "20260312-aa0001", "status": "resolved"},
+        }
+        self.marked: list[Change] = []
+        self.actions: list[tuple[str, Action]] = []
+        self.forgotten: list[tuple[str | None, str | None]] = []
+        self.found: list[Condition] = all_ok()
+        self.beat_us: int | None = NOW_US - 1_000_000
+        self.figures = full_numbers()
+
+    def heartbeat_us(self) -> int | None:
+        return self.beat_us
+
+    def conditions(self) -> Sequence[Condition]:
+        return self.found
+
+    def numbers(self) -> Numbers:
+        return self.figures
+
+    def status(self) -> Mapping[str, Any]:
+        return {"open_incidents": [ID], "turns": 700, "judged": True, "coverage": {"streams": 21_040}, "folder": "data"}
+
+    def incidents(self, status: str | None) -> Sequence[Mapping[str, Any]]:
+        return [each for each in self.documents.values() if status in (None, each["status"])]
+
+    def incident(self, incident_id: str) -> Mapping[str, Any] | None:
+        return self.documents.get(incident_id)
+
+    def handle(self, incident_id: str, action: Action) -> Mapping[str, Any]:
+        with self.lock:
+            if incident_id not in self.documents:
+                raise UnknownIncident(f"got the incident {incident_id!r}, which does not exist")
+            document = self.documents[incident_id]
+            if document["status"] == "resolved":
+                raise NotPossible("got a resolved incident: only open ones are handled")
+            self.actions.append((incident_id, action))
+            return {**document, "handled_by": action.who}
+
+    def mark(self, change: Change) -> None:
+        self.marked.append(change)
+
+    def changes(self) -> Sequence[Change]:
+        return [Change(datetime(2026, 3, 10, 14, 7, tzinfo=UTC), "prompt", "v41", "v42", "pipeline"), *self.marked[-3:]]
+
+    def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
+        self.forgotten.append((user, session))
+        return {"turns": 3, "sessions": 1}
+
+    def alerts_test(self) -> Sequence[Mapping[str, Any]]:
+        return [{"sink": "hook", "delivered": True, "error": None}]
+
+    def alert_log(self) -> Sequence[Mapping[str, Any]]:
+        at = "2026-03-10T16:20:13Z"
+        return [
+            {
+                "id": "n1",
+                "key": f"incident/{ID}",
+                "sink": "hook",
+                "phase": "opened",
+                "state": "sent",
+                "at": at,
+                "attempts": 1,
+            }
+        ]
+
+    def failing(self, name: str, state: Any = "failing", detail: str = "it hangs") -> None:
+        """Let one condition be in another state."""
+        self.found = [
+            replace(each, state=state, detail=detail, todo="restart") if each.name == name else each
+            for each in all_ok()
+        ]
+
+
+def app_of(backend: FakeBackend, access: Access | None = None, now: Callable[[], int] = lambda: NOW_US) -> FastAPI:
+    """The application around a backend; without tokens where none are given."""
+    return make_app(backend, access or Access(), now)
+
+
+def client_of(
+    backend: FakeBackend, access: Access | None = None, host: str = "127.0.0.1:4319", **options: Any
+) -> TestClient:
+    """A client that calls it by its loopback name."""
+    return TestClient(app_of(backend, access), base_url=f"http://{host}", **options)
