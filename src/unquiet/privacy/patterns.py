@@ -52,9 +52,12 @@ _ISSUERS = re.compile(
 
 def _is_card(data: bytes, start: int, end: int) -> bool:
     digits = DIGITS.sub(b"", data[start:end])
-    whole = not data[end : end + 1].isalnum() and not re.match(rb"[ -]?\d", data[end:])
-    alone = not re.search(rb"\d[ -]\Z", data[max(0, start - 2) : start])
-    return whole and alone and _ISSUERS.fullmatch(digits) is not None and luhn(digits)
+    if data[end : end + 1].isalnum() or not _ISSUERS.fullmatch(digits) or not luhn(digits):
+        return False
+    # Groups may be a part of a longer number in groups; a number without blanks is one by itself.
+    grouped = len(digits) < end - start
+    more = re.match(rb"[ -]\d", data[end : end + 2]) or re.search(rb"\d[ -]\Z", data[max(0, start - 2) : start])
+    return not (grouped and more)
 
 
 def _is_iban(data: bytes, start: int, end: int) -> bool:
@@ -72,7 +75,7 @@ def _has_digit(data: bytes, start: int, end: int) -> bool:
 def _is_address(data: bytes, start: int, end: int) -> bool:
     """Four bytes and no more: neither a version of five parts nor a part of one."""
     parts = data[start:end].split(b".")
-    more = re.match(rb"\.?\d|\.?[A-Za-z_]|-[a-z]", data[end:]) or re.search(
+    more = re.match(rb"\.?\d|\.?[A-Za-z_]|-[a-z]", data[end : end + 2]) or re.search(
         rb"[\d.]\Z|\bv\Z", data[max(0, start - 2) : start]
     )
     return not more and all(int(part) <= 255 and (part == b"0" or part[:1] != b"0") for part in parts)

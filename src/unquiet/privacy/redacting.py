@@ -45,6 +45,8 @@ class Redactor:
         hints = [pattern.hint or pattern.body for pattern in used]
         self._any = _compiled("|".join(f"(?:{hint})" for hint in hints), captures=False) if used else None
         self._which = _set_of(hints)
+        self.used = bool(used)
+        """Whether there is any pattern."""
         self.sees_raw = not any(_LOOKS_AROUND.search(rule) for rule in extra.values())
         """Whether raw bytes can be asked: not with expressions of the user's that look at what stands around a match."""
 
