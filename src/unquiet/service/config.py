@@ -59,7 +59,12 @@ class Config:
     def settings(self) -> Settings:
         """The settings of the judgement, the same as those of `unquiet scan`."""
         detection = self.detection
-        return Settings(budget=detection.budget, learn=timedelta(days=detection.learn_days), idle=detection.idle)
+        return Settings(
+            budget=detection.budget,
+            learn=timedelta(days=detection.learn_days),
+            idle=detection.idle,
+            end_marker=detection.end_marker,
+        )
 
 
 def find(environ: Mapping[str, str], here: Path) -> Path | None:

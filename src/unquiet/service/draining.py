@@ -52,6 +52,7 @@ class Drain:
     """Takes entries of the log in order, gives turns. Not for several threads at once.
 
     `unknown` asks the store which spans it does not have. Beyond `held_bytes_max` of open traces the oldest are closed.
+    `seen` is called with what each body of telemetry held.
     """
 
     traces: LiveTraces[Position]
@@ -63,6 +64,7 @@ class Drain:
     _tables: list[pa.Table] = field(default_factory=list[pa.Table])
     _counts: Counter[str] = field(default_factory=Counter[str])
     _known_here: set[int] = field(default_factory=set[int])
+    seen: Callable[[Telemetry, Body], None] | None = None
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Take in entries as they follow each other in the log."""
@@ -84,6 +86,8 @@ class Drain:
         every = [*found.spans, *bearers]
         if not every:
             return
+        if self.seen is not None:
+            self.seen(found, body)
         size = len(body.payload) // len(every)
         at = body.arrived_us / 1e6
         fresh = self._fresh(found.spans)

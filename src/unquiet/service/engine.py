@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from unquiet.app.describing import coverage, describe
 from unquiet.app.following import Follower
 from unquiet.app.journal import resume
@@ -50,7 +52,11 @@ class Step:
 
 @dataclass(slots=True)
 class Engine:
-    """The one owner of a store, its log and its judgement. After an error it must be opened anew."""
+    """The one owner of a store, its log and its judgement. After an error it must be opened anew.
+
+    `taken` is called with turns that were stored and what was counted, `measured` with how many turns of sessions that
+    closed were measured and how often each signal failed.
+    """
 
     store: Store
     reader: WalReader
@@ -63,6 +69,8 @@ class Engine:
     _told_us: int = 0
     _covered_us: int = 0
     _committed: Position = field(default=Position(0, 0))
+    taken: Callable[[pa.Table, Counter[str], int], None] | None = None
+    measured: Callable[[int, Mapping[str, int]], None] | None = None
 
     @classmethod
     def open(
@@ -101,11 +109,20 @@ class Engine:
             done.turns = self._commit(drained, now_us)
         watermark_us = self.follower.due(now_us)
         if watermark_us is not None:
-            with self.store.transaction():
-                done.judged = self.follower.push(watermark_us)
+            done.judged = self._push(watermark_us)
         done.told = self._tell(now_us)
         self.follower.checkpoint()
         return done
+
+    def _push(self, watermark_us: int) -> int:
+        judge = self.follower.judge
+        turns, failed = judge.turn_count, dict(judge.failures)
+        with self.store.transaction():
+            pushed = self.follower.push(watermark_us)
+        if self.measured is not None and judge.turn_count > turns:
+            more = {name: count - failed.get(name, 0) for name, count in judge.failures.items()}
+            self.measured(judge.turn_count - turns, more)
+        return pushed
 
     def _commit(self, drained: Drained, now_us: int) -> int:
         """Make drained turns durable together with the position up to which they were drained."""
@@ -113,15 +130,18 @@ class Engine:
             added = self.store.append_new_turns(drained.turns)
             self.store.live.remember_spans(drained.span_keys)
             taken = self.follower.take(added, now_us)
-            counts = self.counts + drained.counts
-            counts["turns"] += added.num_rows
-            counts["duplicate turns"] += drained.turns.num_rows - added.num_rows
-            counts["late turns"] += taken.late
+            more = drained.counts
+            more["turns"] += added.num_rows
+            more["duplicate turns"] += drained.turns.num_rows - added.num_rows
+            more["late turns"] += taken.late
+            counts = self.counts + more
             self.store.put_setting(COUNTS, dict(counts))
             self.store.put_setting(POSITION, [drained.position.segment, drained.position.offset])
         self.counts = counts
         self._committed = drained.position
         self.reader.release(drained.position)
+        if self.taken is not None:
+            self.taken(added, more, now_us)
         return added.num_rows
 
     def _tell(self, now_us: int) -> bool:

@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from unquiet.model.changes import Change
 from unquiet.model.conditions import Condition
-from unquiet.model.errors import UnquietError
+from unquiet.model.handling import Action, NotPossible, UnknownIncident, Verb
 from unquiet.web.numbers import Numbers
-
-Verb = Literal["acknowledge", "unacknowledge", "accept", "mute", "unmute"]
-"""`accept`: as the new normal."""
 
 Document = Mapping[str, Any]
 
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """What a person does to an incident.
-
-    `who` names the person or the token. `until_us` (microseconds since 1970, in the future) and `reason` are there for `mute`
-    alone.
-    """
-
-    verb: Verb
-    who: str
-    note: str | None = None
-    until_us: int | None = None
-    reason: str | None = None
-
-
-class UnknownIncident(UnquietError):
-    """There is no incident of that id."""
-
-
-class NotPossible(UnquietError):
-    """What was asked does not fit the present state; the text says why and what to do instead."""
+__all__ = ["Action", "Backend", "Document", "NotPossible", "UnknownIncident", "Verb"]
 
 
 class Backend(Protocol):

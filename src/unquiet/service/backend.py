@@ -1,0 +1,173 @@
+"""What the web asks the service: reads from what the loop published, deeds under the store's lock."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from unquiet import __version__
+from unquiet.app.forgetting import forget
+from unquiet.app.handling import handle, shown
+from unquiet.app.marks import mark
+from unquiet.model.changes import Change
+from unquiet.model.conditions import Condition
+from unquiet.model.errors import StoreError
+from unquiet.model.handling import Action, NotPossible
+from unquiet.service.alerting import Alerting
+from unquiet.service.door_keeper import DoorKeeper
+from unquiet.service.mind import Mind, NotReady, changes_of
+from unquiet.service.watching import Watching, memory_bytes
+from unquiet.web.numbers import Numbers
+
+LOG_ROWS = 500
+
+
+@dataclass(slots=True)
+class ServiceBackend:
+    """Implements `web.backend.Backend`. `hasher` makes the pseudonym of a user id, None where ids are kept as they are."""
+
+    mind: Mind
+    doors: DoorKeeper
+    watching: Watching
+    alerting: Alerting
+    folder: Path
+    budget: float
+    clock_us: Callable[[], int]
+    hasher: Callable[[str], str] | None
+
+    def heartbeat_us(self) -> int | None:
+        """When the loop went round last."""
+        return self.mind.pulse.round_us
+
+    def conditions(self) -> Sequence[Condition]:
+        """As of the last look."""
+        return self.watching.found
+
+    def status(self) -> Mapping[str, Any]:
+        """The folder's status with that of the service."""
+        pulse = self.mind.pulse
+        return {
+            "open_incidents": [],
+            **pulse.status,
+            "service": {
+                "version": __version__,
+                "started": _iso(pulse.started_us),
+                "last_round": _iso(pulse.round_us),
+                "doing": pulse.doing,
+                "error": pulse.error or None,
+                "counts": dict(pulse.counts),
+                "doors": dict(self.doors.said) | {"starts": self.doors.starts, "error": self.doors.error or None},
+                "conditions": [asdict(each) for each in self.watching.found],
+            },
+        }
+
+    def incidents(self, status: str | None) -> Sequence[Mapping[str, Any]]:
+        """As they were published last."""
+        return [each for each in self.mind.pulse.documents if status is None or each["status"] == status]
+
+    def incident(self, incident_id: str) -> Mapping[str, Any] | None:
+        """As it was published last."""
+        return next((each for each in self.mind.pulse.documents if each["id"] == incident_id), None)
+
+    def handle(self, incident_id: str, action: Action) -> Mapping[str, Any]:
+        """Do it under the lock. Accepting an incident begins a new baseline epoch in its streams."""
+        with self._store() as store:
+            document = handle(store, incident_id, action, self.clock_us())
+            engine = self.mind.engine
+            if action.verb == "accept" and engine is not None:
+                engine.accept(incident_id)
+        self.mind.publish()
+        return document
+
+    def mark(self, change: Change) -> None:
+        """Remember it durably."""
+        with self._store() as store:
+            mark(store, change)
+
+    def changes(self) -> Sequence[Change]:
+        """All announced changes."""
+        with self._store() as store:
+            return changes_of(store, self.mind.files)
+
+    def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
+        """Delete everywhere: the log is drained first, then the folder is rewritten, then the judgement."""
+        with self._store() as store:
+            engine = self.mind.engine
+            if engine is None:
+                raise NotReady("the folder is being opened. Ask again in a while.")
+            return engine.forget(lambda judge: forget(store, judge, user, session, self.hasher, self.folder))
+
+    def alerts_test(self) -> Sequence[Mapping[str, Any]]:
+        """Send to every sink now."""
+        found = self.alerting.test()
+        return [{"sink": name, "delivered": good, "error": None if good else why} for name, good, why in found]
+
+    def alert_log(self) -> Sequence[Mapping[str, Any]]:
+        """What was sent, waits or failed."""
+        with self._store() as store:
+            return [_entry(asdict(each)) for each in store.outbox.log(LOG_ROWS)]
+
+    def _store(self) -> Any:
+        return self.mind.store()
+
+    def numbers(self) -> Numbers:
+        """Figures of now, without waiting for the loop."""
+        pulse, said = self.mind.pulse, self.doors.said
+        counts = pulse.counts
+        engine = self.mind.engine
+        judge = engine.follower.judge if engine is not None else None
+        facts = self.watching.facts
+        sinks = facts.sinks or {}
+        rejected = {("all", name): count for name, count in said.get("rejected", {}).items()}
+        return Numbers(
+            version=__version__,
+            started_us=pulse.started_us,
+            spans_accepted=dict(said.get("accepted", {})),
+            spans_rejected=rejected | _drain_rejections(counts),
+            bodies={_door_status(name): count for name, count in said.get("bodies", {}).items()},
+            duplicates=counts.get("duplicate spans", 0) + counts.get("duplicate turns", 0),
+            late_spans=counts.get("late spans", 0) + counts.get("late turns", 0),
+            turns=counts.get("turns", 0),
+            sessions_open=judge.assembler.open_count if judge is not None else None,
+            sessions_closed=judge.session_count if judge is not None else None,
+            undrained_bytes=facts.undrained_bytes,
+            drain_lag_s=facts.undrained_s,
+            last_arrival_us=dict(said.get("last_arrival_us", {})),
+            ticks=pulse.ticks,
+            last_tick_us=engine.follower.watermark_us if engine is not None else None,
+            tick_s=pulse.tick_s,
+            streams=pulse.sums.get("streams"),
+            budget=self.budget,
+            incidents=dict(Counter(str(each["status"]) for each in pulse.documents)),
+            alerts_pending={name: each.pending for name, each in sinks.items()},
+            disk_free_bytes=shutil.disk_usage(self.folder).free,
+            folder_bytes=pulse.sums.get("folder_bytes"),
+            memory_bytes=memory_bytes(self.doors.pid),
+            signal_failures=dict(judge.failures) if judge is not None else {},
+        )
+
+
+def _drain_rejections(counts: Mapping[str, int]) -> dict[tuple[str, str], int]:
+    prefix = "rejected turns: "
+    return {("drain", name.removeprefix(prefix)): n for name, n in counts.items() if name.startswith(prefix)}
+
+
+def _door_status(name: str) -> tuple[str, int]:
+    door, _, status = name.rpartition(" ")
+    return door, int(status)
+
+
+def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "notice"}
+
+
+def _iso(us: int | None) -> str | None:
+    return None if us is None else datetime.fromtimestamp(us / 1e6, UTC).isoformat().replace("+00:00", "Z")
+
+
+__all__ = ["NotPossible", "ServiceBackend", "StoreError", "shown"]

@@ -1,0 +1,90 @@
+"""What the self-watch must know of the traffic: gathered while it is drained, read from other threads."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unquiet.conventions.otlp import Telemetry
+from unquiet.model.bodies import Body
+from unquiet.model.sessions import SIGNAL_PREFIX
+from unquiet.selfwatch import Capture, Content, Latest, Recent, Share, Skew, Traffic
+
+SERVICE = "service.name"
+LATEST_TURNS = 2000
+FAILED_COLUMN = SIGNAL_PREFIX + "measurement_failure"
+UNKNOWN_SOURCE = "(no service.name)"
+
+
+class Observed:
+    """Profiles of the traffic by source: the service that spans come from, by its resource attribute `service.name`."""
+
+    def __init__(self, now_us: int, known: Mapping[str, Any] | None = None) -> None:
+        self._lock = threading.Lock()
+        self.capture = Capture.restored(known["capture"]) if known else Capture()
+        self.traffic = Traffic.restored(known["traffic"], now_us) if known else Traffic(now_us)
+        self.skew = Skew()
+        self.recent = Recent()
+        self.signals = Latest(LATEST_TURNS)
+
+    def state(self) -> dict[str, Any]:
+        """What was learned, as JSON."""
+        with self._lock:
+            return {"capture": self.capture.state(), "traffic": self.traffic.state()}
+
+    def body(self, found: Telemetry, body: Body) -> None:
+        """A body of telemetry was read: how far the clocks of its sources are from ours."""
+        ends: dict[str, int] = {}
+        for span in found.spans:
+            if span.end_us is not None:
+                name = str(span.resource.get(SERVICE) or UNKNOWN_SOURCE)
+                ends[name] = max(ends.get(name, 0), span.end_us)
+        with self._lock:
+            self.traffic.add(body.arrived_us)
+            for name, end_us in ends.items():
+                self.skew.add(name, (body.arrived_us - end_us) / 1e6)
+
+    def turns(self, turns: pa.Table, counts: Counter[str], now_us: int) -> None:
+        """Turns were stored: whether their content was captured; what was counted on the way."""
+        sources = pc.fill_null(
+            pc.map_lookup(turns.column("facets").combine_chunks(), pa.scalar(SERVICE), "first"), UNKNOWN_SOURCE
+        )
+        has_text = pc.or_(pc.is_valid(turns.column("input")), pc.is_valid(turns.column("output")))
+        names, where = np.unique(np.array(sources.to_pylist(), object).astype(str), return_inverse=True)
+        texts = np.bincount(where, has_text.to_numpy(zero_copy_only=False).astype(float), minlength=len(names))
+        sizes = np.bincount(where, minlength=len(names))
+        with self._lock:
+            for name, size, text in zip(names.tolist(), sizes.tolist(), texts.tolist(), strict=True):
+                self.capture.add(name, now_us, int(size), int(text))
+            for kind, count in counts.items():
+                self.recent.add(now_us, kind, count)
+
+    def failures(self, visits_turns: int, failed: Mapping[str, int]) -> None:
+        """Signals were measured for so many turns; how often each failed."""
+        with self._lock:
+            for name in {*failed, *self.signals.shares()}:
+                self.signals.add(name, failed.get(name, 0), visits_turns)
+
+    def advance(self, now_us: int) -> None:
+        """Time went on."""
+        with self._lock:
+            self.traffic.advance(now_us)
+
+    def seen(
+        self, now_us: int
+    ) -> tuple[dict[str, Content], dict[str, float], dict[str, int], dict[str, Share], Traffic]:
+        """Content and clocks by source, counts of the last ten minutes, failed measurements by signal, and the traffic."""
+        with self._lock:
+            return (
+                self.capture.contents(),
+                self.skew.medians(),
+                self.recent.sums(now_us),
+                self.signals.shares(),
+                self.traffic,
+            )
