@@ -109,6 +109,26 @@ def test_many_threads_share_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(syncs) < 120
 
 
+def test_asking_for_room_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = WalWriter.open(tmp_path, after=START, **ROOM)
+    entered, go_on = threading.Event(), threading.Event()
+    real = os.write
+
+    def held(file: int, data: bytes) -> int:
+        entered.set()
+        assert go_on.wait(10)
+        return real(file, data)
+
+    monkeypatch.setattr(os, "write", held)
+    thread = threading.Thread(target=writer.append, args=(body(),))
+    thread.start()
+    assert entered.wait(10)
+    assert writer.room() is None
+    go_on.set()
+    thread.join()
+    writer.close()
+
+
 def test_an_append_returns_only_when_it_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = WalWriter.open(tmp_path, after=START, **ROOM)
     entered, go_on, returned = threading.Event(), threading.Event(), threading.Event()

@@ -22,6 +22,7 @@ class DoorCounters:
         self._cut = 0
         self._bytes = 0
         self._last_arrival_us: dict[str, int] = {}
+        self._problem: tuple[str, int] | None = None
         self._latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
 
     def taken(self, kind: str, source: str, count: int, size: int, arrived_us: int) -> None:
@@ -45,11 +46,17 @@ class DoorCounters:
             if status == 200:
                 self._latencies_s.append(seconds)
 
+    def failed(self, problem: str, at_us: int) -> None:
+        """A body could not be made durable; the text is for whoever runs this, not for the sender."""
+        with self._lock:
+            self._problem = problem, at_us
+
     def dump(self) -> dict[str, Any]:
         """Everything as plain values.
 
         `ack_p50_s` and `ack_p99_s` are over the last 4,096 acknowledged requests, None where there was none yet.
-        `last_arrival_us` is by source, microseconds since 1970.
+        `last_arrival_us` is by source, microseconds since 1970. `last_problem` is why a body was not made durable, and
+        when; None where each was.
         """
         with self._lock:
             latencies = sorted(self._latencies_s)
@@ -60,6 +67,7 @@ class DoorCounters:
                 "bytes": self._bytes,
                 "attributes_cut": self._cut,
                 "last_arrival_us": dict(self._last_arrival_us),
+                "last_problem": self._problem and {"text": self._problem[0], "at_us": self._problem[1]},
                 "ack_p50_s": _quantile(latencies, 0.5),
                 "ack_p99_s": _quantile(latencies, 0.99),
             }

@@ -28,6 +28,13 @@ from unquiet.model.bodies import Body, BodyKind, Cleaner
 from unquiet.model.errors import WalError, WalFull
 
 METRICS_UNUSED = "metrics are not used"
+NOT_NOW = {
+    "undrained": "Too much was taken already and waits to be counted.",
+    "disk": "The disk is nearly full.",
+    None: "The log cannot be written.",
+}
+"""What a sender is told, by the bound that was reached."""
+
 NOUNS: dict[Signal, str] = {"traces": "span", "logs": "log record", "metrics": "data point"}
 
 
@@ -140,8 +147,12 @@ class Intake:
         return refused(503, content_type, text, retry_after_s=1)
 
     def _not_now(self, content_type: str, error: WalError) -> Answer:
-        status = 429 if isinstance(error, WalFull) and error.bound == "undrained" else 503
-        return refused(status, content_type, str(error), retry_after_s=self.limits.retry_after_s)
+        """The refusal of a body that was not made durable. The error names folders, so it is not for the sender."""
+        self.counters.failed(str(error), self._now_us())
+        bound = error.bound if isinstance(error, WalFull) else None
+        text = f"{NOT_NOW[bound]} Send the same again in {self.limits.retry_after_s} s or later."
+        status = 429 if bound == "undrained" else 503
+        return refused(status, content_type, text, retry_after_s=self.limits.retry_after_s)
 
     def _metrics(self, kind: str, raw: bytes) -> Answer:
         if kind == JSON:

@@ -63,6 +63,7 @@ class WalWriter:
         self._size = 0
         self._sizes_at = self._free_at = float("-inf")
         self._undrained = self._free = 0
+        self._last_room: WalFull | None = None
 
     @classmethod
     def open(
@@ -128,12 +129,18 @@ class WalWriter:
         Raises:
             WalError: the disk failed.
         """
-        with self._condition:
+        if not self._condition.acquire(blocking=False):
+            # Somebody is writing; who asks may be an event loop, which must not wait for a disk.
+            return self._last_room
+        try:
             full = self._room(0)
             if full is not None and full.bound == "undrained":
                 # What waits may all be in the open segment, which the reader can only remove when it is followed by one.
                 self._make_segment_open()
+            self._last_room = full
             return full
+        finally:
+            self._condition.release()
 
     @property
     def undrained_bytes(self) -> int:
