@@ -1,4 +1,5 @@
-"""Write the generated parts of the reference: signals, configuration, and the option tables of the command line.
+"""Write the generated parts of the reference: signals, and the tables of the command line, the configuration, metrics,
+conditions and the API.
 
 python docs/generate.py            # write
 python docs/generate.py --check    # 1 if a page is out of date
@@ -10,12 +11,17 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import click
 import orjson
 
-from unquiet import cli, signals
+from unquiet import cli, selfwatch, signals
 from unquiet.model.signals import SignalInfo
+from unquiet.web import metrics
+from unquiet.web.access import Access
+from unquiet.web.app import make_app
+from unquiet.web.backend import Backend
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 sys.path.insert(0, str(REFERENCE.parent))
@@ -148,9 +154,54 @@ def cli_page() -> str:
     return OPTIONS.sub(fill, (REFERENCE / "cli.md").read_text(encoding="utf-8"))
 
 
+def filled(name: str, part: str, rows: Iterator[str]) -> str:
+    """A page of the reference with one table filled in; the prose stays."""
+    text = (REFERENCE / name).read_text(encoding="utf-8")
+    made, count = re.subn(
+        rf"<!-- {part} -->\n.*?<!-- end -->",
+        lambda _: f"<!-- {part} -->\n\n" + "\n".join(rows) + "\n\n<!-- end -->",
+        text,
+        flags=re.DOTALL,
+    )
+    if count != 1:
+        raise SystemExit(f"{name} has {count} tables `<!-- {part} -->`: it must have one, ended by `<!-- end -->`")
+    return made
+
+
+def metric_rows() -> Iterator[str]:
+    """The table of metrics."""
+    yield cells("Metric", "Type", "Labels", "Meaning")
+    yield "|---|---|---|---|"
+    for name, kind, labels, meaning in metrics.described():
+        yield cells(f"`{name}`", kind, ", ".join(f"`{label}`" for label in labels), meaning)
+
+
+def condition_rows() -> Iterator[str]:
+    """The table of conditions."""
+    yield cells("Condition", "Severity", "Fails when", "Unknown when")
+    yield "|---|---|---|---|"
+    for watch in selfwatch.WATCHES:
+        yield cells(f"`{watch.name}`", watch.severity, watch.fails_when, watch.unknown_when)
+
+
+def route_rows() -> Iterator[str]:
+    """The table of routes, out of the OpenAPI document; no service is asked."""
+    document = make_app(cast("Backend", None), Access(), lambda: 0).openapi()
+    yield cells("Route", "What it does")
+    yield "|---|---|"
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield cells(f"`{method.upper()} {path}`", operation["description"])
+    yield cells("`GET /metrics`", "The figures of the service for Prometheus: [metrics](metrics.md).")
+    yield cells("`GET /api/openapi.json`", "The OpenAPI document.")
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "signals.md": signals_page,
     "cli.md": cli_page,
+    "metrics.md": lambda: filled("metrics.md", "metrics", metric_rows()),
+    "conditions.md": lambda: filled("conditions.md", "conditions", condition_rows()),
+    "api.md": lambda: filled("api.md", "api", route_rows()),
     "configuration.md": configuration_page.page,
 }
 

@@ -19,7 +19,7 @@ FENCE = re.compile(r"^```(?P<kind>[a-z]*)\n(?P<body>.*?)^```", re.DOTALL | re.MU
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 HEADING = re.compile(r"^#+ (?P<text>.+)$", re.MULTILINE)
 COMMANDS = {"demo", "scan", "incidents", "incident", "measure", "status"}
-GENERATED = ("signals.md", "cli.md", "configuration.md")
+GENERATED = ("signals.md", "cli.md", "configuration.md", "metrics.md", "conditions.md", "api.md")
 
 
 def name_of(path: Path) -> str:

@@ -221,4 +221,4 @@ def test_content_needs_a_usual_share() -> None:
     assert one("content-capture-off", content={"a": Content(50, 0, 0.0)}).state == "ok"
     off = one("content-capture-off", content={"a": Content(50, 50, 1.0), "b": Content(50, 1, 0.9)})
     assert off.state == "failing"
-    assert off.detail == "text is missing in the traffic of b (1 of the last 50 turns, usually 90%)"
+    assert off.detail == "text is missing in the traffic of b (1 of the last 50 turns, usually 90 %)"

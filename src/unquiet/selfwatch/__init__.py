@@ -47,7 +47,7 @@ WATCHES: tuple[Watch, ...] = (
 )
 """Every condition, in the order in which they are shown."""
 
-READY = (door_dead.WATCH.name, drain_stalled.WATCH.name, store_failing.WATCH.name)
+READY = (door_dead.WATCH.name, drain_stalled.WATCH.name)
 """The conditions that must be ok for traffic to be taken in."""
 
 __all__ = [

@@ -15,7 +15,7 @@ def check(facts: Facts, now_us: int) -> Seen:
     if off:
         told = [
             f"{name or 'the source without a name'} ({each.with_text} of the last {each.turns} turns, "
-            f"usually {each.usual or 0.0:.0%})"
+            f"usually {(each.usual or 0.0) * 100:.0f} %)"
             for name, each in off.items()
         ]
         return failing(

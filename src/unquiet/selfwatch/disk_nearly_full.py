@@ -25,7 +25,7 @@ def check(facts: Facts, now_us: int) -> Seen:
         )
     if free >= LEAST_BYTES and (free >= AMPLE_BYTES or (share or 0.0) >= LEAST_SHARE):
         return OK
-    part = "" if share is None else f", {share:.1%} of the disk"
+    part = "" if share is None else f", {share * 100:.1f} % of the disk"
     return failing(
         f"{free / GIB:.2f} GiB are free{part}",
         "Free some space or shorten the retention. When no room is left, doors answer 503 and exporters must wait.",

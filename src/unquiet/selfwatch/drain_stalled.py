@@ -9,7 +9,7 @@ MOST_AGE_S = 60.0
 MOST_FAILURES = 3
 MOST_LAG_S = 600.0
 
-TODO = (
+NEXT = (
     "Nothing is lost: bodies wait in the log. Look into the service's log for the drain's error, and at processor, disk and "
     "memory; a restart begins again where the drain stopped."
 )
@@ -20,12 +20,12 @@ def check(facts: Facts, now_us: int) -> Seen:
     del now_us
     waiting, lag, age, failures = facts.undrained_bytes, facts.undrained_s, facts.drain_age_s, facts.drain_failures
     if failures is not None and failures >= MOST_FAILURES:
-        return failing(f"the drain failed {failures} times in a row{said(facts.drain_error)}", TODO)
+        return failing(f"the drain failed {failures} times in a row{said(facts.drain_error)}", NEXT)
     if age is not None and age >= MOST_AGE_S and waiting != 0:
         amount = "an unknown amount" if waiting is None else f"{waiting / 1e6:.1f} MB"
-        return failing(f"no progress for {duration(age)}, {amount} waiting{said(facts.drain_error)}", TODO)
+        return failing(f"no progress for {duration(age)}, {amount} waiting{said(facts.drain_error)}", NEXT)
     if lag is not None and lag >= MOST_LAG_S:
-        return failing(f"the oldest body has waited for {duration(lag)}: more comes in than is worked off", TODO)
+        return failing(f"the oldest body has waited for {duration(lag)}: more comes in than is worked off", NEXT)
     missing = [
         name
         for name, value in (("bytes", waiting), ("lag", lag), ("progress", age), ("failures", failures))

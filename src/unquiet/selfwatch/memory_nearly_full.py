@@ -26,7 +26,7 @@ def check(facts: Facts, now_us: int) -> Seen:
 WATCH = Watch(
     "memory-nearly-full",
     "warning",
-    f"the process uses {MOST_SHARE:.0%} of the memory that it may",
+    f"the process uses {MOST_SHARE * 100:.0f} % of the memory that it may",
     "the system does not say",
     check,
 )

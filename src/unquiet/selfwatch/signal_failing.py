@@ -28,7 +28,7 @@ def check(facts: Facts, now_us: int) -> Seen:
 WATCH = Watch(
     "signal-failing",
     "error",
-    f"a signal failed on {MOST_SHARE:.0%} of the latest turns, and on {LEAST_FAILURES} at least",
+    f"a signal failed on {MOST_SHARE * 100:.0f} % of the latest turns, and on {LEAST_FAILURES} at least",
     "nothing was measured yet",
     check,
 )

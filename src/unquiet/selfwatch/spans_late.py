@@ -27,7 +27,8 @@ def check(facts: Facts, now_us: int) -> Seen:
 WATCH = Watch(
     "spans-late",
     "warning",
-    f"{MOST_SHARE:.0%} of the spans of the last ten minutes, and {LEAST_SPANS} at least, came after their session had closed",
+    f"{MOST_SHARE * 100:.0f} % of the spans of the last ten minutes, and {LEAST_SPANS} at least, came after their session "
+    "had closed",
     "the drain does not report",
     check,
 )

@@ -27,7 +27,7 @@ def check(facts: Facts, now_us: int) -> Seen:
 WATCH = Watch(
     "spans-rejected",
     "error",
-    f"doors rejected {MOST_SHARE:.0%} of the spans offered in the last ten minutes, and {LEAST_SPANS} at least",
+    f"doors rejected {MOST_SHARE * 100:.0f} % of the spans offered in the last ten minutes, and {LEAST_SPANS} at least",
     "the doors do not report",
     check,
 )

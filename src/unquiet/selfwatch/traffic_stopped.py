@@ -9,7 +9,7 @@ FRESH_S = 3600.0
 UNLEARNED_S = 72 * 3600.0
 """Longer than a weekend: before a week is known, nobody can tell a quiet weekend from traffic that stopped."""
 
-TODO = (
+NEXT = (
     "Check that agents run, and that their exporter still sends here: its address, its token, its own log. If less traffic is "
     "right, it counts as usual after some weeks."
 )
@@ -19,11 +19,11 @@ def check(facts: Facts, now_us: int) -> Seen:
     """Arrivals are no fewer than the learned week explains."""
     age_s = None if facts.last_arrival_us is None else (now_us - facts.last_arrival_us) / 1e6
     if facts.silence is not None:
-        return failing(_told(facts.silence, now_us), TODO) if facts.silence.unusual else OK
+        return failing(_told(facts.silence, now_us), NEXT) if facts.silence.unusual else OK
     if age_s is None:
         return unknown("nothing has arrived yet", "Point an exporter here: see the how-to of your tracing.")
     if age_s >= UNLEARNED_S:
-        return failing(f"nothing has arrived for {duration(age_s)}; what is usual is not learned yet", TODO, "warning")
+        return failing(f"nothing has arrived for {duration(age_s)}; what is usual is not learned yet", NEXT, "warning")
     if age_s >= FRESH_S:
         return unknown(
             f"nothing has arrived for {duration(age_s)}; whether that is usual is known after a week of traffic",

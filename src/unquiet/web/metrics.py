@@ -126,7 +126,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("alerts_failed", "counter", "Attempts to deliver that failed.", lambda n: _by(n.alerts_failed), ("sink",)),
     Family("alerts_pending", "gauge", "Notices that wait.", lambda n: _by(n.alerts_pending), ("sink",)),
     Family(
-        "signal_failures",
+        "measurement_failures",
         "counter",
         "Turns that a signal could not measure.",
         lambda n: _by(n.signal_failures),
@@ -150,7 +150,20 @@ BUILD = ("build", "The version that runs, as a label.")
 TICKS = ("tick_duration_seconds", "Ticks judged, and the time that it took.")
 CONDITION = ("condition", "1 for the present state of each condition, 0 for the other states.")
 SINCE = ("condition_since_timestamp_seconds", "When the present state of a condition began, since 1970.")
+STATE_LABELS = ("condition", "severity", "state")
 HEARTBEAT = ("heartbeat_timestamp_seconds", "When the service's loop went round last, since 1970.")
+
+
+def described() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
+    """Name as a query uses it, type, labels and meaning of every metric, in the order in which they are collected."""
+    yield PREFIX + BUILD[0] + "_info", "gauge", ("version",), BUILD[1]
+    for family in FAMILIES:
+        total = "_total" if family.kind == "counter" else ""
+        yield PREFIX + family.name + total, family.kind, family.labels, family.help
+    yield PREFIX + TICKS[0], "summary", (), TICKS[1]
+    yield PREFIX + HEARTBEAT[0], "gauge", (), HEARTBEAT[1]
+    yield PREFIX + CONDITION[0], "gauge", STATE_LABELS, CONDITION[1]
+    yield PREFIX + SINCE[0], "gauge", STATE_LABELS[:1], SINCE[1]
 
 
 class ServiceCollector(Collector):
@@ -193,8 +206,8 @@ def _bounded(samples: Samples, join: Callable[[Iterable[float]], float]) -> Iter
 
 
 def _conditions(found: Sequence[Condition]) -> Iterator[Metric]:
-    states = GaugeMetricFamily(PREFIX + CONDITION[0], CONDITION[1], labels=("condition", "severity", "state"))
-    since = GaugeMetricFamily(PREFIX + SINCE[0], SINCE[1], labels=("condition",), unit="seconds")
+    states = GaugeMetricFamily(PREFIX + CONDITION[0], CONDITION[1], labels=STATE_LABELS)
+    since = GaugeMetricFamily(PREFIX + SINCE[0], SINCE[1], labels=STATE_LABELS[:1], unit="seconds")
     for condition in found:
         for state in get_args(State):
             states.add_metric((condition.name, condition.severity, state), float(condition.state == state))
