@@ -109,11 +109,8 @@ def test_a_thread_by_incident_and_no_doubles_after_a_lost_reply() -> None:
             assert not caught.value.permanent
             sink.send(notice(phase))
     first, update, last = box.mails
-    assert [str(mail["Subject"]).split(":")[0] for mail in box.mails] == [
-        "[unquiet] Opened",
-        "[unquiet] Update",
-        "[unquiet] Resolved",
-    ]
+    assert first["Subject"] == "[unquiet] refuses refund requests in German (de-DE) (incident A)"
+    assert update["Subject"] == last["Subject"] == f"Re: {first['Subject']}"
     assert first["In-Reply-To"] is None
     for mail in (update, last):
         assert mail["In-Reply-To"] == mail["References"] == first["Message-ID"]
@@ -122,6 +119,7 @@ def test_a_thread_by_incident_and_no_doubles_after_a_lost_reply() -> None:
     assert first["Date"] == "Tue, 10 Mar 2026 13:40:00 +0000"
     plain = first.get_body(("plain",))
     assert plain is not None
+    assert plain.get_content().startswith("Opened: refuses refund requests in German (de-DE): 2 % -> 66 %")
     assert "reached: 121 sessions" in plain.get_content()
     assert "https://unquiet.example/incidents/A?a=1&b=2" in plain.get_content()
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from alert_receivers import Receiver, listening, notice
 from unquiet.alerts import BUILT_IN, Options, SinkKind, kind_names, make_sink, secret_reader
 from unquiet.model.errors import ConfigError
 
@@ -127,6 +131,23 @@ class _Point:
         if isinstance(self._found, Exception):
             raise self._found
         return self._found
+
+
+def test_the_sink_of_the_documentation_works(root: Path) -> None:
+    page = (root / "docs" / "how-to" / "add-a-sink.md").read_text(encoding="utf-8")
+    code = textwrap.dedent(page.split("```python\n")[1].split("```")[0])
+    module = ModuleType("ntfy")
+    sys.modules["ntfy"] = module
+    exec(compile(code, "ntfy", "exec"), module.__dict__)  # noqa: S102 - the page's own example
+    with listening(Receiver()) as receiver:
+        options = Options(
+            "ntfy", "mine", {"url": receiver.url, "token": {"env": "TOKEN"}}, secret_reader(ENVIRON, root)
+        )
+        sink = module.KIND.make(options)
+        options.check()
+        sink.send(notice())
+        assert receiver.requests[0].body.startswith(b"Opened: refuses refund requests")
+        assert "gh-token" not in repr(sink)
 
 
 def test_a_kind_of_another_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import smtplib
 import socket
 import ssl
@@ -23,7 +24,8 @@ from unquiet.model.alerts import DeliveryError, Notice
 
 TIMEOUT_S = 20.0
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
-SUBJECT = 200
+SUBJECT = 250
+_RATES = re.compile(r": [\d.]+ % -> ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def message(notice: Notice, sender: str, recipients: tuple[str, ...]) -> EmailMe
     """The mail of a notice: plain text, and the same in simple HTML."""
     mail = EmailMessage(policy=SMTP)
     named = about(notice)
-    mail["Subject"] = one_line(f"[unquiet] {headline(notice)}", SUBJECT)
+    mail["Subject"] = subject(notice, reply=message_id(notice, sender) != thread_id(notice, sender))
     mail["From"] = sender
     mail["To"] = ", ".join(recipients)
     mail["Date"] = datetime.fromtimestamp(notice.at_us // 1_000_000, UTC)
@@ -137,6 +139,17 @@ def message(notice: Notice, sender: str, recipients: tuple[str, ...]) -> EmailMe
     )
     mail.add_alternative(html, subtype="html")
     return mail
+
+
+def subject(notice: Notice, *, reply: bool) -> str:
+    """The same for all mails of a key but for `Re: `, since some clients keep apart what has another subject.
+
+    The rates in a title change from one notice to the next and are left out; the first line of the mail says them.
+    """
+    if notice.phase == "test":
+        return one_line(f"[unquiet] {headline(notice)}", SUBJECT)
+    what = one_line(_RATES.split(notice.title, maxsplit=1)[0], SUBJECT - 100)
+    return f"{'Re: ' if reply else ''}[unquiet] {what} ({about(notice)})"
 
 
 def thread_id(notice: Notice, sender: str) -> str:
