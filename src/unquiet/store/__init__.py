@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from unquiet.store.duckdb_folder import DATABASE
 from unquiet.store.folder import Store
+from unquiet.store.removal import Found, Removed
+from unquiet.store.retirement import Due, Gone
 from unquiet.store.tables import COUNTS, SESSIONS, Appended, SourceRow, TurnExtent
 
-__all__ = ["COUNTS", "DATABASE", "SESSIONS", "Appended", "SourceRow", "Store", "TurnExtent"]
+__all__ = [
+    "COUNTS",
+    "DATABASE",
+    "SESSIONS",
+    "Appended",
+    "Due",
+    "Found",
+    "Gone",
+    "Removed",
+    "SourceRow",
+    "Store",
+    "TurnExtent",
+]

@@ -22,6 +22,8 @@ from unquiet.store.duckdb_folder import DATABASE, DuckDBFolder
 from unquiet.store.failures import explaining
 from unquiet.store.labels import Labels
 from unquiet.store.lock import FolderLock, may_write
+from unquiet.store.removal import Removal
+from unquiet.store.retirement import Retirement
 from unquiet.store.segments import Segment
 from unquiet.store.tables import (
     COUNTS,
@@ -57,6 +59,8 @@ class Store:
         self._in_transaction = False
         self._failed = False
         self.labels = Labels(database, self.transaction)
+        self.removal = Removal(database, self._writer, self.transaction)
+        self.retirement = Retirement(database, self._writer, self.transaction)
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = True, memory_mb: int = 1000, threads: int = 2) -> Store:
