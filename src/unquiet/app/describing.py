@@ -16,6 +16,7 @@ from unquiet.app.phrasing import ANSWERS, event_phrase, measure_phrase
 from unquiet.app.provider import provider_change
 from unquiet.app.saying import Names, feature_event, new_and_gone, other_event, plain_name
 from unquiet.app.seeing import alarm_shares, languages, signals_without_input, smallest_changes
+from unquiet.app.unnaming import without
 from unquiet.counts import Event
 from unquiet.incidents import (
     Exposure,
@@ -33,7 +34,7 @@ from unquiet.incidents import (
     title,
 )
 from unquiet.model.changes import Change
-from unquiet.model.history import WINDOW_US, Recorded
+from unquiet.model.history import FORGOTTEN, WINDOW_US, Recorded
 from unquiet.model.incidents import Incident
 from unquiet.model.signals import SignalInfo
 from unquiet.pipeline.judging import Judge
@@ -68,7 +69,7 @@ def describe(judge: Judge, store: Store, announced: Sequence[Change]) -> list[di
     return [
         _since(final[incident.id], incident)
         if incident.id in final
-        else _document(judge, store, recorded, incident, changes)
+        else without(_document(judge, store, recorded, incident, changes), [FORGOTTEN])
         for incident in judge.incidents
     ]
 
@@ -81,7 +82,8 @@ def describe_ageing(judge: Judge, store: Store, announced: Sequence[Change], day
     final = store.final_incidents()
     recorded = judge.history.upto(2**62)
     changes = [*announced, *judge.ledger.changes()]
-    return [_document(judge, store, recorded, incident, changes) for incident in ageing if incident.id not in final]
+    left = [incident for incident in ageing if incident.id not in final]
+    return [without(_document(judge, store, recorded, incident, changes), [FORGOTTEN]) for incident in left]
 
 
 def _since(document: dict[str, object], incident: Incident) -> dict[str, object]:

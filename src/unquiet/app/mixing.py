@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from unquiet.app.content import evidence_note
 from unquiet.app.describing import ages, exposure_fields, first_inputs, iso, standing_fields, suspect_fields
+from unquiet.app.unnaming import without
 from unquiet.incidents import Exposure, by_day, exposure, rank_suspects, recovered_at
 from unquiet.incidents.wording import percent, span
 from unquiet.intents import label_cells
 from unquiet.model.changes import Change
-from unquiet.model.history import Recorded
+from unquiet.model.history import FORGOTTEN, Recorded
 from unquiet.model.incidents import Incident, Onset
 from unquiet.pipeline.judging import Judge
 from unquiet.pipeline.mix import SIGNAL, Mix
@@ -47,7 +48,7 @@ def describe_mix(
     for place in chosen:
         kept = final.get(mix.incidents[place].id)
         if kept is None or ageing_us is None:
-            documents.append(kept or _document(mix, store, recorded, place, changes))
+            documents.append(kept or without(_document(mix, store, recorded, place, changes), [FORGOTTEN]))
     return documents
 
 

@@ -17,6 +17,7 @@ from unquiet.app.measuring import measure_files, needing_history
 from unquiet.app.scanning import ScanResult, scan
 from unquiet.app.status import OPEN, status
 from unquiet.cli.demo_page import INTRO, show_demo
+from unquiet.cli.forgetting import forget_command
 from unquiet.cli.labelling import judge_command, label_command
 from unquiet.cli.options import found_at, keep_db, read_db
 from unquiet.cli.showing import (
@@ -206,6 +207,7 @@ def status_command(db: Path | None, every_slice: bool, as_json: bool) -> None:
             show_status(Output(), known, every_slice=every_slice)
 
 
+unquiet.add_command(forget_command)
 unquiet.add_command(label_command)
 unquiet.add_command(judge_command)
 

@@ -28,6 +28,7 @@ _KEPT = {
     "demo": "interrupted; run `unquiet demo` again to play it anew",
     "measure": "interrupted; nothing was written",
     "label": "interrupted; the labels that were given before are kept",
+    "forget": "interrupted; run the same command again: what is left of them goes then",
     "judge": "interrupted; the labels that were given before are kept",
 }
 """What an interrupted command leaves behind."""

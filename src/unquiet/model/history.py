@@ -14,6 +14,9 @@ DAY_US = 86_400_000_000
 WINDOW_US = 42 * DAY_US
 LATEST_US = 2**62
 
+FORGOTTEN = ""
+"""The id of a recorded session that was forgotten: it is counted on, and no longer named."""
+
 
 @dataclass(slots=True)
 class Recorded:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 ALL_TRAFFIC = "all traffic"
 
+NOBODY = "(forgotten)"
+"""The value of a facet in place of the id of somebody who was forgotten."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Slice:

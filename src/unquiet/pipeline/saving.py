@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,7 @@ TEXTS = ("session_id", "visit_id", "user")
 NUMBERS = ("started_us", "tick_us", "stratum", "y", "member_session", "member_slice")
 RATES = ("row_of", "events", "sessions", "slice_events", "slice_sessions", "slice_usual")
 DAYS = ("past", "today", "older", "widened")
+SPANS = ("learn", "idle")
 FROZEN = ("slice_of", "rate", "bets", "margin", "share", "n", "x", "restarts")
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
@@ -103,9 +106,24 @@ def load(data: bytes, settings: Settings, texts: Texts | None = None) -> Judge |
     return judge
 
 
+def settings_of(data: bytes) -> Settings | None:
+    """The settings that a saved judgement was made with; None where an earlier version did not keep them."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        known = orjson.loads(archive.read("meta")).get("settings")
+    if known is None:
+        return None
+    return Settings(**known | {name: timedelta(microseconds=known[name]) for name in SPANS})
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    spans = {name: getattr(settings, name) // timedelta(microseconds=1) for name in SPANS}
+    return asdict(settings) | spans
+
+
 def _meta(judge: Judge, plan: Plan, watch: Watch) -> dict[str, Any]:
     return {
         "mark": mark(judge.settings, judge.infos),
+        "settings": _settings(judge.settings),
         "first_us": judge.first_us,
         "day": judge.day,
         "appended": judge.history.appended,

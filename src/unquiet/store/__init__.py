@@ -10,6 +10,11 @@ from unquiet.store.tables import COUNTS, SESSIONS, Appended, SourceRow, TurnExte
 
 __all__ = [
     "ARRIVALS",
+from unquiet.store.removal import Found, Removed
+from unquiet.store.retirement import Due, Gone
+from unquiet.store.tables import COUNTS, SESSIONS, Appended, SourceRow, TurnExtent
+
+__all__ = [
     "COUNTS",
     "DATABASE",
     "SESSIONS",
@@ -20,5 +25,11 @@ __all__ = [
     "SourceRow",
     "Store",
     "Told",
+    "Due",
+    "Found",
+    "Gone",
+    "Removed",
+    "SourceRow",
+    "Store",
     "TurnExtent",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ import pyarrow as pa
 
 from unquiet.model.errors import StoreError
 from unquiet.store.failures import explained, explaining
-from unquiet.store.segments import KINDS, SMALL_BYTES, Segment
+from unquiet.store.segments import KINDS, SMALL_BYTES, Segment, sync_file, sync_folder
 from unquiet.store.tables import CATEGORY_PREFIX, SIGNAL_PREFIX
 from unquiet.store.turn_keys import Keys
 
 DATABASE = "unquiet.duckdb"
+FRESH = "unquiet.duckdb.fresh"
+SPILL = "spill"
 SCHEMA_VERSION = 1
 
 _TABLES = (
@@ -64,16 +67,20 @@ class DuckDBFolder:
 
     def __init__(self, folder: Path, *, memory_mb: int, threads: int, read_only: bool = False) -> None:
         self.folder, self.read_only = folder, read_only
-        path = folder / DATABASE
         if not read_only:
-            _check_new(path)
-        config: dict[str, str | bool | int | float | list[str]] = {
+            _check_new(folder / DATABASE)
+            (folder / FRESH).unlink(missing_ok=True)
+        self._config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{memory_mb}MB",
             "threads": threads,
-            "temp_directory": "" if read_only else str(folder / "spill"),
+            "temp_directory": "" if read_only else str(folder / SPILL),
         }
+        self._open()
+
+    def _open(self) -> None:
+        path = self.folder / DATABASE
         try:
-            self._connection = duckdb.connect(str(path), read_only=read_only, config=config)
+            self._connection = duckdb.connect(str(path), read_only=self.read_only, config=self._config)
         except duckdb.Error as error:
             raise _unopened(path, error) from error
         try:
@@ -121,6 +128,27 @@ class DuckDBFolder:
         """Write what is in the log to the database file and let go of it."""
         with explaining(self.folder, "closing the database"):
             self._connection.close()
+
+    def rewrite(self) -> None:
+        """Write the database file anew: what was deleted is not in it any more, as it is in the free blocks of the old one.
+
+        Outside of a transaction. A crash leaves the old file or the new one, each complete.
+        """
+        path, fresh = self.folder / DATABASE, self.folder / FRESH
+        with explaining(self.folder, "writing the database anew"):
+            fresh.unlink(missing_ok=True)
+            self.run(f"ATTACH {_text(str(fresh))} AS fresh")
+            self.run(f"COPY FROM DATABASE {_quoted(path.stem)} TO fresh")
+            self.run("DETACH fresh")
+            self._connection.close()
+            try:
+                shutil.copymode(path, fresh)
+                sync_file(fresh)
+                fresh.replace(path)
+                sync_folder(self.folder)
+                shutil.rmtree(self.folder / SPILL, ignore_errors=True)
+            finally:
+                self._open()
 
     def run(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """Execute one statement with positional values; the rows of its result."""

@@ -24,6 +24,8 @@ from unquiet.store.labels import Labels
 from unquiet.store.live import Live
 from unquiet.store.lock import FolderLock, may_write
 from unquiet.store.outbox import Outbox
+from unquiet.store.removal import Removal
+from unquiet.store.retirement import Retirement
 from unquiet.store.segments import Segment
 from unquiet.store.tables import (
     COUNTS,
@@ -60,6 +62,8 @@ class Store:
         self.files = Files(database, self.transaction)
         self.live = Live(database, self._writer, self.transaction, self._turn_read)
         self.outbox = Outbox(database, self.transaction)
+        self.removal = Removal(database, self._writer, self.transaction)
+        self.retirement = Retirement(database, self._writer, self.transaction)
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = True, memory_mb: int = 1000, threads: int = 2) -> Store:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -117,6 +117,12 @@ def sync_folder(folder: Path) -> None:
         os.close(number)
 
 
+def sync_file(path: Path) -> None:
+    """Make what was written to a file durable."""
+    with path.open("rb+") as handle:
+        os.fsync(handle.fileno())
+
+
 def is_segment_name(kind: str, name: str) -> bool:
     """Whether a file name is one that this store gives: nothing else is ever removed."""
     stem, _, rest = name.partition(".")
@@ -124,10 +130,10 @@ def is_segment_name(kind: str, name: str) -> bool:
     return prefix == kind and number.isdigit() and rest.removesuffix(".part") in {"parquet", "npy"}
 
 
-def read_parquet(folder: Path, segment: Segment) -> pa.Table:
-    """All rows of a segment, with the types that were written."""
+def read_parquet(folder: Path, segment: Segment, columns: Sequence[str] | None = None) -> pa.Table:
+    """All rows of a segment, with the types that were written; all columns, or some."""
     with pq.ParquetFile(folder / segment.kind / segment.file) as file:
-        return file.read()
+        return file.read(columns=None if columns is None else list(columns))
 
 
 def size_class(byte_count: int) -> int:

@@ -95,6 +95,12 @@ class SegmentWriter:
             self._write(kind, pending)
             pending.clear()
 
+    def replace(self, segment: Segment, rows: pa.Table) -> None:
+        """Put rows in place of a segment, which goes once that is committed; without any rows it only goes."""
+        if rows.num_rows:
+            self._write(segment.kind, [rows])
+        self._drop([segment])
+
     def clear(self, kind: str) -> None:
         """Drop all rows of a kind."""
         self._pending[kind].clear()

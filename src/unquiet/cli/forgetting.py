@@ -1,0 +1,90 @@
+"""`unquiet forget`: remove everything of a user or a session from a folder that no service owns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from unquiet.app.folders import known_folder
+from unquiet.app.forgetting import Forgotten, forget, known_as
+from unquiet.cli.options import read_db
+from unquiet.model.errors import ConfigError, StoreError
+from unquiet.model.wording import counted
+from unquiet.store import Store
+
+LOG, QUARANTINE = "wal", "quarantine"
+
+
+@click.command("forget", short_help="Remove everything of a user or a session.")
+@click.option("--user", "users", multiple=True, metavar="ID", help="A user, by the id that the traffic has.")
+@click.option("--session", "sessions", multiple=True, metavar="ID", help="A session, by its id.")
+@click.option("--yes", is_flag=True, help="Do not ask before anything is removed.")
+@read_db
+def forget_command(users: tuple[str, ...], sessions: tuple[str, ...], yes: bool, db: Path | None) -> None:
+    """Remove everything of users or sessions from a folder: turns, sessions, labels, their ids in incidents.
+
+    What was counted stays. A running service forgets by itself: ask it, not the folder that it owns.
+
+    \b
+    unquiet forget --user customer-4711
+    unquiet forget --session 7f3a --session 7f3b --yes
+    """  # noqa: D301
+    if (not users and not sessions) or not all((*users, *sessions)):
+        raise ConfigError(
+            "nobody to forget: name a user with --user ID or a session with --session ID, more than once if need be."
+        )
+    folder = known_folder(db)
+    with Store.open(folder, create=False) as store:
+        session_ids, user_ids = known_as(folder, sessions), known_as(folder, users)
+        found = store.removal.find(session_ids, user_ids)
+        files = _log_files(folder, session_ids | user_ids)
+        if not yes:
+            turns, rows = counted(found.turn_count, "turn"), counted(found.session_count, "closed session")
+            click.confirm(f"{turns} and {rows} in {folder} will be removed for good. Go on?", abort=True, err=True)
+        done = forget(store, session_ids, user_ids, files=files)
+    _say(done, folder)
+
+
+def _say(done: Forgotten, folder: Path) -> None:
+    """What was removed, and what this cannot reach."""
+    parts = [counted(done.turns, "turn"), counted(done.sessions, "closed session"), counted(done.labels, "label")]
+    click.echo(f"removed {', '.join(parts)} from {folder}")
+    click.echo(
+        f"{counted(done.incidents_edited, 'incident')} no longer name them; {counted(done.files_rewritten, 'file')} rewritten"
+    )
+    if done.files_removed:
+        click.echo(f"{counted(done.files_removed, 'damaged body', 'damaged bodies')} of the log removed")
+    for name in done.left_in:
+        click.echo(
+            f"state {name!r} of the folder still names them: the program that keeps it must forget them too", err=True
+        )
+    click.echo(
+        "Not reached from here: backups, exported files, alerts that were sent, and the files that were scanned."
+    )
+
+
+def _log_files(folder: Path, ids: set[str]) -> list[Path]:
+    """Quarantined bodies that name somebody to forget.
+
+    Raises:
+        StoreError: the log still has traffic of theirs that is not in the folder yet.
+    """
+    wanted = [each.encode() for each in ids]
+    try:
+        named = [
+            path
+            for path in sorted((folder / LOG).rglob("*"))
+            if path.is_file() and any(each in data for data in [path.read_bytes()] for each in wanted)
+        ]
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename} cannot be read ({error.strerror}). Let this user read the folder's log."
+        ) from error
+    undrained = [path for path in named if path.parent.name != QUARANTINE]
+    if undrained:
+        raise StoreError(
+            f"{', '.join(map(str, undrained))} holds traffic of theirs that is not in the folder yet. Start `unquiet serve` on the "
+            "folder and forget them there, or stop it once everything is drained."
+        )
+    return named
