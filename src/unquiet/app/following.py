@@ -133,6 +133,12 @@ class Follower:
         self.turns_since += turns.num_rows
         return turns.num_rows
 
+    def forget(self) -> None:
+        """Turns were removed from the store: they are not waited for any more."""
+        present = self.store.live.present
+        self.waiting = [present(each) for each in self.waiting]
+        self.judge.assembler.open_turns = present(self.judge.assembler.open_turns).combine_chunks()
+
     def checkpoint(self, *, force: bool = False) -> bool:
         """Save the state if enough was judged since the last time; False where nothing was saved.
 

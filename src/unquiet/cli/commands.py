@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -12,13 +12,14 @@ from rich.console import Console
 
 from unquiet import __version__
 from unquiet.app.demonstrating import run_demo
-from unquiet.app.folders import HOME, check_scanned, is_store, known_folder, remember, scan_folder
+from unquiet.app.folders import HOME, is_store, known_folder, remember, scan_folder
 from unquiet.app.measuring import measure_files, needing_history
 from unquiet.app.scanning import ScanResult, scan
-from unquiet.app.status import OPEN, status
+from unquiet.app.status import OPEN
 from unquiet.cli.demo_page import INTRO, show_demo
 from unquiet.cli.forgetting import forget_command
 from unquiet.cli.labelling import judge_command, label_command
+from unquiet.cli.looking import look_into
 from unquiet.cli.options import found_at, keep_db, read_db
 from unquiet.cli.showing import (
     Bar,
@@ -34,7 +35,6 @@ from unquiet.model.errors import ConfigError, UnquietError
 from unquiet.model.settings import Settings
 from unquiet.model.turns import TURNS
 from unquiet.model.wording import counted
-from unquiet.store import Store
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -117,9 +117,8 @@ def incidents_command(db: Path | None, as_json: bool) -> None:
     unquiet incidents --db history --json
     """  # noqa: D301
     folder = known_folder(db)
-    with Store.open(folder, create=False) as store:
-        check_scanned(store, folder)
-        documents, coverage = store.incidents(), store.get_setting("coverage")
+    with look_into(folder) as look:
+        documents, coverage = look.documents(), look.coverage()
     with printing():
         if as_json:
             shown = [{k: v for k, v in d.items() if k != "session_ids"} for d in documents]
@@ -145,11 +144,11 @@ def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path |
     unquiet incident 20260318-a50e8c --sessions > affected.txt
     """  # noqa: D301
     folder = known_folder(db)
-    with Store.open(folder, create=False) as store:
-        check_scanned(store, folder)
-        document = store.incident(incident_id)
+    with look_into(folder) as look:
+        documents = {str(each["id"]): each for each in look.documents()}
+        document = documents.get(incident_id)
         if document is None:
-            known = ", ".join(str(d["id"]) for d in store.incidents())
+            known = ", ".join(documents)
             said = f"its incidents: {known}. Name one of them" if known else "it has none. Look into another with --db"
             raise UnquietError(f"no incident {incident_id} in {folder}; {said}.")
         with printing():
@@ -158,7 +157,7 @@ def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path |
             elif as_json:
                 click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
             else:
-                show_incident(Output(), document, store, found_at(folder))
+                show_incident(Output(), document, look.turns, found_at(folder))
     sys.exit(0 if sessions else _code([str(document["status"])]))
 
 
@@ -198,8 +197,8 @@ def status_command(db: Path | None, every_slice: bool, as_json: bool) -> None:
     unquiet status --all
     """  # noqa: D301
     folder = known_folder(db)
-    with Store.open(folder, create=False) as store:
-        known = status(store, folder, datetime.now(UTC))
+    with look_into(folder) as look:
+        known = look.status()
     with printing():
         if as_json:
             click.echo(orjson.dumps(known, option=orjson.OPT_INDENT_2).decode())

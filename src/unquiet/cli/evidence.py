@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from unquiet.model.wording import counted
-from unquiet.store import Store
 
 PAIRS = 2
 HEAD, TAIL = 420, 180
@@ -21,10 +20,12 @@ MEASURES = (("output_tokens", "tokens"), ("latency_ms", "ms"))
 COLUMNS = ("session_id", "time", "input", "output", "tool_calls", "finish_reason", *(name for name, _ in MEASURES))
 
 
-def show_pairs(console: Console, document: Mapping[str, Any], store: Store) -> None:
+def show_pairs(
+    console: Console, document: Mapping[str, Any], turns_of: Callable[[Sequence[str]], list[dict[str, Any]]]
+) -> None:
     """The first pairs of evidence: a session before the onset, and the one since whose request is nearest.
 
-    Of a change of the mix, sessions that ask for what is new.
+    Of a change of the mix, sessions that ask for what is new. `turns_of` gives the turns of sessions, columns COLUMNS.
     """
     evidence = document["evidence"]
     if evidence.get("note"):
@@ -34,7 +35,7 @@ def show_pairs(console: Console, document: Mapping[str, Any], store: Store) -> N
         shown = [(("asked now", session_id),) for session_id in evidence["after"][: 2 * PAIRS]]
     for pair in shown:
         turns: dict[str, list[dict[str, Any]]] = {}
-        for turn in store.turns_of_sessions([session_id for _, session_id in pair], columns=COLUMNS).to_pylist():
+        for turn in turns_of([session_id for _, session_id in pair]):
             turns.setdefault(turn["session_id"], []).append(turn)
         tools = any(turn["tool_calls"] for session in turns.values() for turn in session)
         for name, session_id in pair:

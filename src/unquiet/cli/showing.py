@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +27,6 @@ from unquiet.incidents.wording import percent
 from unquiet.model.errors import UnquietError
 from unquiet.model.rejections import DAMAGED, DUPLICATE, UNREADABLE, ReadReport
 from unquiet.model.wording import counted
-from unquiet.store import Store
 
 
 class Bar:
@@ -192,7 +191,12 @@ def show_incidents(console: Console, documents: Sequence[Mapping[str, Any]], cov
         console.print(f"  {document['title']}", soft_wrap=True)
 
 
-def show_incident(console: Console, document: Mapping[str, Any], store: Store, found_at: str) -> None:
+def show_incident(
+    console: Console,
+    document: Mapping[str, Any],
+    turns_of: Callable[[Sequence[str]], list[dict[str, Any]]],
+    found_at: str,
+) -> None:
     """One incident: the sentence, the days, the numbers, suspects and the same request before and after."""
     console.print(str(document["title"]), style="bold", soft_wrap=True)
     console.print()
@@ -210,7 +214,7 @@ def show_incident(console: Console, document: Mapping[str, Any], store: Store, f
     changed = document.get("provider_change")
     if changed:
         console.print(str(changed["said"]), style=WARN, soft_wrap=True)
-    show_pairs(console, document, store)
+    show_pairs(console, document, turns_of)
 
 
 def _numbers(document: Mapping[str, Any]) -> dict[str, str]:

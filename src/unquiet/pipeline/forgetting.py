@@ -81,7 +81,9 @@ def forget(
 def _others(table: pa.Table, gone: _Gone) -> pa.Array:
     """The rows that are of somebody else."""
     sessions, users = (pa.array(sorted(ids), pa.string()) for ids in (gone.sessions, gone.users))
-    theirs = pc.or_(pc.is_in(table.column("session_id"), sessions), pc.is_in(table.column("user_id"), users))
+    theirs = pc.is_in(table.column("session_id"), sessions)
+    if "user_id" in table.column_names:
+        theirs = pc.or_(theirs, pc.is_in(table.column("user_id"), users))
     return pc.invert(theirs).combine_chunks()
 
 

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from unquiet import __version__
-from unquiet.app.forgetting import forget
-from unquiet.app.handling import handle, shown
+from unquiet.app.forgetting import forget, known_as
+from unquiet.app.handling import handle
 from unquiet.app.marks import mark
 from unquiet.model.changes import Change
 from unquiet.model.conditions import Condition
-from unquiet.model.errors import StoreError
-from unquiet.model.handling import Action, NotPossible
+from unquiet.model.handling import Action
 from unquiet.service.alerting import Alerting
 from unquiet.service.door_keeper import DoorKeeper
+from unquiet.service.door_process import LOG
 from unquiet.service.mind import Mind, NotReady, changes_of
 from unquiet.service.watching import Watching, memory_bytes
 from unquiet.web.numbers import Numbers
@@ -29,7 +29,7 @@ LOG_ROWS = 500
 
 @dataclass(slots=True)
 class ServiceBackend:
-    """Implements `web.backend.Backend`. `hasher` makes the pseudonym of a user id, None where ids are kept as they are."""
+    """Implements `web.backend.Backend`."""
 
     mind: Mind
     doors: DoorKeeper
@@ -38,7 +38,6 @@ class ServiceBackend:
     folder: Path
     budget: float
     clock_us: Callable[[], int]
-    hasher: Callable[[str], str] | None
 
     def heartbeat_us(self) -> int | None:
         """When the loop went round last."""
@@ -76,31 +75,47 @@ class ServiceBackend:
 
     def handle(self, incident_id: str, action: Action) -> Mapping[str, Any]:
         """Do it under the lock. Accepting an incident begins a new baseline epoch in its streams."""
-        with self._store() as store:
+        with self.mind.store() as store:
             document = handle(store, incident_id, action, self.clock_us())
             engine = self.mind.engine
             if action.verb == "accept" and engine is not None:
-                engine.accept(incident_id)
-        self.mind.publish()
+                engine.follower.judge.accept(incident_id)
+                engine.changed_by_hand()
+            self.mind.publish()
         return document
 
     def mark(self, change: Change) -> None:
         """Remember it durably."""
-        with self._store() as store:
+        with self.mind.store() as store:
             mark(store, change)
 
     def changes(self) -> Sequence[Change]:
         """All announced changes."""
-        with self._store() as store:
+        with self.mind.store() as store:
             return changes_of(store, self.mind.files)
 
     def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
-        """Delete everywhere: the log is drained first, then the folder is rewritten, then the judgement."""
-        with self._store() as store:
+        """Delete everywhere: doors closed, log drained, folder rewritten, doors open again. Senders try again meanwhile."""
+        with self.mind.store() as store:
             engine = self.mind.engine
             if engine is None:
                 raise NotReady("the folder is being opened. Ask again in a while.")
-            return engine.forget(lambda judge: forget(store, judge, user, session, self.hasher, self.folder))
+            self.doors.stop()
+            try:
+                engine.settle(self.clock_us())
+                forgotten = forget(
+                    store,
+                    {session} if session else set(),
+                    known_as(self.folder, {user}) if user else set(),
+                    judges=(engine.follower.judge,),
+                    files=[path for path in sorted((self.folder / LOG).rglob("*")) if path.is_file()],
+                )
+                engine.follower.forget()
+                engine.changed_by_hand()
+            finally:
+                self.doors.start()
+            self.mind.publish()
+        return {name: value for name, value in asdict(forgotten).items() if isinstance(value, int)}
 
     def alerts_test(self) -> Sequence[Mapping[str, Any]]:
         """Send to every sink now."""
@@ -109,11 +124,8 @@ class ServiceBackend:
 
     def alert_log(self) -> Sequence[Mapping[str, Any]]:
         """What was sent, waits or failed."""
-        with self._store() as store:
+        with self.mind.store() as store:
             return [_entry(asdict(each)) for each in store.outbox.log(LOG_ROWS)]
-
-    def _store(self) -> Any:
-        return self.mind.store()
 
     def numbers(self) -> Numbers:
         """Figures of now, without waiting for the loop."""
@@ -162,12 +174,13 @@ def _door_status(name: str) -> tuple[str, int]:
     return door, int(status)
 
 
+STATES = {"delivered": "sent", "pending": "pending", "given up": "failed", "no sink": "failed"}
+
+
 def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != "notice"}
+    said = {name: row[name] for name in ("id", "key", "sink", "phase", "attempts")}
+    return {**said, "state": STATES[row["state"]], "at": _iso(row["put_us"]), "error": row["why"] or None}
 
 
 def _iso(us: int | None) -> str | None:
     return None if us is None else datetime.fromtimestamp(us / 1e6, UTC).isoformat().replace("+00:00", "Z")
-
-
-__all__ = ["NotPossible", "ServiceBackend", "StoreError", "shown"]

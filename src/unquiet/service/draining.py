@@ -177,6 +177,12 @@ class Drain:
         self._known_here.clear()
         return drained
 
+    def flush(self, now_us: int) -> Drained:
+        """Everything, complete or not."""
+        for complete in self.traces.oldest(len(self.traces)):
+            self._complete(complete, now_us)
+        return self.take(now_us)
+
     def _complete(self, complete: Complete, now_us: int) -> None:
         self._finish(span_keys([complete.trace_id] * len(complete.span_ids), complete.span_ids))
         self._counts["spans"] += len(complete.span_ids)

@@ -179,6 +179,16 @@ class Engine:
         self.store.put_setting("scanned_turns", self.store.turn_extent().count)
         self._covered_us = now_us
 
+    def settle(self, now_us: int) -> None:
+        """Drain the log to its end and make turns of every open trace: afterwards the log holds nothing that is needed."""
+        while self.step(now_us).busy:
+            continue
+        self._commit(self.drain.flush(now_us), now_us)
+
+    def changed_by_hand(self) -> None:
+        """Save the judgement after it was changed from outside: what is done again after a crash must start with that."""
+        self.follower.checkpoint(force=True)
+
     def close(self) -> None:
         """Save the judgement, so that the next start is quick. What is not judged yet stays in the journal."""
         self.follower.checkpoint(force=True)

@@ -91,11 +91,15 @@ class Mind:
                 self._close(save=False)
                 self.pulse.doing = "waiting to open the folder again"
                 self._stop.wait(AGAIN_S[min(failures, len(AGAIN_S)) - 1])
-        self._close(save=True)
+        self.close()
 
     def stop(self) -> None:
         """End after the running step. What is judged is saved."""
         self._stop.set()
+
+    def close(self) -> None:
+        """Save what is judged and let go of the folder; twice is no error."""
+        self._close(save=True)
 
     def open(self) -> None:
         """Open the folder before the loop runs, so that what is wrong with it is said at once.
@@ -117,7 +121,7 @@ class Mind:
                 store, self.folder / LOG, self.settings, lambda: changes_of(store, files), self._progress
             )
             self._engine.drain.seen = self.observed.body
-            self._engine.taken = self.observed.turns
+            self._engine.taken, self._engine.measured = self.observed.turns, self.observed.failures
             self._before = handled(store.incidents(), store)
             self.pulse.store_failed = False
 

@@ -13,25 +13,28 @@ import pyarrow.compute as pc
 
 from unquiet.conventions.otlp import Telemetry
 from unquiet.model.bodies import Body
-from unquiet.model.sessions import SIGNAL_PREFIX
 from unquiet.selfwatch import Capture, Content, Latest, Recent, Share, Skew, Traffic
 
 SERVICE = "service.name"
 LATEST_TURNS = 2000
-FAILED_COLUMN = SIGNAL_PREFIX + "measurement_failure"
 UNKNOWN_SOURCE = "(no service.name)"
 
 
 class Observed:
     """Profiles of the traffic by source: the service that spans come from, by its resource attribute `service.name`."""
 
-    def __init__(self, now_us: int, known: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, now_us: int) -> None:
         self._lock = threading.Lock()
-        self.capture = Capture.restored(known["capture"]) if known else Capture()
-        self.traffic = Traffic.restored(known["traffic"], now_us) if known else Traffic(now_us)
+        self.capture, self.traffic = Capture(), Traffic(now_us)
         self.skew = Skew()
         self.recent = Recent()
         self.signals = Latest(LATEST_TURNS)
+
+    def restore(self, known: Mapping[str, Any] | None, now_us: int) -> None:
+        """Go on with what `state` gave, if there is any."""
+        if known:
+            self.capture = Capture.restored(known["capture"])
+            self.traffic = Traffic.restored(known["traffic"], now_us)
 
     def state(self) -> dict[str, Any]:
         """What was learned, as JSON."""

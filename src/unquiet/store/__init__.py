@@ -6,30 +6,25 @@ from unquiet.store.duckdb_folder import DATABASE
 from unquiet.store.folder import Store
 from unquiet.store.live import ARRIVALS
 from unquiet.store.outbox import Delivery, LogEntry, Outbox, Told
-from unquiet.store.tables import COUNTS, SESSIONS, Appended, SourceRow, TurnExtent
-
-__all__ = [
-    "ARRIVALS",
 from unquiet.store.removal import Found, Removed
 from unquiet.store.retirement import Due, Gone
 from unquiet.store.tables import COUNTS, SESSIONS, Appended, SourceRow, TurnExtent
 
 __all__ = [
+    "ARRIVALS",
     "COUNTS",
     "DATABASE",
     "SESSIONS",
     "Appended",
     "Delivery",
-    "LogEntry",
-    "Outbox",
-    "SourceRow",
-    "Store",
-    "Told",
     "Due",
     "Found",
     "Gone",
+    "LogEntry",
+    "Outbox",
     "Removed",
     "SourceRow",
     "Store",
+    "Told",
     "TurnExtent",
 ]

@@ -222,6 +222,16 @@ class DuckDBFolder:
             finally:
                 self._connection.unregister("new_rows")
 
+    def delete_rows(self, table: str, keys: pa.Table) -> None:
+        """Delete the rows whose value is in the one column of `keys`, under its name."""
+        (name,) = keys.column_names
+        with explaining(self.folder, "using the database"):
+            self._connection.register("gone_rows", keys)
+            try:
+                self._connection.execute(f"DELETE FROM {table} WHERE {name} IN (SELECT {name} FROM gone_rows)")  # noqa: S608
+            finally:
+                self._connection.unregister("gone_rows")
+
     def next_seq(self, table: str) -> int:
         """One more than the largest `seq` of a table."""
         return self.run(f"SELECT coalesce(max(seq), 0) + 1 FROM {table}")[0][0]  # noqa: S608

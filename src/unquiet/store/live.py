@@ -59,6 +59,14 @@ class Live:
             raise KeyError(f"{rows.null_count} of {len(rows)} turns are not in the folder any more")
         return found.take(rows)
 
+    def present(self, keys: pa.Table) -> pa.Table:
+        """Those of `keys` (columns turn_id and time) whose turns are there."""
+        if not keys.num_rows:
+            return keys
+        at = keys.column("time").cast(pa.int64())
+        found = self._read(keys.select(["turn_id"]), pc.min(at).as_py(), pc.max(at).as_py())
+        return keys.filter(pc.is_in(keys.column("turn_id"), value_set=found.column("turn_id").combine_chunks()))
+
     def unknown_spans(self, keys: Keys) -> npt.NDArray[np.bool_]:
         """True where a span is neither known nor earlier in `keys`; shape (len(keys),)."""
         return self._writer.unknown("spans", keys)

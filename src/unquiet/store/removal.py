@@ -32,6 +32,7 @@ _DOCUMENTS = (
     ("settings", "name", "value"),
     ("sources", "fingerprint", "details"),
     ("states", "name", "value"),
+    ("notices", "seq", "document"),
 )
 
 
@@ -113,6 +114,7 @@ class Removal:
                     gone.append(segment)
             gone += self._rename_slices(found)
             labels = self._forget_labels(found, turn_ids)
+            self._database.delete_rows("arrivals", pa.table({"turn_id": pa.array(turn_ids, pa.string())}))
         return Removed(counts["turns"], counts["sessions"], labels, tuple(gone))
 
     def edit_documents(self, edit: Edit) -> dict[str, int]:

@@ -1,0 +1,98 @@
+"""Asking a running service: it owns its folder, so commands ask it over HTTP instead of opening the folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import orjson
+
+from unquiet.model.errors import UnquietError
+from unquiet.service.running import ADDRESS
+
+TOKENS = ("UNQUIET_ACT_TOKEN", "UNQUIET_READ_TOKEN")
+WAIT_S = 60.0
+
+
+class NotAnswered(UnquietError):
+    """The service did not answer, or refused; the text says why and what to do."""
+
+
+def served(folder: Path, environ: Mapping[str, str]) -> Served | None:
+    """The service that owns a folder; None where none runs. A service that died leaves an address that nobody answers."""
+    path = folder / ADDRESS
+    try:
+        address = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return None
+    service = Served(str(address["url"]), next((environ[name] for name in TOKENS if environ.get(name)), None))
+    return service if service.alive() else None
+
+
+class Served:
+    """The API of a running service. Every method may raise NotAnswered."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        headers = {"authorization": f"Bearer {token.strip()}"} if token else {}
+        self.url = url
+        self._client = httpx.Client(base_url=url, headers=headers, timeout=WAIT_S, trust_env=False)
+
+    def alive(self) -> bool:
+        """Whether something answers at the address."""
+        try:
+            self._client.get("/healthz", timeout=5.0)
+        except httpx.HTTPError:
+            return False
+        return True
+
+    def status(self) -> dict[str, Any]:
+        """As `unquiet status --json`, with what the service says of itself."""
+        return self._asked("GET", "status")
+
+    def incidents(self) -> list[dict[str, Any]]:
+        """The documents of all incidents."""
+        return self._asked("GET", "incidents")["incidents"]
+
+    def turns(self, session_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The turns of sessions, by session and time."""
+        return [turn for each in session_ids for turn in self._asked("GET", f"sessions/{quote(each, safe='')}")["turns"]]
+
+    def act(self, incident_id: str, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Do something about an incident; its document afterwards."""
+        return self._asked("POST", f"incidents/{quote(incident_id, safe='')}/{verb}", body)
+
+    def mark(self, body: Mapping[str, Any]) -> None:
+        """Announce a change."""
+        self._asked("POST", "changes", body)
+
+    def forget(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Forget a user or a session; how many of what."""
+        return self._asked("POST", "forget", body)
+
+    def alerts_test(self) -> list[dict[str, Any]]:
+        """Send a test notice to every sink."""
+        return self._asked("POST", "alerts/test", {})["results"]
+
+    def _asked(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        try:
+            answer = self._client.request(method, f"/api/v1/{path}", json=body)
+        except httpx.HTTPError as error:
+            raise NotAnswered(f"the service at {self.url} did not answer ({type(error).__name__}). Is it busy?") from error
+        if answer.is_success:
+            return answer.json()
+        raise NotAnswered(f"the service at {self.url} refused ({answer.status_code}): {_why(answer)}")
+
+
+def _why(answer: httpx.Response) -> str:
+    if answer.status_code == 401:
+        return f"it asks for a token: set {' or '.join(TOKENS)}"
+    try:
+        problem = answer.json()
+    except ValueError:
+        return answer.text[:200]
+    said = [str(problem.get(name)) for name in ("title", "detail", "todo") if problem.get(name)]
+    flaws = [f"{flaw.get('field')}: got {flaw.get('got')}, {flaw.get('allowed')}" for flaw in problem.get("errors", [])]
+    return ". ".join([*said, *flaws])

@@ -1,0 +1,217 @@
+"""`unquiet serve`: everything strung together in one process and its door process, until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import uvicorn
+
+from unquiet.alerts import make_sink, secret_reader
+from unquiet.model.alerts import AlertSink
+from unquiet.model.errors import DoorError, StoreError
+from unquiet.service.alerting import Alerting
+from unquiet.service.backend import ServiceBackend
+from unquiet.service.config import Config
+from unquiet.service.door_keeper import DoorKeeper
+from unquiet.service.engine import POSITION, EngineSettings
+from unquiet.service.mind import Mind
+from unquiet.service.observing import Observed
+from unquiet.service.pulse import Pulse
+from unquiet.service.watching import PROFILE, Watching
+from unquiet.web.access import Access
+from unquiet.web.app import make_app
+
+ADDRESS = "service.json"
+"""Where a running service says how it is reached: commands ask it instead of opening its folder."""
+
+STOP_S = 60.0
+
+
+def now_us() -> int:
+    """Microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+def engine_settings(config: Config) -> EngineSettings:
+    """How the service reads and judges."""
+    detection = config.detection
+    return EngineSettings(
+        config.settings,
+        detection.lateness,
+        detection.trace_quiet.total_seconds(),
+        detection.trace_longest.total_seconds(),
+        pinned_bytes=config.storage.undrained_mb_max << 18,
+    )
+
+
+def make_sinks(config: Config, environ: Mapping[str, str], base: Path) -> list[tuple[AlertSink, str]]:
+    """The sinks with the least severity of each. ConfigError where options are wrong."""
+    read = secret_reader(environ, base)
+    return [(make_sink(each.kind, each.name, each.options, read), each.min_severity) for each in config.alerts]
+
+
+def access_of(config: Config) -> Access:
+    """Who may read and act."""
+    url = config.service.public_url or ""
+    own = [config.service.read.host, url.partition("://")[2].partition("/")[0].rpartition(":")[0] or url]
+    return Access(
+        read_tokens={token.name: token.secret.reveal() for token in config.read_tokens},
+        act_tokens={token.name: token.secret.reveal() for token in config.act_tokens},
+        hosts=(*config.service.hosts, *(name for name in own if name)),
+        tls=url.startswith("https://"),
+    )
+
+
+@dataclass(slots=True)
+class ServiceParts:
+    """The parts of a service that is made and not started."""
+
+    config: Config
+    mind: Mind
+    doors: DoorKeeper
+    alerting: Alerting
+    watching: Watching
+    backend: ServiceBackend
+
+
+def assemble(config: Config, config_path: Path | None, sinks: Sequence[tuple[AlertSink, str]]) -> ServiceParts:
+    """Make all parts and open the folder.
+
+    Raises:
+        StoreError: the folder cannot be opened.
+    """
+    folder, clock = config.service.folder, now_us
+    pulse = Pulse(started_us=clock())
+    alerting = Alerting(sinks, config.service.public_url, clock, secrets.randbits(64))
+    observed = Observed(clock())
+    mind = Mind(
+        folder,
+        engine_settings(config),
+        config.detection.changes,
+        config.storage.memory_mb // 2,
+        clock,
+        observed,
+        alerting.tell,
+        pulse,
+    )
+    mind.open()
+    with mind.store() as store:
+        observed.restore(store.get_setting(PROFILE), clock())
+
+    def drained_segment() -> int:
+        engine = mind.engine
+        if engine is not None:
+            return engine.reader.position.segment
+        with mind.store() as store:
+            return (store.get_setting(POSITION) or (0, 0))[0]
+
+    doors = DoorKeeper(folder, config_path, drained_segment, clock)
+    watching = Watching(mind, doors, observed, alerting, folder, config.storage.memory_mb << 20, clock)
+    backend = ServiceBackend(mind, doors, watching, alerting, folder, config.detection.budget, clock)
+    return ServiceParts(config, mind, doors, alerting, watching, backend)
+
+
+def serve(
+    config: Config, config_path: Path | None, sinks: Sequence[tuple[AlertSink, str]], say: Callable[[str], None]
+) -> None:
+    """Run until SIGINT or SIGTERM: then the doors close, what is judged is saved, and this returns.
+
+    Raises:
+        StoreError, DoorError: it could not be started, or a part of it died.
+    """
+    parts = assemble(config, config_path, sinks)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    parts.alerting.start(parts.mind)
+    server = _web_server(parts)
+    threads = [
+        threading.Thread(target=run, name=name, daemon=True)
+        for name, run in (
+            ("mind", parts.mind.run),
+            ("watching", parts.watching.run),
+            ("alerts", parts.alerting.run),
+            ("web", server.run),
+        )
+    ]
+    try:
+        parts.doors.start()
+        for thread in threads:
+            thread.start()
+        _announce(parts, server, say)
+        _wait(stop, threads)
+    finally:
+        _end(parts, server, threads)
+        (config.service.folder / ADDRESS).unlink(missing_ok=True)
+
+
+def _web_server(parts: ServiceParts) -> uvicorn.Server:
+    address = parts.config.service.read
+    app = make_app(parts.backend, access_of(parts.config), now_us)
+    settings = uvicorn.Config(
+        app,
+        host=address.host,
+        port=address.port,
+        log_level="warning",
+        access_log=False,
+        http="h11",
+        h11_max_incomplete_event_size=64 << 10,
+        server_header=False,
+        lifespan="off",
+    )
+    server = uvicorn.Server(settings)
+    server.install_signal_handlers = lambda: None  # type: ignore[method-assign]
+    return server
+
+
+def _announce(parts: ServiceParts, server: uvicorn.Server, say: Callable[[str], None]) -> None:
+    """Say where everything is, once it is there; leave the address for other commands."""
+    until = time.monotonic() + 30.0
+    while not server.started:
+        if time.monotonic() > until:
+            raise DoorError(f"{parts.config.service.read} could not be opened for pages and API. Is it in use?")
+        time.sleep(0.05)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    host = parts.config.service.read.host
+    shown = f"[{host}]" if ":" in host else host
+    address = {"url": f"http://{shown}:{port}", "pid": os.getpid()}
+    path = parts.config.service.folder / ADDRESS
+    path.write_bytes(orjson.dumps(address))
+    ports = parts.doors.said.get("ports", {})
+    doors = parts.config.doors
+    named = [
+        f"{name} {where.host}:{ports[name]}"
+        for name, where in (("http", doors.http), ("grpc", doors.grpc))
+        if where is not None and ports.get(name) is not None
+    ]
+    say(f"takes OTLP at {', '.join(named) or 'no door'}; API, metrics and health at {address['url']}")
+    say(f"keeps everything in {parts.config.service.folder}; stop with Ctrl-C")
+
+
+def _wait(stop: threading.Event, threads: Sequence[threading.Thread]) -> None:
+    while not stop.wait(0.5):
+        dead = [thread.name for thread in threads if not thread.is_alive()]
+        if dead:
+            raise DoorError(f"a part of the service died: {', '.join(dead)}. See the lines above, then start it again.")
+
+
+def _end(parts: ServiceParts, server: uvicorn.Server, threads: Sequence[threading.Thread]) -> None:
+    parts.doors.stop()
+    parts.mind.stop()
+    parts.watching.stop()
+    parts.alerting.stop()
+    server.should_exit = True
+    for thread in threads:
+        if thread.is_alive():
+            thread.join(STOP_S)
+    with contextlib.suppress(StoreError):
+        parts.mind.close()
