@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
 
+from unquiet.web import guard
 from unquiet.web.access import COOKIE_S, Access
 from unquiet.web.guard import MOST_BODY_BYTES, SAFE
 from web_backends import ID, NOW_US, ORIGIN, FakeBackend, app_of, client_of
@@ -112,7 +114,7 @@ def test_login_gives_a_cookie_for_pages(closed: TestClient, backend: FakeBackend
 def test_login_is_refused(closed: TestClient, unlocked: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         wrong = closed.post("/login", json={"token": "s3cret-guess"}, headers=ORIGIN)
-        flawed = closed.post("/login", json={"token": ["s3cret-guess"], "x": 1}, headers=ORIGIN)
+        flawed = closed.post("/login", json={"token": "s3cret-guess" * 400, "x": 1}, headers=ORIGIN)
         foreign = closed.post("/login", json={"token": "act-please"}, headers={"Origin": "https://evil.test"})
     assert [wrong.status_code, flawed.status_code, foreign.status_code] == [401, 422, 403]
     assert "set-cookie" not in wrong.headers | foreign.headers
@@ -271,3 +273,46 @@ def test_sizes_are_bounded(unlocked: TestClient, backend: FakeBackend) -> None:
     assert unlocked.get("/api/v1/status", headers={f"X-{i}": "" for i in range(101)}).status_code == 431
     assert unlocked.get("/api/v1/incidents?status=" + "x" * 5000).status_code == 414
     assert len(backend.marked) == 1
+
+
+def spoken(access: Access, scope: dict[str, object], messages: list[dict[str, object]]) -> list[dict[str, object]]:
+    """What the application says to one connection that brings these messages and then nothing more."""
+    told: list[dict[str, object]] = []
+
+    async def receive() -> dict[str, object]:
+        if messages:
+            return messages.pop(0)
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    async def send(message: dict[str, object]) -> None:
+        told.append(message)
+
+    asyncio.run(app_of(FakeBackend(), access)(scope, receive, send))
+    return told
+
+
+def posting() -> dict[str, object]:
+    headers = [
+        (b"host", b"localhost"),
+        (b"authorization", b"Bearer act-please"),
+        (b"content-type", b"application/json"),
+    ]
+    common = {"type": "http", "scheme": "http", "http_version": "1.1", "query_string": b"", "root_path": ""}
+    return {**common, "method": "POST", "path": "/api/v1/changes", "raw_path": b"/api/v1/changes", "headers": headers}
+
+
+def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "BODY_S", 0.01)
+    told = spoken(TOKENS, posting(), [{"type": "http.request", "body": b"{", "more_body": True}])
+    assert told[0]["status"] == 408
+
+
+def test_a_client_that_goes_away_is_not_answered() -> None:
+    begun = {"type": "http.request", "body": b"{", "more_body": True}
+    assert spoken(TOKENS, posting(), [begun, {"type": "http.disconnect"}]) == []
+
+
+def test_websockets_are_closed() -> None:
+    scope = {"type": "websocket", "path": "/healthz", "headers": [(b"host", b"localhost")], "query_string": b""}
+    assert spoken(TOKENS, scope, []) == [{"type": "websocket.close", "code": 1008}]

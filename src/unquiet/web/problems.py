@@ -21,6 +21,7 @@ MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
 MOST_SHOWN = 60
 SECRET = frozenset({"token", "routing_key"})
+"""Fields whose values are never told back."""
 
 
 class Flaw(BaseModel):
