@@ -196,6 +196,15 @@ def test_announcements_that_say_nothing_are_refused(body: object, client: TestCl
     assert backend.marked == []
 
 
+def test_secrets_in_flawed_bodies_are_not_told_back(client: TestClient) -> None:
+    answer = client.post("/api/v1/changes", json={"kind": "x", "routing_key": "s3cret", "other": "plain"})
+    assert {each["where"]: each["got"] for each in answer.json()["errors"]} == {
+        "body.change.routing_key": "",
+        "body.change.other": "'plain'",
+    }
+    assert "s3cret" not in answer.text
+
+
 def test_forget_needs_somebody(client: TestClient, backend: FakeBackend) -> None:
     assert client.post("/api/v1/forget", json={}).status_code == 422
     assert client.post("/api/v1/forget", json={"user": None}).status_code == 422

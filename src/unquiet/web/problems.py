@@ -20,7 +20,8 @@ from unquiet.web.headers import SECURITY
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
 MOST_SHOWN = 60
-SECRET = frozenset({"x"})
+SECRET = frozenset({"token", "routing_key"})
+"""Fields whose values are never told back."""
 
 
 class Flaw(BaseModel):
