@@ -139,6 +139,16 @@ class FakeBackend:
     def incident(self, incident_id: str) -> Mapping[str, Any] | None:
         return self.documents.get(incident_id)
 
+    def turns(self, session_id: str) -> Sequence[Mapping[str, Any]]:
+        turn = {
+            "turn_id": "1",
+            "session_id": session_id,
+            "time": "2026-03-10T14:00:00+00:00",
+            "input": "hi",
+            "output": None,
+        }
+        return [turn] if session_id == "s1" else []
+
     def handle(self, incident_id: str, action: Action) -> Mapping[str, Any]:
         with self.lock:
             if incident_id not in self.documents:

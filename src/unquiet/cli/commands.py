@@ -21,6 +21,7 @@ from unquiet.cli.forgetting import forget_command
 from unquiet.cli.labelling import judge_command, label_command
 from unquiet.cli.looking import look_into
 from unquiet.cli.options import found_at, keep_db, read_db
+from unquiet.cli.serving import COMMANDS
 from unquiet.cli.showing import (
     Bar,
     Output,
@@ -209,6 +210,8 @@ def status_command(db: Path | None, every_slice: bool, as_json: bool) -> None:
 unquiet.add_command(forget_command)
 unquiet.add_command(label_command)
 unquiet.add_command(judge_command)
+for command in COMMANDS:
+    unquiet.add_command(command)
 
 
 def _settings(budget: float, learn_days: float) -> Settings:

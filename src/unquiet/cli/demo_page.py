@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unquiet.app.demonstrating import Comparison, Demo
+from unquiet.cli.looking import Stored
 from unquiet.cli.moments import clock, moment
 from unquiet.cli.showing import read_line, show_incident, show_incidents, show_reports, show_steps
 from unquiet.cli.status import slice_name
@@ -32,7 +33,7 @@ def show_demo(console: Console, demo: Demo) -> None:
         return
     console.print()
     with Store.open(demo.store, create=False) as store:
-        show_incident(console, found.incident, store, "")
+        show_incident(console, found.incident, Stored(store, demo.store).turns, "")
     _show_truth(console, demo, found)
     _show_charts(console, demo)
     _show_next(console, str(found.incident["id"]))

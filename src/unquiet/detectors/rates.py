@@ -43,7 +43,7 @@ class Rates:
         firsts = np.flatnonzero(np.concatenate([[True], np.diff(where) != 0]))
         self.slice_events[where[firsts]] += np.add.reduceat(x, firsts, axis=0)
         self.slice_sessions[where[firsts]] += np.add.reduceat(n, firsts, axis=0)
-        usual = n * self._stratum(counts.stratum[starts])
+        usual = n * self.stratum_rates(counts.stratum[starts])
         self.slice_usual[where[firsts]] += np.add.reduceat(usual, firsts, axis=0)
 
     def expected(self, rows: IntArray, where: IntArray, stratum: IntArray) -> FloatArray:
@@ -51,13 +51,13 @@ class Rates:
 
         `rows` are the cells' rows, `where` and `stratum` their slices and strata, all (G,).
         """
-        usually = self._stratum(stratum)
+        usually = self.stratum_rates(stratum)
         overall = rate_of(self.slice_events[0], self.slice_sessions[0], 0.01)
         inside = rate_of(self.slice_events[where], self.slice_sessions[where], overall)
         usual = rate_of(self.slice_usual[where], self.slice_sessions[where], overall)
         return shrunk(self.events[rows], self.sessions[rows], usually, lift(inside, usual))
 
-    def _stratum(self, stratum: IntArray) -> FloatArray:
+    def stratum_rates(self, stratum: IntArray) -> FloatArray:
         """The rates of strata on all traffic, (G, E)."""
         root = self.row_of[0, stratum]
         overall = rate_of(self.slice_events[0], self.slice_sessions[0], 0.01)

@@ -30,6 +30,10 @@ SHARED = 0.05
 UNEXPLAINED = 0.3
 """A crossing is news if more than this share of its evidence is left without the sessions of a known incident."""
 
+ACCEPTED = "accepted"
+OVER = ("resolved", ACCEPTED)
+"""What an incident is when nothing more is expected of it. One that was accepted still explains features of answers."""
+
 UNCLEAR = 7.0
 """Nats that do not make an incident of their own while another one is open."""
 
@@ -109,12 +113,19 @@ def applies(recorded: Recorded, crossing: Crossing) -> bool:
 
 def _watched(incident: Incident, recorded: Recorded, streams: Streams) -> Incident:
     """The incident, resolved if its rate has gone back by now, as far as enough is known of the time before it."""
-    if incident.status == "resolved" or incident.onset.at_us < int(recorded.started_us.min()) + BASELINE_US:
+    if incident.status in OVER or incident.onset.at_us < int(recorded.started_us.min()) + BASELINE_US:
         return incident
     rows = slice_rows(recorded, streams.slices.index(incident.slice))
     event = streams.events.index(incident.event)
     over_us = recovered_at(recorded, rows, event, incident.onset.at_us, incident.onset.latest_us)
     return incident if over_us is None else replace(incident, status="resolved", resolved_us=over_us)
+
+
+def accepted(incident: Incident, streams: Streams) -> Incident:
+    """The incident as the new normal: of its streams only features of answers stay, their rates are not begun anew."""
+    worded = {name for name, is_word in zip(streams.events, streams.worded.tolist(), strict=True) if is_word}
+    left = tuple(sibling for sibling in incident.siblings if sibling.event in worded)
+    return replace(incident, status=ACCEPTED, siblings=left)
 
 
 def crossing_onset(recorded: Recorded, crossing: Crossing) -> Onset:
@@ -171,7 +182,8 @@ def _home(
     """
     for index in range(len(incidents) - 1, -1, -1):
         incident = incidents[index]
-        if crossing.tick_us - incident.last_us > RECENT_US:
+        accepted = incident.status == ACCEPTED and not streams.worded[crossing.event]
+        if accepted or crossing.tick_us - incident.last_us > RECENT_US:
             continue
         same_signal = streams.signal_of[streams.events.index(incident.event)] == streams.signal_of[crossing.event]
         inside, shared = _shared(recorded, streams.slices.index(incident.slice), crossing.slice, incident.onset.at_us)
@@ -205,7 +217,7 @@ def _same_change(incidents: Sequence[Incident], opened: Incident) -> int | None:
         incident = incidents[index]
         same = (incident.slice, incident.event, incident.direction) == (opened.slice, opened.event, opened.direction)
         recent = opened.tick_us - incident.last_us <= RECENT_US
-        if recent and (opened.onset.overlaps(incident.onset, SLACK_US) or (same and incident.status != "resolved")):
+        if recent and (opened.onset.overlaps(incident.onset, SLACK_US) or (same and incident.status not in OVER)):
             return index
     return None
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from unquiet.counts import RecentSessions, event_matrix, tally, tick_of
 from unquiet.detectors import Alarm, Watch
-from unquiet.incidents import Crossing, Streams, handle, watched
+from unquiet.incidents import OVER, Crossing, Streams, handle, watched
 from unquiet.intents import NEW
 from unquiet.model.counts import TICK_US, TickCounts
 from unquiet.model.history import LATEST_US, History, Recorded
@@ -165,7 +165,7 @@ class Judge:
         if self.mix is not None:
             self.mix.turn(day)
         streams = self.streams
-        if streams is not None and any(incident.status != "resolved" for incident in self.incidents):
+        if streams is not None and any(incident.status not in OVER for incident in self.incidents):
             self.incidents = watched(self.incidents, self.history.upto(LATEST_US), streams)
         if self.plan is not None and self.watch is not None and self.plan.grow():
             share = budget_shares(self.plan.lattice, self.settings) / self.watch.restarts.shape[1]

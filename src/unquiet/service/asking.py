@@ -58,7 +58,8 @@ class Served:
 
     def turns(self, session_ids: Sequence[str]) -> list[dict[str, Any]]:
         """The turns of sessions, by session and time."""
-        return [turn for each in session_ids for turn in self._asked("GET", f"sessions/{quote(each, safe='')}")["turns"]]
+        found = [self._asked("GET", "turns", params={"session": each})["turns"] for each in session_ids]
+        return [turn for turns in found for turn in turns]
 
     def act(self, incident_id: str, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Do something about an incident; its document afterwards."""
@@ -76,11 +77,19 @@ class Served:
         """Send a test notice to every sink."""
         return self._asked("POST", "alerts/test", {})["results"]
 
-    def _asked(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
         try:
-            answer = self._client.request(method, f"/api/v1/{path}", json=body)
+            answer = self._client.request(method, f"/api/v1/{path}", json=body, params=params)
         except httpx.HTTPError as error:
-            raise NotAnswered(f"the service at {self.url} did not answer ({type(error).__name__}). Is it busy?") from error
+            raise NotAnswered(
+                f"the service at {self.url} did not answer ({type(error).__name__}). Is it busy?"
+            ) from error
         if answer.is_success:
             return answer.json()
         raise NotAnswered(f"the service at {self.url} refused ({answer.status_code}): {_why(answer)}")
@@ -93,6 +102,6 @@ def _why(answer: httpx.Response) -> str:
         problem = answer.json()
     except ValueError:
         return answer.text[:200]
-    said = [str(problem.get(name)) for name in ("title", "detail", "todo") if problem.get(name)]
-    flaws = [f"{flaw.get('field')}: got {flaw.get('got')}, {flaw.get('allowed')}" for flaw in problem.get("errors", [])]
+    said = [str(problem.get(name)) for name in ("detail", "next") if problem.get(name)]
+    flaws = [f"{flaw.get('where')}: got {flaw.get('got')}, {flaw.get('allowed')}" for flaw in problem.get("errors", [])]
     return ". ".join([*said, *flaws])

@@ -25,6 +25,7 @@ from unquiet.service.watching import Watching, memory_bytes
 from unquiet.web.numbers import Numbers
 
 LOG_ROWS = 500
+MOST_TURNS = 1000
 
 
 @dataclass(slots=True)
@@ -72,6 +73,12 @@ class ServiceBackend:
     def incident(self, incident_id: str) -> Mapping[str, Any] | None:
         """As it was published last."""
         return next((each for each in self.mind.pulse.documents if each["id"] == incident_id), None)
+
+    def turns(self, session_id: str) -> Sequence[Mapping[str, Any]]:
+        """From the folder, moments as texts."""
+        with self.mind.store() as store:
+            rows = store.turns_of_sessions([session_id], limit=MOST_TURNS).to_pylist()
+        return [{**row, "time": row["time"].isoformat(), "facets": dict(row["facets"] or ())} for row in rows]
 
     def handle(self, incident_id: str, action: Action) -> Mapping[str, Any]:
         """Do it under the lock. Accepting an incident begins a new baseline epoch in its streams."""

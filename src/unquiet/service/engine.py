@@ -17,6 +17,7 @@ from unquiet.app.journal import resume
 from unquiet.app.mixing import describe_mix
 from unquiet.app.replaying import Progress, keep_incidents, left_out
 from unquiet.conventions.live_traces import LiveTraces
+from unquiet.incidents import OVER
 from unquiet.model.changes import Change
 from unquiet.model.settings import Settings
 from unquiet.service.draining import Drain, Drained
@@ -150,7 +151,7 @@ class Engine:
         mixed = judge.mix.incidents if judge.mix is not None else ()
         every = (*judge.incidents, *mixed)
         seen = tuple((each.id, each.status, each.siblings) for each in every)
-        ageing = any(each.status != "resolved" for each in every) and now_us - self._told_us >= TOLD_EVERY_US
+        ageing = any(each.status not in OVER for each in every) and now_us - self._told_us >= TOLD_EVERY_US
         covered = now_us - self._covered_us >= COVERED_EVERY_US or (judge.plan is not None and not self._seen)
         told = seen != self._seen or ageing
         if told or covered:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from unquiet.conventions.times import to_us
 from unquiet.web.announcing import BadMoment, changes_of
-from unquiet.web.asking import MOST_EVENTS, Announcement, Choice, Forget, Mute, Note, Nothing
+from unquiet.web.asking import MOST_EVENTS, Announcement, Choice, Forget, Mute, Note, Nothing, Session
 from unquiet.web.backend import Action, Backend, Document, NotPossible, UnknownIncident, Verb
 from unquiet.web.binary_events import EventRoute
 from unquiet.web.documents import (
@@ -23,6 +23,7 @@ from unquiet.web.documents import (
     Standings,
     Status,
     Trials,
+    Turns,
     moment,
     standing,
     suspect,
@@ -80,6 +81,10 @@ class Api:
         if found is None:
             raise UnknownIncident(f"got the incident {shown(incident_id)}, which does not exist")
         return found
+
+    def turns(self, chosen: Annotated[Session, Query()]) -> Document:
+        """The turns of a session that are kept, in order of time; none where the session is not known."""
+        return {"turns": self._backend.turns(chosen.session)}
 
     def acknowledge(self, incident_id: IncidentId, request: Request, body: Note) -> Document:
         """Somebody looks after it."""
@@ -173,6 +178,7 @@ def add_routes(app: FastAPI, backend: Backend, now_us: Callable[[], int]) -> Non
     add("GET", "/status", api.status, Status)
     add("GET", "/incidents", api.incidents, Incidents)
     add("GET", "/incidents/{incident_id}", api.incident, Incident, 404)
+    add("GET", "/turns", api.turns, Turns)
     for handler in (api.acknowledge, api.unacknowledge, api.accept, api.mute, api.unmute):
         add("POST", f"/incidents/{{incident_id}}/{handler.__name__}", handler, Incident, 404, 409)
     add("GET", "/changes", api.changes, Changes)

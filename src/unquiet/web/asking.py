@@ -50,6 +50,12 @@ class Choice(Asked):
     status: IncidentStatus | None = Field(default=None, description="only incidents of this status")
 
 
+class Session(Asked):
+    """Whose turns are asked for."""
+
+    session: str = Field(min_length=1, max_length=1000, description="the id of the session")
+
+
 class Note(Asked):
     """Who does it, and a word about why."""
 

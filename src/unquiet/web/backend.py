@@ -42,6 +42,10 @@ class Backend(Protocol):
         """One document; None where there is none."""
         ...
 
+    def turns(self, session_id: str) -> Sequence[Document]:
+        """The turns of a session in order of time; none where it is not known."""
+        ...
+
     def handle(self, incident_id: str, action: Action) -> Document:
         """Do it durably; the document afterwards.
 

@@ -134,6 +134,22 @@ class Incident(Open):
     session_ids: list[str] = Field(default=[], description="the sessions that it claims were affected")
 
 
+class Turn(Open):
+    """One request and its answer, as in the turn table."""
+
+    turn_id: str
+    session_id: str
+    time: str = Field(description=MOMENT)
+    input: str | None = None
+    output: str | None = None
+
+
+class Turns(BaseModel):
+    """Turns in order of time."""
+
+    turns: list[Turn]
+
+
 class Incidents(BaseModel):
     """Incidents in the order in which they were raised."""
 

@@ -1,0 +1,199 @@
+"""`unquiet serve` and what people tell it: markers, deeds about incidents, a test of the alerts."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from unquiet.app.folders import known_folder
+from unquiet.app.handling import handle
+from unquiet.app.marks import mark
+from unquiet.cli.options import keep_db, read_db
+from unquiet.cli.showing import Output, printing
+from unquiet.model.changes import Change
+from unquiet.model.errors import ConfigError, UnquietError
+from unquiet.model.handling import Action, Verb
+from unquiet.service.asking import Served, served
+from unquiet.service.config import Config, describe, find, load
+from unquiet.service.delivery import send_test
+from unquiet.service.kinds import duration
+from unquiet.service.running import make_sinks, now_us, serve
+from unquiet.store import Store
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    envvar="UNQUIET_CONFIG",
+    help="Configuration file; default: unquiet.toml here, if there is one.",
+)
+
+
+@click.command("serve", short_help="Take live traffic, find incidents, send alerts.")
+@config_option
+@keep_db
+@click.option("--check", is_flag=True, help="Only check the configuration and print what is in force.")
+def serve_command(config_path: Path | None, db: Path | None, check: bool) -> None:
+    """Take traffic from OpenTelemetry exporters, find incidents as they happen, and send alerts.
+
+    \b
+    unquiet serve
+    unquiet serve --db history --config unquiet.toml
+    unquiet serve --check
+    """  # noqa: D301
+    path, config = _loaded(config_path, db)
+    if check:
+        click.echo(describe(config), nl=False)
+        return
+    sinks = make_sinks(config, os.environ, _base(path))
+    serve(config, path, sinks, lambda text: click.echo(text, err=True))
+
+
+@click.group("alerts", short_help="Try the alerts.")
+def alerts_group() -> None:
+    """Try the receivers of alerts."""
+
+
+@alerts_group.command("test", short_help="Send a test notice to every receiver.")
+@config_option
+def alerts_test_command(config_path: Path | None) -> None:
+    """Send a clearly marked test notice to every receiver of the configuration, now.
+
+    \b
+    unquiet alerts test
+    unquiet alerts test --config unquiet.toml
+    """  # noqa: D301
+    path, config = _loaded(config_path, None)
+    sinks = [sink for sink, _ in make_sinks(config, os.environ, _base(path))]
+    if not sinks:
+        raise ConfigError("no receiver is configured: add [alerts.NAME] with a kind to unquiet.toml.")
+    good = True
+    with printing():
+        for name, delivered, text in send_test(sinks, now_us):
+            good = good and delivered
+            Output().print(f"{name}: {'delivered' if delivered else text}", soft_wrap=True, highlight=False)
+    sys.exit(0 if good else 2)
+
+
+@click.command("mark", short_help="Announce a change: a deploy, a new prompt, another model.")
+@click.argument("what")
+@click.option("--kind", default="deploy", show_default=True, help="What changed: prompt, model, tools, release.")
+@click.option("--from", "before", metavar="VERSION", help="The version before.")
+@click.option("--at", metavar="TIME", help="When it happened, ISO 8601; default: now.")
+@read_db
+def mark_command(what: str, kind: str, before: str | None, at: str | None, db: Path | None) -> None:
+    """Announce a change, so that an incident near it can name it.
+
+    \b
+    unquiet mark "prompt v12"
+    unquiet mark v12 --kind prompt --from v11 --at 2026-03-10T14:00:00Z
+    """  # noqa: D301
+    moment = _moment(at)
+    folder = known_folder(db)
+    service = served(folder, os.environ)
+    if service is not None:
+        said = {"kind": kind, "from": before, "to": what, "at": moment.isoformat(), "source": _who()}
+        service.mark({name: value for name, value in said.items() if value is not None})
+    else:
+        with Store.open(folder, create=False) as store:
+            mark(store, Change(moment, kind, before, what, _who()))
+    click.echo(f"marked {kind} {before + ' -> ' if before else ''}{what} at {moment:%Y-%m-%d %H:%M} UTC")
+
+
+def _moment(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"--at {text}: expected a time like 2026-03-10T14:00:00Z.") from None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _deed(verb: Verb, text: str, options: Mapping[str, Any] | None = None) -> click.Command:
+    """A command that does something about an incident."""
+
+    def do(incident_id: str, note: str | None, db: Path | None, **more: str) -> None:
+        until_us = now_us() + round(_span(more["span"]).total_seconds() * 1e6) if "span" in more else None
+        action = Action(verb, _who(), note, until_us, more.get("reason"))
+        folder = known_folder(db)
+        service = served(folder, os.environ)
+        document = _asked(service, incident_id, action) if service else _stored(folder, incident_id, action)
+        click.echo(f"{incident_id}: {document['status']}")
+
+    command = click.command(verb, help=text, short_help=text.partition(".")[0] + ".")(do)
+    for add in (read_db, click.option("--note", help="A word about why."), click.argument("incident_id")):
+        command = add(command)
+    for name, said in (options or {}).items():
+        command = click.option(*name.split(), required=True, **said)(command)
+    return command
+
+
+def _span(text: str) -> Any:
+    try:
+        return duration("1m", "365d").parse(text)
+    except ValueError as error:
+        raise ConfigError(f"--for {text}: {error}") from None
+
+
+def _asked(service: Served, incident_id: str, action: Action) -> Mapping[str, Any]:
+    body: dict[str, Any] = {"who": action.who, "note": action.note, "reason": action.reason}
+    if action.until_us is not None:
+        body["until"] = datetime.fromtimestamp(action.until_us / 1e6, UTC).isoformat()
+    return service.act(incident_id, action.verb, {name: value for name, value in body.items() if value is not None})
+
+
+def _stored(folder: Path, incident_id: str, action: Action) -> Mapping[str, Any]:
+    if action.verb == "accept":
+        raise UnquietError(
+            "no service runs on this folder: accepting begins a new baseline, which is the service's to do."
+        )
+    with Store.open(folder, create=False) as store:
+        return handle(store, incident_id, action, now_us())
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody"
+
+
+def _loaded(config_path: Path | None, db: Path | None) -> tuple[Path | None, Config]:
+    path = config_path or find(os.environ, Path.cwd())
+
+    def sinks(config: Config) -> None:
+        make_sinks(config, os.environ, _base(path))
+
+    return path, load(path, os.environ, db, checks=[sinks])
+
+
+def _base(path: Path | None) -> Path:
+    return path.parent if path is not None else Path.cwd()
+
+
+COMMANDS: tuple[click.Command, ...] = (
+    serve_command,
+    alerts_group,
+    mark_command,
+    _deed("acknowledge", "Say that somebody looks after an incident. It sends no further updates."),
+    _deed("unacknowledge", "Say that nobody looks after an incident any more."),
+    _deed("accept", "Accept an incident as the new normal. A new baseline begins where it changed something."),
+    _deed(
+        "mute",
+        "Send no alerts of an incident for a while. It stays visible.",
+        {
+            "--for span": {"metavar": "TIME", "help": "How long: 4h, 2d."},
+            "--reason": {"help": "Why, for those who find it."},
+        },
+    ),
+    _deed("unmute", "Send alerts of an incident again."),
+)
+"""The commands of this module."""
