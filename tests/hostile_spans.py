@@ -13,7 +13,8 @@ from unquiet.model.spans import Span, SpanEvent
 
 _TEXTS = (
     "hi", "", " ", "yo\nyo", "naïve ☂", "x" * 130, "\ud800broken", '"quoted"', "unknown_service:x", "7", "0", "-3", "1.5",
-    "stop", "tool_calls", "SAFETY", "chat", "LLM", "true", "{", "[1, 2", "{'a': 'b'}", "['x']", "[{'role': 'user', 'content': 'py'}]",
+    "stop", "tool_calls", "SAFETY", "chat", "LLM", "true", "{", "[1, 2", "{'a': 'b'}", "['x']",
+    "[{'role': 'user', 'content': 'py'}]",
     '{"input": "asked", "n": 1}', '{"output": "said"}', '["a", "b"]', "{}", "[]", "[[]]", "null",
 )  # fmt: skip
 _SCALARS = (None, True, False, 0, 1, 42, -1, 2**53, 0.5, 12.0, float("inf"), 0.25)
@@ -42,11 +43,12 @@ _MESSAGES: tuple[Any, ...] = (
     {"type": "function_call_output", "call_id": "c2", "output": [{"type": "text", "text": "out"}]},
     {"role": "assistant", "parts": "text parts", "response_metadata": {"finish_reason": "max"}},
 )  # fmt: skip
-_NAMES = tuple("""
+_NAME_LIST = """
 gen_ai.operation.name gen_ai.tool.name gen_ai.request.model gen_ai.response.model gen_ai.input.messages
 gen_ai.output.messages gen_ai.response.finish_reasons gen_ai.usage.input_tokens gen_ai.usage.prompt_tokens
 gen_ai.usage.output_tokens gen_ai.usage.completion_tokens gen_ai.usage.reasoning_tokens gen_ai.usage.cost operation.cost
-gen_ai.usage.reasoning.output_tokens gen_ai.conversation.id session.id user.id enduser.id gen_ai.user.id gen_ai.prompt gen_ai.completion
+gen_ai.usage.reasoning.output_tokens
+gen_ai.conversation.id session.id user.id enduser.id gen_ai.user.id gen_ai.prompt gen_ai.completion
 gen_ai.tool.call.id gen_ai.tool.call.arguments gen_ai.tool.call.result gen_ai.agent.name gen_ai.agent.version
 gen_ai.workflow.name gen_ai.prompt.name gen_ai.prompt.version gen_ai.request.reasoning.level gen_ai.provider.name
 gen_ai.system openai.response.system_fingerprint gen_ai.openai.response.system_fingerprint gen_ai.tool.definitions
@@ -73,7 +75,8 @@ final_result gcp.vertex.agent.tool_response gcp.vertex.agent.tool_call_id gcp.ve
 gcp.vertex.agent.llm_request gcp.vertex.agent.llm_response gcp.vertex.agent.session_id mlflow.spanType mlflow.spanInputs
 mlflow.spanOutputs agent_name service.name service.version deployment.environment tenant.id app.locale plan http.route
 tool message custom.long gen_ai ai llm langsmith traceloop
-""".split())  # fmt: skip
+"""
+_NAMES = tuple(_NAME_LIST.split())
 _INDEXED = (
     ("llm.input_messages", "message."), ("llm.output_messages", "message."), ("gen_ai.prompt", ""), ("gen_ai.completion", ""),
 )  # fmt: skip

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 
-import hostile_spans
 import pyarrow as pa
 import pytest
 
+import hostile_spans
 from unquiet.conventions.drafts import table_of
 from unquiet.conventions.span_turns import turns_of
 from unquiet.conventions.traces import Traces

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from unquiet.conventions import frameworks, genai, langfuse, langsmith, openinference, traceloop
 from unquiet.conventions.messages import ToolUse, text_or_none
@@ -80,7 +79,7 @@ def _with_error(step: Step) -> ToolUse:
     error_type = text_or_none(step.span.attributes.get("error.type"))
     if step.span.error is None and error_type is None:
         return step.tool
-    return replace(step.tool, error=step.tool.error or step.span.error or error_type or "error")
+    return step.tool._replace(error=step.tool.error or step.span.error or error_type or "error")
 
 
 def _common_facets(step: Step) -> None:

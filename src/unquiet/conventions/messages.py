@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import orjson
 
@@ -35,8 +34,7 @@ PYTHON_TEXT_LIMIT = 200_000
 _UNSPOKEN = frozenset({"reasoning", "thinking", "redacted_thinking", "thought"})
 
 
-@dataclass(frozen=True, slots=True)
-class ToolUse:
+class ToolUse(NamedTuple):
     """One call of a tool as far as it is known; arguments and result are text.
 
     `ran` tells the sight of a call that was carried out (a tool's span, a result) from the wish for it.
@@ -50,8 +48,7 @@ class ToolUse:
     ran: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message: `calls` are the tool calls it makes, `results` the tool results that it brings.
 
     `text` is None where there is none (a message that only calls tools).
@@ -306,8 +303,7 @@ def _bare(arguments: str | None) -> Any:
 
 
 def _filled(one: ToolUse, two: ToolUse) -> ToolUse:
-    return replace(
-        one,
+    return one._replace(
         call_id=one.call_id or two.call_id,
         name=one.name or two.name,
         arguments=one.arguments if one.arguments is not None else two.arguments,

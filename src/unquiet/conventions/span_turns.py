@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from unquiet.conventions.drafts import TurnDraft
 from unquiet.conventions.messages import ToolUse, merged
@@ -144,7 +144,7 @@ def _tool_calls(group: Group, parts: _Parts) -> Sequence[ToolUse] | None:
     timed: list[tuple[int, int, ToolUse]] = []
     for node in parts.calls:
         timed += [(node.end_us, order, use) for message in node.step.sent for order, use in enumerate(message.calls)]
-    timed += [(node.start_us, -1, replace(node.step.tool, ran=True)) for node in _tool_nodes(group)]
+    timed += [(node.start_us, -1, node.step.tool._replace(ran=True)) for node in _tool_nodes(group)]
     calls = merged(use for _, _, use in sorted(timed, key=lambda item: item[:2]))
     if not calls:
         calls = merged(_said_calls(group.nodes[0].step))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Literal, TypeAlias
 
@@ -60,7 +60,7 @@ class Step:
         empty = {
             name: value for name, value in values.items() if value is not None and getattr(self.tool, name) is None
         }
-        self.tool = replace(self.tool, **empty)
+        self.tool = self.tool._replace(**empty)
 
     def facet(self, name: str, value: Any) -> None:
         """Keep a short scalar that an instrumentation wrote as a facet, unless it is there."""
