@@ -29,6 +29,7 @@ _CALL_PARTS = frozenset({"tool_call", "tool_use", "tool-call", "function_call", 
 _RESULT_PARTS = frozenset(
     {"tool_call_response", "tool_result", "tool-result", "function_call_output", "server_tool_call_response"}
 )
+_PLAIN = frozenset({"role", "parts", "content", "finish_reason"})
 _PYTHON = ("{'", "[{", "['")
 PYTHON_TEXT_LIMIT = 200_000
 _UNSPOKEN = frozenset({"reasoning", "thinking", "redacted_thinking", "thought"})
@@ -127,6 +128,10 @@ def first(mapping: Json, *names: str) -> Any:
 
 def message_of(raw: Any) -> Message | None:
     """The message in an object, None where it is none."""
+    if isinstance(raw, dict) and raw.keys() <= _PLAIN:
+        plain = _plain(cast("Json", raw))
+        if plain is not None:
+            return plain
     item = as_dict(raw)
     if item is None:
         return None
@@ -143,6 +148,20 @@ def message_of(raw: Any) -> Message | None:
     if role is None:
         return None
     return _built(role, item)
+
+
+def _plain(item: Json) -> Message | None:
+    """What `_built` makes of a message that says nothing beside its content; None where it must look closer."""
+    name = item.get("role")
+    role = ROLES.get(name) if isinstance(name, str) else None
+    if role is None or role == "tool":
+        return None
+    content = item.get("parts")
+    texts, calls, results = _parts(content if content is not None else item.get("content"))
+    text = "\n".join(texts) if texts else None
+    if role == "user" and text is None and results:
+        role = "tool"
+    return Message(role, text, tuple(calls), tuple(results), text_or_none(item.get("finish_reason")))
 
 
 def _unwrapped(item: Json) -> Json:
@@ -202,10 +221,14 @@ def _parts(content: Any) -> tuple[list[str], list[ToolUse], list[ToolUse]]:
     calls: list[ToolUse] = []
     results: list[ToolUse] = []
     for part in content if isinstance(content, list | tuple) else [content]:
-        if isinstance(part, str):
+        if isinstance(part, dict):
+            text = part.get("content") if len(part) == 2 and part.get("type") == "text" else None
+            if isinstance(text, str):
+                texts.append(text)
+            else:
+                _one_part(cast("Json", part), texts, calls, results)
+        elif isinstance(part, str):
             texts.append(part)
-        elif isinstance(part, dict):
-            _one_part(cast("Json", part), texts, calls, results)
     return texts, calls, results
 
 

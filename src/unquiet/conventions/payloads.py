@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from unquiet.conventions.messages import (
@@ -156,12 +157,12 @@ def _system(value: Json) -> list[Message]:
     return [message] if message is not None else []
 
 
-def last_user(messages: list[Message]) -> str | None:
+def last_user(messages: Sequence[Message]) -> str | None:
     """The text of the last message of the user."""
     return next((m.text for m in reversed(messages) if m.role == "user" and m.text is not None), None)
 
 
-def last_answer(messages: list[Message]) -> str | None:
+def last_answer(messages: Sequence[Message]) -> str | None:
     """The text of the last message of the assistant that says something."""
     return next((m.text for m in reversed(messages) if m.role == "assistant" and m.text is not None), None)
 
