@@ -103,8 +103,8 @@ def step_of(span: Span, seen: Seen) -> Step:
     if step.kind == "tool":
         _tool_error(step)
     elif step.kind in ("agent", "chain"):
-        step.receive(_of_request, step)
-        step.send(_of_answer, step)
+        step.receive(_of_request, None)
+        step.send(_of_answer, None)
     if span.error is not None:
         step.fill(error=span.error or text_or_none(attributes.get("error.type")) or "error")
     for run in plan.common:
@@ -113,11 +113,11 @@ def step_of(span: Span, seen: Seen) -> Step:
     return step
 
 
-def _of_request(step: Step) -> list[Message]:
+def _of_request(step: Step, _: None) -> list[Message]:
     return step.seen.messages(step.request)
 
 
-def _of_answer(step: Step) -> list[Message]:
+def _of_answer(step: Step, _: None) -> list[Message]:
     return step.seen.messages(step.answer)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from unquiet.conventions.flat import nested
 from unquiet.conventions.messages import Json, Message, as_dict, as_list, as_text, call_of, from_json, text_or_none
 from unquiet.conventions.payloads import messages_of
 from unquiet.conventions.rules import Dialect, does, facets
-from unquiet.conventions.steps import Step, StepKind, nested, pick, whole
+from unquiet.conventions.steps import Step, StepKind, messages_seen, pick, whole
 
 _VERCEL_OUTER = frozenset({"ai.generateText", "ai.streamText", "ai.generateObject", "ai.streamObject"})
 _HISTORIES = ("pydantic_ai.all_messages", "all_messages_events")
@@ -35,7 +36,7 @@ def _vercel(step: Step, attributes: Json) -> None:
         )
     elif operation.startswith(tuple(_VERCEL_OUTER)):
         step.fill(kind="llm")
-    step.receive(messages_of, pick(attributes, "ai.prompt.messages", "ai.prompt"))
+    step.receive(messages_seen, pick(attributes, "ai.prompt.messages", "ai.prompt"))
     step.converse(None, _vercel_answer(attributes))
     step.fill(
         finish_reason=text_or_none(attributes.get("ai.response.finishReason")),
@@ -63,8 +64,8 @@ def _pydantic(step: Step, attributes: Json) -> None:
         return
     step.fill(kind="agent")
     history = pick(attributes, *_HISTORIES)
-    step.receive(step.seen.messages, history)
-    step.send(step.seen.messages, history)
+    step.receive(messages_seen, history)
+    step.send(messages_seen, history)
     step.reply(attributes.get("final_result"), raw=True)
 
 
@@ -83,7 +84,7 @@ def _google(step: Step, attributes: Json) -> None:
     answer = as_dict(attributes.get("gcp.vertex.agent.llm_response"))
     if request not in (None, "{}"):
         step.fill(kind="llm")
-        step.receive(messages_of, request)
+        step.receive(messages_seen, request)
     if answer:
         content = as_dict(answer.get("content"))
         step.converse(None, messages_of({"candidates": [{**answer, "content": content}]}) if content else None)
@@ -104,14 +105,15 @@ def _mlflow(step: Step, attributes: Json) -> None:
     if step.kind == "tool":
         step.fill_tool(name=step.span.name, arguments=as_text(request), result=as_text(answer))
     elif step.kind == "llm":
-        step.receive(messages_of, request)
-        step.send(messages_of, answer)
+        step.receive(messages_seen, request)
+        step.send(messages_seen, answer)
 
 
 DIALECTS = (
     Dialect(frozenset({"ai"}), (does(_vercel, "ai.operationId"),)),
     Dialect(
-        frozenset({"pydantic_ai", "all_messages_events", "final_result"}), (does(_pydantic, *_HISTORIES, "final_result"),)
+        frozenset({"pydantic_ai", "all_messages_events", "final_result"}),
+        (does(_pydantic, *_HISTORIES, "final_result"),),
     ),
     Dialect(frozenset({"gcp"}), (does(_google, below=("gcp.vertex.agent.",)),)),
     Dialect(frozenset({"mlflow"}), (does(_mlflow, "mlflow.spanType", "mlflow.spanInputs"),)),

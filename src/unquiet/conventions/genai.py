@@ -69,9 +69,9 @@ def _details(step: Step, attributes: Json) -> None:
 
 
 def _kind(step: Step, attributes: Json) -> None:
-    operation = pick(attributes, "gen_ai.operation.name")
     if step.kind is not None:
         return
+    operation = pick(attributes, "gen_ai.operation.name")
     if operation is not None:
         step.kind = _KINDS.get(str(operation), "other")
     elif pick(attributes, "gen_ai.tool.name") is not None:
@@ -187,6 +187,4 @@ _ATTRIBUTES = (
 _NAMESPACES = frozenset({"gen_ai", "events"})
 _WITHOUT_EVENTS = Dialect(_NAMESPACES, _ATTRIBUTES)
 
-DIALECT = Dialect(
-    _NAMESPACES, (does(_details, on_events=True), *_ATTRIBUTES, does(_events, "events", on_events=True))
-)
+DIALECT = Dialect(_NAMESPACES, (does(_details, on_events=True), *_ATTRIBUTES, does(_events, "events", on_events=True)))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from unquiet.conventions.flat import nested
 from unquiet.conventions.messages import Json, as_dict, as_text, from_json, text_or_none
-from unquiet.conventions.payloads import messages_of
 from unquiet.conventions.rules import Dialect, does
-from unquiet.conventions.steps import Step, StepKind, amount, id_text, nested, pick, whole
+from unquiet.conventions.steps import Step, StepKind, amount, id_text, messages_seen, pick, whole
 
 _KINDS: dict[str, StepKind] = {
     "generation": "llm",
@@ -49,8 +49,8 @@ def _read(step: Step, attributes: Json) -> None:
     if step.kind == "tool":
         step.fill_tool(name=step.span.name, arguments=as_text(request), result=as_text(answer))
     elif step.kind == "llm":
-        step.receive(messages_of, request)
-        step.send(messages_of, answer)
+        step.receive(messages_seen, request)
+        step.send(messages_seen, answer)
     step.ask(request)
     step.reply(answer)
     if attributes.get("langfuse.observation.level") == "ERROR":

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from unquiet.conventions.flat import nested
 from unquiet.conventions.messages import Json, Message, as_dict, as_text, from_json, text_or_none
-from unquiet.conventions.payloads import messages_of
 from unquiet.conventions.rules import Dialect, does
-from unquiet.conventions.steps import Step, StepKind, amount, nested, pick, whole
+from unquiet.conventions.steps import Step, StepKind, amount, messages_seen, pick, whole
 
 _KINDS: dict[str, StepKind] = {
     "llm": "llm",
@@ -41,8 +41,8 @@ def _read(step: Step, attributes: Json) -> None:
         returned = as_text(_bare_output(step.answer)) or _said(step.sent)
         step.fill_tool(name=step.span.name, arguments=as_text(step.request), result=returned)
         return
-    step.receive(messages_of, request)
-    step.send(messages_of, answer)
+    step.receive(messages_seen, request)
+    step.send(messages_seen, answer)
     _llm(step)
     metadata = {
         **(as_dict(attributes.get("langsmith.metadata")) or {}),

@@ -30,6 +30,7 @@ _RESULT_PARTS = frozenset(
     {"tool_call_response", "tool_result", "tool-result", "function_call_output", "server_tool_call_response"}
 )
 _PLAIN = frozenset({"role", "parts", "content", "finish_reason"})
+_OPENING = ("{", "[")
 _PYTHON = ("{'", "[{", "['")
 PYTHON_TEXT_LIMIT = 200_000
 _UNSPOKEN = frozenset({"reasoning", "thinking", "redacted_thinking", "thought"})
@@ -74,11 +75,12 @@ def as_text(value: Any) -> str | None:
 
 def from_json(value: Any) -> Any:
     """The value inside a JSON text (or the text of a Python object); other texts and values as they are."""
-    if isinstance(value, str) and (begin := value.lstrip()[:2])[:1] in ("{", "["):
+    if isinstance(value, str) and value.lstrip()[:1] in _OPENING:
         try:
             return orjson.loads(value)
         except orjson.JSONDecodeError:
-            return _from_python(value) if begin in _PYTHON and len(value) <= PYTHON_TEXT_LIMIT else value
+            python = value.lstrip()[:2] in _PYTHON and len(value) <= PYTHON_TEXT_LIMIT
+            return _from_python(value) if python else value
     return value
 
 
@@ -157,11 +159,26 @@ def _plain(item: Json) -> Message | None:
     if role is None or role == "tool":
         return None
     content = item.get("parts")
-    texts, calls, results = _parts(content if content is not None else item.get("content"))
+    if content is None:
+        content = item.get("content")
+    finish = text_or_none(item.get("finish_reason"))
+    if isinstance(content, list) and len(content) == 1:
+        text = _plain_text(content[0])
+        if text is not None:
+            return Message(role, text, (), (), finish)
+    texts, calls, results = _parts(content)
     text = "\n".join(texts) if texts else None
     if role == "user" and text is None and results:
         role = "tool"
-    return Message(role, text, tuple(calls), tuple(results), text_or_none(item.get("finish_reason")))
+    return Message(role, text, tuple(calls), tuple(results), finish)
+
+
+def _plain_text(part: Any) -> str | None:
+    """The text of a part that has nothing but its text."""
+    if isinstance(part, dict) and len(part) == 2 and part.get("type") == "text":
+        text = part.get("content")
+        return text if isinstance(text, str) else None
+    return None
 
 
 def _unwrapped(item: Json) -> Json:
@@ -222,8 +239,8 @@ def _parts(content: Any) -> tuple[list[str], list[ToolUse], list[ToolUse]]:
     results: list[ToolUse] = []
     for part in content if isinstance(content, list | tuple) else [content]:
         if isinstance(part, dict):
-            text = part.get("content") if len(part) == 2 and part.get("type") == "text" else None
-            if isinstance(text, str):
+            text = _plain_text(part)
+            if text is not None:
                 texts.append(text)
             else:
                 _one_part(cast("Json", part), texts, calls, results)
@@ -292,8 +309,12 @@ def merged(calls: Iterable[ToolUse]) -> list[ToolUse]:
 
     What one sight of a call leaves out, another may fill in.
     """
+    told = list(calls)
+    ids = [call.call_id for call in told if call.call_id is not None]
+    if len(set(ids)) == len(ids) and (len(ids) == len(told) or len({call.ran for call in told}) < 2):
+        return told  # a call without an id only joins one that ran where it did not, or the other way round
     kept: list[ToolUse] = []
-    for call in calls:
+    for call in told:
         slot = _partner(kept, call)
         if slot is None:
             kept.append(call)

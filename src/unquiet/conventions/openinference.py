@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from unquiet.conventions.flat import indexed
 from unquiet.conventions.messages import Json, Message, as_dict, as_text, message_of, text_or_none
 from unquiet.conventions.payloads import messages_of
 from unquiet.conventions.rules import Dialect, does, facets, fills, fingerprint, flattened
-from unquiet.conventions.steps import Step, StepKind, amount, id_text, indexed, pick, whole
+from unquiet.conventions.steps import Step, StepKind, amount, id_text, pick, whole
 
 _KINDS: dict[str, StepKind] = {
     "LLM": "llm",
@@ -87,7 +88,7 @@ def _whole_payload(step: Step, _: Json) -> None:
     """The provider's whole response, where it is kept: messages, finish reason, served model."""
     if step.kind != "llm":
         return
-    step.receive(_of_request, step)
+    step.receive(_of_request, None)
     if isinstance(step.answer, str):
         return
     answer = step.seen.messages(step.answer)
@@ -100,7 +101,7 @@ def _whole_payload(step: Step, _: Json) -> None:
         step.facet("system_fingerprint", raw.get("system_fingerprint"))
 
 
-def _of_request(step: Step) -> list[Message]:
+def _of_request(step: Step, _: None) -> list[Message]:
     return messages_of(step.request) if not isinstance(step.request, str) else []
 
 
@@ -135,7 +136,9 @@ DIALECT = Dialect(
         flattened("sent", "llm.output_messages", _messages),
         flattened("sent", "llm.choices", _choices),
         does(_payload, "input.value", "output.value"),
-        does(_models, "llm.request.model_name", "llm.response.model_name", "llm.model_name", "llm.invocation_parameters"),
+        does(
+            _models, "llm.request.model_name", "llm.response.model_name", "llm.model_name", "llm.invocation_parameters"
+        ),
         fills("finish_reason", text_or_none, "llm.finish_reason"),
         fills("input_tokens", whole, "llm.token_count.prompt"),
         fills("output_tokens", whole, "llm.token_count.completion"),

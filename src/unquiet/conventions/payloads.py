@@ -34,13 +34,13 @@ def messages_of(value: Any) -> list[Message]:
     """The messages in a request, a response, a list or a single message; empty where none is recognised."""
     value = from_json(value)
     if isinstance(value, list | tuple):
-        return _of_list(cast("list[Any]", list(value)))
+        return _of_list(cast("Sequence[Any]", value))
     if isinstance(value, dict):
         return _of_object(cast("Json", value))
     return []
 
 
-def _of_list(items: list[Any]) -> list[Message]:
+def _of_list(items: Sequence[Any]) -> list[Message]:
     if len(items) == 1 and isinstance(items[0], list):
         return _of_list(cast("list[Any]", items[0]))
     found: list[Message] = []

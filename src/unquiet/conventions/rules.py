@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from unquiet.conventions.messages import Json, Message
-from unquiet.conventions.steps import Read, Step, grower, keep_facet, pick
+from unquiet.conventions.flat import grower
+from unquiet.conventions.messages import Json, Message, text_or_none
+from unquiet.conventions.steps import Step, id_text, keep_facet, messages_seen, pick
 
 Run: TypeAlias = "Callable[[Step, Json], None]"
 """Reads attributes into a step."""
@@ -78,11 +79,14 @@ def fills(field: str, convert: Callable[[Any], Any], *names: str) -> Rule:
 
         def run_one(step: Step, attributes: Json) -> None:
             if getattr(step, field) is None:
-                value = convert(attributes[alone])
+                value = attributes[alone]
+                if not (keeps_texts and type(value) is str):
+                    value = convert(value)
                 if value is not None and value != "":
                     setattr(step, field, value)
 
         alone = there[0]
+        keeps_texts = convert in (text_or_none, id_text)
         return run_one if len(there) == 1 else run
 
     return Rule(frozenset(names), bind)
@@ -92,10 +96,10 @@ def hears(side: Literal["received", "sent"], name: str) -> Rule:
     """A rule that takes messages from an attribute."""
 
     def receive(step: Step, attributes: Json) -> None:
-        step.receive(step.seen.messages, attributes[name])
+        step.receive(messages_seen, attributes[name])
 
     def send(step: Step, attributes: Json) -> None:
-        step.send(step.seen.messages, attributes[name])
+        step.send(messages_seen, attributes[name])
 
     return Rule(frozenset((name,)), lambda _: receive if side == "received" else send)
 
@@ -121,13 +125,13 @@ def fingerprint(facet: str, name: str) -> Rule:
     return Rule(frozenset((name,)), lambda _: run)
 
 
-def flattened(side: Literal["received", "sent"], prefix: str, read: Read) -> Rule:
+def flattened(side: Literal["received", "sent"], prefix: str, read: Callable[[list[Any]], list[Message]]) -> Rule:
     """A rule that takes messages from a list that may lie flattened below a prefix; `read` makes them of the list."""
 
     def bind(attributes: Json) -> Run:
         grow = grower(attributes, prefix)
 
-        def late(attributes: Json) -> list[Message]:
+        def late(_: Step, attributes: Json) -> list[Message]:
             return read(grow(attributes))
 
         def run(step: Step, attributes: Json) -> None:

@@ -7,20 +7,28 @@ from collections.abc import Iterable, Sequence
 from unquiet.conventions.drafts import TurnDraft
 from unquiet.conventions.messages import ToolUse, merged
 from unquiet.conventions.payloads import answer_text, last_answer, last_user, request_text
-from unquiet.conventions.steps import INSTRUCTIONS, Step
+from unquiet.conventions.steps import INSTRUCTIONS, Seen, Step
 from unquiet.conventions.trees import Group, Node, groups, trees
 from unquiet.model.spans import Span
 
 
-def turns_of(spans: Iterable[Span]) -> list[TurnDraft]:
+def turns_of(spans: Iterable[Span], seen: Seen | None = None) -> list[TurnDraft]:
     """The turns of one trace, in order of their starts.
 
     An invocation of an agent (or a chain around a model) is one turn: first request, last answer, every tool
     call with its result, tokens of the innermost model calls, latency of the outermost span. Model calls
     without an agent around them are grouped by their growing history. The session is the conversation where
-    one is named, else the trace.
+    one is named, else the trace. `seen` keeps what the spans of several traces share.
     """
-    return [_draft(group) for group in groups(trees(spans))]
+    if seen is None:
+        seen = Seen()
+    else:
+        seen.forget_texts()
+    roots = trees(spans, seen)
+    drafts = [_draft(group) for group in groups(roots)]
+    for root in roots:
+        root.dissolve()
+    return drafts
 
 
 class _Parts:
@@ -149,7 +157,7 @@ def _tool_calls(parts: _Parts) -> Sequence[ToolUse] | None:
     for node in parts.calls:
         for message in node.step.sent:
             timed += [(node.end_us, order, use) for order, use in enumerate(message.calls)]
-    timed += [(node.start_us, -1, node.step.tool._replace(ran=True)) for node in parts.nodes if _is_tool(node)]
+    timed += [(node.start_us, -1, ToolUse(*node.step.tool[:5], ran=True)) for node in parts.nodes if _is_tool(node)]
     timed.sort(key=lambda item: item[:2])
     calls = merged(use for _, _, use in timed) or merged(_said_calls(head))
     known = {call.call_id for call in calls} - {None}

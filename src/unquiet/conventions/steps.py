@@ -17,17 +17,25 @@ judge: an evaluator or guardrail, whose model calls answer nobody. other: named 
 """
 
 FACET_LENGTH = 120
+REMEMBERED_RESOURCES = 64
 INSTRUCTIONS = "instructions.hash"
 FACETS_PER_STEP = 40
 
 
 class Seen:
-    """What was read before in the same trace: an agent's span and its model calls hold the same texts."""
+    """What was read before: an agent's span and its model calls hold the same texts, its spans the same resource."""
 
     def __init__(self) -> None:
         self._messages: dict[str, list[Message]] = {}
         self._hashes: dict[str, str] = {}
         self._resources: dict[int, tuple[Json, dict[str, str]]] = {}
+
+    def forget_texts(self) -> None:
+        """Another trace begins: its texts are its own."""
+        self._messages.clear()
+        self._hashes.clear()
+        if len(self._resources) > REMEMBERED_RESOURCES:
+            self._resources.clear()
 
     def messages(self, value: Any) -> list[Message]:
         """`payloads.messages_of`, once for each text."""
@@ -53,10 +61,16 @@ class Seen:
         return known[1]
 
 
-Read: TypeAlias = "Callable[[Any], list[Message]]"
+Read: TypeAlias = "Callable[[Step, Any], list[Message]]"
+"""Reads messages out of a source of any kind; it gets the step that asks for them."""
 
 
-def _as_it_is(messages: list[Message]) -> list[Message]:
+def messages_seen(step: Step, value: Any) -> list[Message]:
+    """The messages in a value of an attribute."""
+    return step.seen.messages(value)
+
+
+def _as_it_is(_: Step, messages: list[Message]) -> list[Message]:
     return messages
 
 
@@ -104,14 +118,14 @@ class Step:
     def received(self) -> Sequence[Message]:
         """Messages that the step was given."""
         if self._received_from:
-            self._received, self._received_from = _first_found(self._received, self._received_from), None
+            self._received, self._received_from = self._first_found(self._received, self._received_from), None
         return self._received
 
     @property
     def sent(self) -> Sequence[Message]:
         """Messages that the step gave."""
         if self._sent_from:
-            self._sent, self._sent_from = _first_found(self._sent, self._sent_from), None
+            self._sent, self._sent_from = self._first_found(self._sent, self._sent_from), None
         return self._sent
 
     @property
@@ -127,6 +141,13 @@ class Step:
         if self._answer_is_raw:
             self._answer, self._answer_is_raw = from_json(self._answer), False
         return self._answer
+
+    def _first_found(self, found: Sequence[Message], sources: list[tuple[Read, Any]]) -> Sequence[Message]:
+        for read, source in sources:
+            if found:
+                break
+            found = read(self, source)
+        return found
 
     def receive(self, read: Read, source: Any) -> None:
         """A source of received messages, after those that are known."""
@@ -238,14 +259,6 @@ _NOTHING: Sequence[Message] = ()
 _EMPTY = (None, "")
 
 
-def _first_found(found: Sequence[Message], sources: list[tuple[Read, Any]]) -> Sequence[Message]:
-    for read, source in sources:
-        if found:
-            break
-        found = read(source)
-    return found
-
-
 _INTERNAL = ("ls_", "LANGSMITH_", "langgraph_", "langfuse_", "checkpoint", "__", "lc_", "run_depth")
 """What frameworks put into the metadata for themselves."""
 
@@ -319,75 +332,6 @@ def first_of(value: Any) -> str | None:
     if isinstance(value, list | tuple):
         value = next(iter(value), None)
     return str(value) if isinstance(value, str) and value else None
-
-
-INDEX_DEPTH = 32
-"""Attribute names with more parts than this below a prefix are left out."""
-
-
-def indexed(attributes: Mapping[str, Any], prefix: str) -> list[Any]:
-    """A list that was flattened into attributes `prefix.0.name`, or that stands there whole.
-
-    Order follows the indices; gaps are closed.
-    """
-    return grower(attributes, prefix)(attributes)
-
-
-def grower(names: Iterable[str], prefix: str) -> Callable[[Mapping[str, Any]], list[Any]]:
-    """`indexed` for attributes with these names, in this order."""
-    start = prefix + "."
-    tree: dict[str, Any] = {}
-    for name in names:
-        if name.startswith(start):
-            path = name[len(start) :].split(".")
-            if len(path) <= INDEX_DEPTH:
-                _plant(tree, path, name)
-    shape = _shape(tree) if tree and all(map(_is_index, tree)) else []
-
-    def grow(attributes: Mapping[str, Any]) -> list[Any]:
-        native = from_json(attributes.get(prefix))
-        return native if isinstance(native, list) else [_grown(part, attributes) for part in shape]
-
-    return grow
-
-
-def _plant(tree: dict[str, Any], path: list[str], name: str) -> None:
-    """Put the name of an attribute into a tree; what came first to a place stays there."""
-    for part in path[:-1]:
-        inner = tree.setdefault(part, {})
-        if not isinstance(inner, dict):
-            return
-        tree = inner
-    tree.setdefault(path[-1], name)
-
-
-def _is_index(part: str) -> bool:
-    return part.isdecimal() and len(part) < 10
-
-
-def _shape(tree: Any) -> Any:
-    """A tree with lists where all keys of an object are indices."""
-    if not isinstance(tree, dict):
-        return tree
-    if tree and all(map(_is_index, tree)):
-        return [_shape(tree[key]) for key in sorted(tree, key=int)]
-    return {key: _shape(inner) for key, inner in tree.items()}
-
-
-def _grown(shape: Any, attributes: Mapping[str, Any]) -> Any:
-    """A shape with the values of the attributes that it names."""
-    if isinstance(shape, str):
-        value = attributes[shape]
-        return _shape(value) if isinstance(value, dict) else value
-    if isinstance(shape, list):
-        return [_grown(part, attributes) for part in shape]
-    return {key: _grown(part, attributes) for key, part in shape.items()}
-
-
-def nested(attributes: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """The attributes below a prefix, without it."""
-    start = prefix + "."
-    return {key[len(start) :]: value for key, value in attributes.items() if key.startswith(start)}
 
 
 def system_text(messages: Iterable[Message]) -> str | None:

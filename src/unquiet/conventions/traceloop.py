@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from unquiet.conventions.flat import indexed, nested
 from unquiet.conventions.messages import (
     Json,
     Message,
@@ -15,7 +16,7 @@ from unquiet.conventions.messages import (
     unquoted,
 )
 from unquiet.conventions.rules import Dialect, does, facets, fills, flattened
-from unquiet.conventions.steps import Step, StepKind, first_of, indexed, nested, pick, whole
+from unquiet.conventions.steps import Step, StepKind, first_of, pick, whole
 
 _KINDS: dict[str, StepKind] = {"workflow": "agent", "agent": "agent", "task": "chain", "tool": "tool"}
 _FINISH = (

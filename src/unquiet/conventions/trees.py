@@ -39,6 +39,14 @@ class Node:
                 waiting += node.children[::-1]
         return found
 
+    def dissolve(self) -> None:
+        """Let go of all nodes below: parents and children that hold each other stay in memory for long."""
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            node.parent = None
+            waiting += node.children
+
     def ancestors(self) -> Iterator[Node]:
         """The parents, nearest first."""
         node = self.parent
@@ -59,14 +67,13 @@ class Group:
         return self.nodes[0].walk() if len(self.nodes) == 1 else [inner for node in self.nodes for inner in node.walk()]
 
 
-def trees(spans: Iterable[Span]) -> list[Node]:
+def trees(spans: Iterable[Span], seen: Seen) -> list[Node]:
     """The roots of a trace, in order of their starts; of a span sent twice the one that ended counts."""
     unique: dict[str, Span] = {}
     for span in spans:
         known = unique.get(span.span_id)
         if known is None or (known.end_us is None and span.end_us is not None):
             unique[span.span_id] = span
-    seen = Seen()
     ordered = sorted(unique.values(), key=lambda span: (span.start_us, span.span_id))
     nodes = {span.span_id: _node(span, seen) for span in ordered}
     roots: list[Node] = []
