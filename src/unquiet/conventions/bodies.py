@@ -106,10 +106,18 @@ def _text_start(raw: bytes) -> int:
     rest = size - at
     if rest < 4 or raw[at] != _VALUE:
         return 0
-    if rest < _MORE + 2:
-        # Both lengths are one byte.
+    if rest < _MORE + 2:  # both lengths are one byte
         fits = raw[at + 1] == rest - 2 and raw[at + 2] == _TEXT and raw[at + 3] == rest - 4
         return at + 4 if fits else 0
+    outer, inner = rest - 3, rest - 6  # both lengths are two bytes
+    if (
+        raw[at + 1] == outer & 0x7F | _MORE
+        and raw[at + 2] == outer >> 7
+        and raw[at + 3] == _TEXT
+        and raw[at + 4] == inner & 0x7F | _MORE
+        and raw[at + 5] == inner >> 7
+    ):
+        return at + 6
     length, at = _varint(raw, at + 1)
     if at + length != size or raw[at] != _TEXT:
         return 0
@@ -119,9 +127,6 @@ def _text_start(raw: bytes) -> int:
 
 def _varint(raw: bytes, at: int) -> tuple[int, int]:
     """The number at a place, and the place after it; -1 where it has more than five bytes."""
-    first, second = raw[at], raw[at + 1]
-    if second < _MORE <= first:
-        return first & 0x7F | second << 7, at + 2
     number = 0
     for shift in (0, 7, 14, 21, 28):
         byte = raw[at]

@@ -134,7 +134,8 @@ def _resource_facets(step: Step, plan: _Plan) -> None:
             step.facet(facet, resource.get(name))
             step.facet(facet, step.span.attributes.get(name))
     elif resource:
-        step.facets = {**step.seen.resource(resource, _facets_of_resource), **step.facets}
+        told = step.seen.resource(resource, _facets_of_resource)
+        step.facets = {**told, **step.facets} if step.facets else told
 
 
 def _facets_of_resource(resource: Json) -> dict[str, str]:

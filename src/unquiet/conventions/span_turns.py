@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 from unquiet.conventions.drafts import TurnDraft
 from unquiet.conventions.messages import ToolUse, merged
@@ -156,19 +157,26 @@ def _tool_calls(parts: _Parts) -> Sequence[ToolUse] | None:
     timed: list[tuple[int, int, ToolUse]] = []
     for node in parts.calls:
         for message in node.step.sent:
-            timed += [(node.end_us, order, use) for order, use in enumerate(message.calls)]
-    timed += [(node.start_us, -1, ToolUse(*node.step.tool[:5], ran=True)) for node in parts.nodes if _is_tool(node)]
-    timed.sort(key=lambda item: item[:2])
-    calls = merged(use for _, _, use in timed) or merged(_said_calls(head))
+            if message.calls:
+                timed += [(node.end_us, order, use) for order, use in enumerate(message.calls)]
+    for node in parts.nodes:
+        # A tool's own instrumentation may put a tool span right below it.
+        if node.step.kind == "tool" and (node.parent is None or node.parent.step.kind != "tool"):
+            timed.append((node.start_us, -1, ToolUse(*node.step.tool[:5], True)))
+    timed.sort(key=_TIME_AND_ORDER)
+    calls = merged([use for _, _, use in timed]) or merged(_said_calls(head))
     known = {call.call_id for call in calls} - {None}
     if known:
-        told = [head.sent, *(node.step.received for node in parts.calls)]
-        results = [result for messages in told for m in messages for result in m.results if result.call_id in known]
+        told = [head.sent, *[node.step.received for node in parts.calls]]
+        results = [use for messages in told for m in messages if m.results for use in m.results if use.call_id in known]
         # A history repeats the results of the one before it.
         calls = merged([*calls, *dict.fromkeys(results)]) if results else calls
     if calls:
         return calls
     return calls if head.sent or any(node.step.sent for node in parts.calls) else None
+
+
+_TIME_AND_ORDER = itemgetter(0, 1)
 
 
 def _said_calls(step: Step) -> list[ToolUse]:
@@ -177,23 +185,26 @@ def _said_calls(step: Step) -> list[ToolUse]:
     return [use for message in step.sent[start:] for use in (*message.calls, *message.results)]
 
 
-def _is_tool(node: Node) -> bool:
-    """Whether a node ran a tool; not what a tool's own instrumentation put right below it."""
-    return node.step.kind == "tool" and (node.parent is None or node.parent.step.kind != "tool")
-
-
 def _facets(parts: _Parts) -> dict[str, str]:
     """What instrumentations said anywhere in the turn, and what the application attached to or around it."""
     head = parts.group.nodes[0]
-    outer = [head, *head.ancestors()]
+    steps = [node.step for node in parts.nodes]
+    outer = [head.step]
+    if head.parent is not None:
+        outer += [node.step for node in head.ancestors()]
+        steps = outer + steps
     kept: dict[str, str] = {}
     # What is nearest goes first: it is written last.
-    for node in reversed(outer):
-        kept.update(node.step.all_attached())
-    nodes = [*outer, *parts.nodes]
-    for node in reversed(nodes):
-        kept.update(node.step.facets)
-    instructions = _first(node.step.instructions_hash() for node in nodes)
-    if instructions is not None:
-        kept[INSTRUCTIONS] = instructions
+    for step in reversed(outer):
+        kept.update(step.all_attached())
+    written = None
+    for step in reversed(steps):
+        if step.facets is not written:
+            written = step.facets
+            kept.update(written)
+    for step in steps:
+        instructions = step.instructions_hash()
+        if instructions is not None:
+            kept[INSTRUCTIONS] = instructions
+            break
     return kept

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from unquiet.conventions.drafts import TurnDraft
+from unquiet.conventions.messages import Json
 from unquiet.conventions.span_turns import turns_of
 from unquiet.conventions.steps import Seen
 from unquiet.model.spans import Span, SpanEvent
@@ -27,19 +28,6 @@ class _OpenTrace:
     touched: float = 0.0
     span_count: int = 0
     size: int = 0
-
-    def add(self, span: Span) -> bool:
-        """Keep a span; False where it was there. Of a span sent twice the one that ended counts."""
-        self.span_count += 1
-        known = self.spans.get(span.span_id)
-        if known is None or (known.end_us is None and span.end_us is not None):
-            self.spans[span.span_id] = span
-        if known is not None:
-            return False
-        self.missing.discard(span.span_id)
-        if span.parent_id is not None and not span.remote_parent and span.parent_id not in self.spans:
-            self.missing.add(span.parent_id)
-        return True
 
 
 @dataclass(slots=True)
@@ -76,11 +64,21 @@ class Traces:
         trace = self._trace(span.trace_id, at)
         if trace is None:
             return False
-        if trace.add(span):
-            self.open_span_count += 1
-            self._grow(trace, _span_size(span))
-        else:
+        trace.span_count += 1
+        ident, above = span.span_id, span.parent_id
+        known = trace.spans.get(ident)
+        if known is not None:
             self.duplicate_count += 1
+            # Of a span sent twice the one that ended counts.
+            if known.end_us is None and span.end_us is not None:
+                trace.spans[ident] = span
+            return True
+        trace.spans[ident] = span
+        trace.missing.discard(ident)
+        if above is not None and above not in trace.spans and not span.remote_parent:
+            trace.missing.add(above)
+        self.open_span_count += 1
+        self._grow(trace, _span_size(span))
         return True
 
     def add_event(self, event: SpanEvent, of: Span, at: float) -> bool:
@@ -171,24 +169,23 @@ def _while_touched(traces: OrderedDict[str, _OpenTrace], until: float) -> Iterab
 
 def _span_size(span: Span) -> int:
     """About the bytes that a span takes in memory; its resource is shared and left out."""
-    size = _SPAN_BYTES + _attributes_size(span.attributes.values())
+    size = _SPAN_BYTES + _size(span.attributes.values())
     return size + sum(map(_event_size, span.events)) if span.events else size
 
 
 def _event_size(event: SpanEvent) -> int:
-    return _SPAN_BYTES + _attributes_size((*event.attributes.values(), event.body))
+    return _SPAN_BYTES + _size(event.attributes.values()) + _size((event.body,))
 
 
-def _attributes_size(values: Iterable[Any]) -> int:
-    size = 0
+def _size(values: Collection[Any]) -> int:
+    size = _ATTRIBUTE_BYTES * len(values)
     for value in values:
-        size += _ATTRIBUTE_BYTES
         if isinstance(value, str):
             size += len(value)
         elif isinstance(value, dict):
-            size += _attributes_size(value.values()) + sum(map(len, value))
+            size += _size(cast("Json", value).values())
         elif isinstance(value, list):
-            size += _attributes_size(value)
+            size += _size(cast("list[Any]", value))
     return size
 
 
