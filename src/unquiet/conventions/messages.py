@@ -33,6 +33,8 @@ _PLAIN = frozenset({"role", "parts", "content", "finish_reason"})
 _OPENING = ("{", "[")
 _PYTHON = ("{'", "[{", "['")
 PYTHON_TEXT_LIMIT = 200_000
+_SHALLOW = 250
+"""A text with fewer brackets cannot be deep."""
 _UNSPOKEN = frozenset({"reasoning", "thinking", "redacted_thinking", "thought"})
 
 
@@ -70,18 +72,39 @@ def as_text(value: Any) -> str | None:
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # integers of more than 64 bits
+        return _as_python(value)
+
+
+def _as_python(value: Any) -> str | None:
+    try:
         return str(value)
+    except RecursionError:  # lists in lists, a thousand deep: nobody's text
+        return None
 
 
 def from_json(value: Any) -> Any:
-    """The value inside a JSON text (or the text of a Python object); other texts and values as they are."""
+    """The value inside a JSON text (or the text of a Python object); other texts and values as they are.
+
+    JSON that is more than 254 levels deep counts as any other text.
+    """
     if isinstance(value, str) and value.lstrip()[:1] in _OPENING:
         try:
-            return orjson.loads(value)
+            read = orjson.loads(value)
+            deep = value.count("[") + value.count("{") > _SHALLOW and _is_deep(read)
+            return value if deep else read
         except orjson.JSONDecodeError:
             python = value.lstrip()[:2] in _PYTHON and len(value) <= PYTHON_TEXT_LIMIT
             return _from_python(value) if python else value
     return value
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether lists and objects lie in each other deeper than orjson writes (254): what recurses would fail there."""
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return True
+    return False
 
 
 def _from_python(text: str) -> Any:

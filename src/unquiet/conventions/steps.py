@@ -26,7 +26,8 @@ class Seen:
     """What was read before: an agent's span and its model calls hold the same texts, its spans the same resource."""
 
     def __init__(self) -> None:
-        self._messages: dict[str, list[Message]] = {}
+        # By length: texts of messages are long, and cheaper to compare than to hash.
+        self._messages: dict[int, tuple[str, list[Message]]] = {}
         self._hashes: dict[str, str] = {}
         self._resources: dict[int, tuple[Json, dict[str, str]]] = {}
 
@@ -38,13 +39,13 @@ class Seen:
             self._resources.clear()
 
     def messages(self, value: Any) -> list[Message]:
-        """`payloads.messages_of`, once for each text."""
+        """`payloads.messages_of`, once for most texts."""
         if not isinstance(value, str):
             return messages_of(value)
-        found = self._messages.get(value)
-        if found is None:
-            found = self._messages[value] = messages_of(value)
-        return found
+        known = self._messages.get(len(value))
+        if known is None or known[0] != value:
+            known = self._messages[len(value)] = (value, messages_of(value))
+        return known[1]
 
     def short_hash(self, text: str) -> str:
         """`short_hash`, once for each text."""
@@ -299,10 +300,14 @@ def short_hash(text: str) -> str:
     return blake2b(text.encode("utf-8", "replace"), digest_size=6).hexdigest()
 
 
+_DIGITS = 16
+"""Of the largest whole number that a float holds exactly."""
+
+
 def whole(value: Any) -> int | None:
     """A token count: a whole number that is not negative."""
-    if isinstance(value, str) and value.isdigit():
-        return int(value)
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _DIGITS:
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
         return None
     return int(value)
@@ -312,7 +317,7 @@ def amount(value: Any) -> float | None:
     """A number that is not negative, such as a cost in US dollars."""
     try:
         number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if 0 <= number < float("inf") else None
 
