@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from unquiet.conventions.messages import Message, as_dict, as_list, as_text, from_json, message_of, text_or_none
+from unquiet.conventions.messages import Json, Message, as_dict, as_list, as_text, from_json, message_of, text_or_none
 from unquiet.conventions.payloads import messages_of
+from unquiet.conventions.rules import Dialect, does, facets, fills, fingerprint, hears
 from unquiet.conventions.steps import Step, StepKind, amount, first_of, id_text, pick, whole
 from unquiet.model.spans import SpanEvent
 
@@ -57,55 +58,41 @@ _FACETS = {
 }
 
 
-def read(step: Step) -> None:
-    """Fill in what the span says in this dialect."""
-    attributes = step.span.attributes
+def _details(step: Step, attributes: Json) -> None:
+    """The event that holds the same attributes as the span: what it says goes first."""
     for event in step.span.events:
         if event.name in _DETAILS:
             body = event.body if isinstance(event.body, dict) else {}
-            _attributes(step, {**attributes, **body, **event.attributes})
-    _attributes(step, attributes)
-    _events(step)
+            told = {**attributes, **body, **event.attributes}
+            for run in _WITHOUT_EVENTS.bound(told, has_events=True):
+                run(step, told)
 
 
-def _attributes(step: Step, attributes: Any) -> None:
+def _kind(step: Step, attributes: Json) -> None:
+    if step.kind is not None:
+        return
     operation = pick(attributes, "gen_ai.operation.name")
     if operation is not None:
-        step.fill(kind=_KINDS.get(str(operation), "other"))
+        step.kind = _KINDS.get(str(operation), "other")
     elif pick(attributes, "gen_ai.tool.name") is not None:
-        step.fill(kind="tool")
+        step.kind = "tool"
     elif pick(attributes, "gen_ai.request.model") is not None:
-        step.fill(kind="llm")
-    step.fill(
-        received=messages_of(attributes.get("gen_ai.input.messages")),
-        sent=messages_of(attributes.get("gen_ai.output.messages")),
-        model=text_or_none(attributes.get("gen_ai.request.model")),
-        served_model=text_or_none(attributes.get("gen_ai.response.model")),
-        finish_reason=first_of(attributes.get("gen_ai.response.finish_reasons")),
-        input_tokens=whole(pick(attributes, "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")),
-        output_tokens=whole(pick(attributes, "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")),
-        reasoning_tokens=whole(pick(attributes, *_REASONING)),
-        cost_usd=amount(pick(attributes, "gen_ai.usage.cost", "gen_ai.usage.total_cost", "operation.cost")),
-        session_id=id_text(pick(attributes, "gen_ai.conversation.id", "session.id")),
-        user_id=id_text(pick(attributes, "user.id", "enduser.id", "gen_ai.user.id")),
-    )
-    _first_dialect(step, attributes.get("gen_ai.prompt"), attributes.get("gen_ai.completion"))
-    _tool(step, attributes)
-    for name, facet in _FACETS.items():
-        step.facet(facet, attributes.get(name))
-    step.fingerprint("tools.hash", attributes.get("gen_ai.tool.definitions"))
-    step.fingerprint("instructions.hash", attributes.get("gen_ai.system_instructions"))
+        step.kind = "llm"
 
 
-def _tool(step: Step, attributes: Any) -> None:
+def _tool(step: Step, attributes: Json) -> None:
     if step.kind != "tool":
         return
     step.fill_tool(
-        call_id=text_or_none(attributes.get("gen_ai.tool.call.id")),
-        name=text_or_none(attributes.get("gen_ai.tool.name")),
-        arguments=as_text(attributes.get("gen_ai.tool.call.arguments")),
-        result=as_text(attributes.get("gen_ai.tool.call.result")),
+        text_or_none(attributes.get("gen_ai.tool.call.id")),
+        text_or_none(attributes.get("gen_ai.tool.name")),
+        as_text(attributes.get("gen_ai.tool.call.arguments")),
+        as_text(attributes.get("gen_ai.tool.call.result")),
     )
+
+
+def _flat(step: Step, attributes: Json) -> None:
+    _first_dialect(step, attributes.get("gen_ai.prompt"), attributes.get("gen_ai.completion"))
 
 
 def _first_dialect(step: Step, prompt: Any, completion: Any) -> None:
@@ -115,11 +102,12 @@ def _first_dialect(step: Step, prompt: Any, completion: Any) -> None:
         received = [Message("user", request)]
     if not sent and isinstance(answer, str) and step.kind == "llm":
         sent = [Message("assistant", answer)]
-    step.fill(received=received, sent=sent)
-    step.fill(request=None if received else request, answer=None if sent else answer)
+    step.converse(received, sent)
+    step.ask(None if received else request)
+    step.reply(None if sent else answer)
 
 
-def _events(step: Step) -> None:
+def _events(step: Step, _: Json) -> None:
     """The dialects that write messages as events (on the span, or as log records that name it)."""
     received: list[Message] = []
     sent: list[Message] = []
@@ -135,7 +123,8 @@ def _events(step: Step) -> None:
             message = _choice(event)
             sent += [message] if message else []
     if received or sent:
-        step.fill(kind="llm", received=received, sent=sent[:1])
+        step.fill(kind="llm")
+        step.converse(received, sent[:1])
 
 
 def _all_events(step: Step) -> list[SpanEvent]:
@@ -174,3 +163,28 @@ def _choice(event: SpanEvent) -> Message | None:
         if fields.get(name) is not None:
             built.setdefault(name, fields[name])
     return message_of(built)
+
+
+_ATTRIBUTES = (
+    does(_kind, "gen_ai.operation.name", "gen_ai.tool.name", "gen_ai.request.model"),
+    hears("received", "gen_ai.input.messages"),
+    hears("sent", "gen_ai.output.messages"),
+    fills("model", text_or_none, "gen_ai.request.model"),
+    fills("served_model", text_or_none, "gen_ai.response.model"),
+    fills("finish_reason", first_of, "gen_ai.response.finish_reasons"),
+    fills("input_tokens", whole, "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
+    fills("output_tokens", whole, "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
+    fills("reasoning_tokens", whole, *_REASONING),
+    fills("cost_usd", amount, "gen_ai.usage.cost", "gen_ai.usage.total_cost", "operation.cost"),
+    fills("session_id", id_text, "gen_ai.conversation.id", "session.id"),
+    fills("user_id", id_text, "user.id", "enduser.id", "gen_ai.user.id"),
+    does(_flat, "gen_ai.prompt", "gen_ai.completion"),
+    does(_tool, "gen_ai.tool.call.id", "gen_ai.tool.name", "gen_ai.tool.call.arguments", "gen_ai.tool.call.result"),
+    *facets(_FACETS),
+    fingerprint("tools.hash", "gen_ai.tool.definitions"),
+    fingerprint("instructions.hash", "gen_ai.system_instructions"),
+)
+_NAMESPACES = frozenset({"gen_ai", "events"})
+_WITHOUT_EVENTS = Dialect(_NAMESPACES, _ATTRIBUTES)
+
+DIALECT = Dialect(_NAMESPACES, (does(_details, on_events=True), *_ATTRIBUTES, does(_events, "events", on_events=True)))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from unquiet.conventions.messages import as_dict, as_text, from_json, text_or_none
-from unquiet.conventions.payloads import messages_of
-from unquiet.conventions.steps import Step, StepKind, amount, id_text, nested, pick, whole
+from unquiet.conventions.flat import nested
+from unquiet.conventions.messages import Json, as_dict, as_text, from_json, text_or_none
+from unquiet.conventions.rules import Dialect, does
+from unquiet.conventions.steps import Step, StepKind, amount, id_text, messages_seen, pick, whole
 
 _KINDS: dict[str, StepKind] = {
     "generation": "llm",
@@ -29,9 +28,7 @@ _FACETS = {
 }
 
 
-def read(step: Step) -> None:
-    """Fill in what the span says in this dialect."""
-    attributes = step.span.attributes
+def _read(step: Step, attributes: Json) -> None:
     kind = pick(attributes, "langfuse.observation.type")
     known = _KINDS.get(str(kind).lower()) if kind is not None else None
     if known is not None:
@@ -52,8 +49,10 @@ def read(step: Step) -> None:
     if step.kind == "tool":
         step.fill_tool(name=step.span.name, arguments=as_text(request), result=as_text(answer))
     elif step.kind == "llm":
-        step.fill(received=messages_of(request), sent=messages_of(answer))
-    step.fill(request=request, answer=answer)
+        step.receive(messages_seen, request)
+        step.send(messages_seen, answer)
+    step.ask(request)
+    step.reply(answer)
     if attributes.get("langfuse.observation.level") == "ERROR":
         step.fill(error=as_text(attributes.get("langfuse.observation.status_message")) or "error")
     for name, facet in _FACETS.items():
@@ -61,7 +60,10 @@ def read(step: Step) -> None:
     _metadata(step, attributes)
 
 
-def _metadata(step: Step, attributes: Any) -> None:
+def _metadata(step: Step, attributes: Json) -> None:
     for prefix in ("langfuse.trace.metadata", "langfuse.observation.metadata"):
         step.metadata(attributes.get(prefix))
         step.metadata(nested(attributes, prefix))
+
+
+DIALECT = Dialect(frozenset({"langfuse"}), (does(_read, "langfuse", below=("langfuse.",)),))

@@ -5,11 +5,13 @@ In a run, `session_id` is the tracing project; the conversation is a key of the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from unquiet.conventions.messages import Message, as_dict, as_text, from_json, text_or_none
-from unquiet.conventions.payloads import messages_of
-from unquiet.conventions.steps import Step, StepKind, amount, nested, pick, whole
+from unquiet.conventions.flat import nested
+from unquiet.conventions.messages import Json, Message, as_dict, as_text, from_json, text_or_none
+from unquiet.conventions.rules import Dialect, does
+from unquiet.conventions.steps import Step, StepKind, amount, messages_seen, pick, whole
 
 _KINDS: dict[str, StepKind] = {
     "llm": "llm",
@@ -24,9 +26,7 @@ _KINDS: dict[str, StepKind] = {
 }
 
 
-def read(step: Step) -> None:
-    """Fill in what the span says in this dialect."""
-    attributes = step.span.attributes
+def _read(step: Step, attributes: Json) -> None:
     kind = pick(attributes, "langsmith.span.kind")
     if kind is None:
         return
@@ -35,12 +35,14 @@ def read(step: Step) -> None:
     step.kind = known
     request = from_json(attributes.get("langsmith.inputs"))
     answer = from_json(attributes.get("langsmith.outputs"))
-    step.fill(request=request, answer=answer)
+    step.ask(request)
+    step.reply(answer)
     if known == "tool":
         returned = as_text(_bare_output(step.answer)) or _said(step.sent)
         step.fill_tool(name=step.span.name, arguments=as_text(step.request), result=returned)
         return
-    step.fill(received=messages_of(request), sent=messages_of(answer))
+    step.receive(messages_seen, request)
+    step.send(messages_seen, answer)
     _llm(step)
     metadata = {
         **(as_dict(attributes.get("langsmith.metadata")) or {}),
@@ -58,7 +60,7 @@ def _bare_output(value: Any) -> Any:
     return fields["output"] if fields is not None and set(fields) == {"output"} else value
 
 
-def _said(messages: list[Message]) -> str | None:
+def _said(messages: Sequence[Message]) -> str | None:
     return next((message.text for message in messages if message.text), None)
 
 
@@ -75,3 +77,6 @@ def _llm(step: Step) -> None:
         cost_usd=amount(usage.get("total_cost")),
     )
     step.facet("system_fingerprint", answer.get("system_fingerprint"))
+
+
+DIALECT = Dialect(frozenset({"langsmith"}), (does(_read, "langsmith.span.kind"),))

@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 
 from unquiet.conventions.drafts import TurnDraft
 from unquiet.conventions.span_turns import turns_of
-from unquiet.conventions.traces import with_events
+from unquiet.conventions.steps import Seen
+from unquiet.conventions.traces import keep_span, with_events
 from unquiet.model.spans import Span, SpanEvent
 
 Mark = TypeVar("Mark")
@@ -51,6 +52,7 @@ class LiveTraces(Generic[Mark]):
     _open: dict[str, _Open[Mark]] = field(default_factory=dict[str, _Open[Mark]])
     _active: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
     _parentless: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
+    _seen: Seen = field(default_factory=Seen)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -58,10 +60,9 @@ class LiveTraces(Generic[Mark]):
     def add(self, span: Span, at: float, mark: Mark, size: int) -> None:
         """Take in a span that was read at `mark` and holds about `size` bytes."""
         trace = self._touched(span.trace_id, at, mark, size)
-        if span.span_id in trace.spans:
+        if not keep_span(trace.spans, span):
             self.duplicate_count += 1
             return
-        trace.spans[span.span_id] = span
         trace.missing.discard(span.span_id)
         if span.parent_id and not span.remote_parent and span.parent_id not in trace.spans:
             trace.missing.add(span.parent_id)
@@ -119,4 +120,5 @@ class LiveTraces(Generic[Mark]):
         self._parentless.pop(trace_id, None)
         self.size -= trace.size
         named = dict.fromkeys((*trace.spans, *(span_id for span_id, _, _ in trace.events)))
-        return Complete(trace_id, tuple(named), turns_of(with_events(list(trace.spans.values()), trace.events)))
+        turns = turns_of(with_events(trace.spans.values(), trace.events), self._seen)
+        return Complete(trace_id, tuple(named), turns)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import orjson
 
@@ -30,13 +29,16 @@ _CALL_PARTS = frozenset({"tool_call", "tool_use", "tool-call", "function_call", 
 _RESULT_PARTS = frozenset(
     {"tool_call_response", "tool_result", "tool-result", "function_call_output", "server_tool_call_response"}
 )
+_PLAIN = frozenset({"role", "parts", "content", "finish_reason"})
+_OPENING = ("{", "[")
 _PYTHON = ("{'", "[{", "['")
 PYTHON_TEXT_LIMIT = 200_000
+_SHALLOW = 250
+"""A text with fewer brackets cannot be deep."""
 _UNSPOKEN = frozenset({"reasoning", "thinking", "redacted_thinking", "thought"})
 
 
-@dataclass(frozen=True, slots=True)
-class ToolUse:
+class ToolUse(NamedTuple):
     """One call of a tool as far as it is known; arguments and result are text.
 
     `ran` tells the sight of a call that was carried out (a tool's span, a result) from the wish for it.
@@ -50,8 +52,7 @@ class ToolUse:
     ran: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message: `calls` are the tool calls it makes, `results` the tool results that it brings.
 
     `text` is None where there is none (a message that only calls tools).
@@ -71,17 +72,39 @@ def as_text(value: Any) -> str | None:
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # integers of more than 64 bits
+        return _as_python(value)
+
+
+def _as_python(value: Any) -> str | None:
+    try:
         return str(value)
+    except RecursionError:  # lists in lists, a thousand deep: nobody's text
+        return None
 
 
 def from_json(value: Any) -> Any:
-    """The value inside a JSON text (or the text of a Python object); other texts and values as they are."""
-    if isinstance(value, str) and (begin := value.lstrip()[:2])[:1] in ("{", "["):
+    """The value inside a JSON text (or the text of a Python object); other texts and values as they are.
+
+    JSON that is more than 254 levels deep counts as any other text.
+    """
+    if isinstance(value, str) and value.lstrip()[:1] in _OPENING:
         try:
-            return orjson.loads(value)
+            read = orjson.loads(value)
+            deep = value.count("[") + value.count("{") > _SHALLOW and _is_deep(read)
+            return value if deep else read
         except orjson.JSONDecodeError:
-            return _from_python(value) if begin in _PYTHON and len(value) <= PYTHON_TEXT_LIMIT else value
+            python = value.lstrip()[:2] in _PYTHON and len(value) <= PYTHON_TEXT_LIMIT
+            return _from_python(value) if python else value
     return value
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether lists and objects lie in each other deeper than orjson writes (254): what recurses would fail there."""
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return True
+    return False
 
 
 def _from_python(text: str) -> Any:
@@ -130,6 +153,10 @@ def first(mapping: Json, *names: str) -> Any:
 
 def message_of(raw: Any) -> Message | None:
     """The message in an object, None where it is none."""
+    if isinstance(raw, dict) and raw.keys() <= _PLAIN:
+        plain = _plain(cast("Json", raw))
+        if plain is not None:
+            return plain
     item = as_dict(raw)
     if item is None:
         return None
@@ -146,6 +173,35 @@ def message_of(raw: Any) -> Message | None:
     if role is None:
         return None
     return _built(role, item)
+
+
+def _plain(item: Json) -> Message | None:
+    """What `_built` makes of a message that says nothing beside its content; None where it must look closer."""
+    name = item.get("role")
+    role = ROLES.get(name) if isinstance(name, str) else None
+    if role is None or role == "tool":
+        return None
+    content = item.get("parts")
+    if content is None:
+        content = item.get("content")
+    finish = text_or_none(item.get("finish_reason"))
+    if isinstance(content, list) and len(content) == 1:
+        text = _plain_text(content[0])
+        if text is not None:
+            return Message(role, text, (), (), finish)
+    texts, calls, results = _parts(content)
+    text = "\n".join(texts) if texts else None
+    if role == "user" and text is None and results:
+        role = "tool"
+    return Message(role, text, tuple(calls), tuple(results), finish)
+
+
+def _plain_text(part: Any) -> str | None:
+    """The text of a part that has nothing but its text."""
+    if isinstance(part, dict) and len(part) == 2 and part.get("type") == "text":
+        text = part.get("content")
+        return text if isinstance(text, str) else None
+    return None
 
 
 def _unwrapped(item: Json) -> Json:
@@ -205,10 +261,14 @@ def _parts(content: Any) -> tuple[list[str], list[ToolUse], list[ToolUse]]:
     calls: list[ToolUse] = []
     results: list[ToolUse] = []
     for part in content if isinstance(content, list | tuple) else [content]:
-        if isinstance(part, str):
+        if isinstance(part, dict):
+            text = _plain_text(part)
+            if text is not None:
+                texts.append(text)
+            else:
+                _one_part(cast("Json", part), texts, calls, results)
+        elif isinstance(part, str):
             texts.append(part)
-        elif isinstance(part, dict):
-            _one_part(cast("Json", part), texts, calls, results)
     return texts, calls, results
 
 
@@ -272,8 +332,12 @@ def merged(calls: Iterable[ToolUse]) -> list[ToolUse]:
 
     What one sight of a call leaves out, another may fill in.
     """
+    told = list(calls)
+    ids = [call.call_id for call in told if call.call_id is not None]
+    if len(set(ids)) == len(ids) and (len(ids) == len(told) or len({call.ran for call in told}) < 2):
+        return told  # a call without an id only joins one that ran where it did not, or the other way round
     kept: list[ToolUse] = []
-    for call in calls:
+    for call in told:
         slot = _partner(kept, call)
         if slot is None:
             kept.append(call)
@@ -306,8 +370,7 @@ def _bare(arguments: str | None) -> Any:
 
 
 def _filled(one: ToolUse, two: ToolUse) -> ToolUse:
-    return replace(
-        one,
+    return one._replace(
         call_id=one.call_id or two.call_id,
         name=one.name or two.name,
         arguments=one.arguments if one.arguments is not None else two.arguments,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from unquiet.conventions.messages import Message, as_dict, as_text, from_json, message_of, text_or_none
+from unquiet.conventions.flat import indexed
+from unquiet.conventions.messages import Json, Message, as_dict, as_text, message_of, text_or_none
 from unquiet.conventions.payloads import messages_of
-from unquiet.conventions.steps import Step, StepKind, amount, id_text, indexed, pick, whole
+from unquiet.conventions.rules import Dialect, does, facets, fills, fingerprint, flattened
+from unquiet.conventions.steps import Step, StepKind, amount, id_text, pick, whole
 
 _KINDS: dict[str, StepKind] = {
     "LLM": "llm",
@@ -20,6 +22,7 @@ _KINDS: dict[str, StepKind] = {
     "RERANKER": "other",
     "PROMPT": "other",
 }
+_TELLING = ("openinference.span.kind", "span_kind", "llm.model_name")
 _FACETS = {
     "agent.name": "agent.name",
     "llm.provider": "provider",
@@ -28,43 +31,33 @@ _FACETS = {
 }
 
 
-def read(step: Step) -> None:
-    """Fill in what the span says in this dialect."""
-    attributes = step.span.attributes
+def _applies(attributes: Json) -> bool:
+    return pick(attributes, *_TELLING) is not None
+
+
+def _kind(step: Step, attributes: Json) -> None:
     kind = pick(attributes, "openinference.span.kind", "span_kind")
-    if kind is None and pick(attributes, "llm.model_name") is None:
-        return
     step.fill(kind=_KINDS.get(str(kind).upper(), "llm" if kind is None else "other"))
+
+
+def _models(step: Step, attributes: Json) -> None:
     invocation = as_dict(attributes.get("llm.invocation_parameters")) or {}
     requested = text_or_none(pick(attributes, "llm.request.model_name") or invocation.get("model"))
+    served = pick(attributes, "llm.response.model_name", "llm.model_name" if requested else "")
     step.fill(
-        received=_messages(attributes, "llm.input_messages") or _old(attributes, "llm.prompts", "prompt", "user"),
-        sent=_messages(attributes, "llm.output_messages") or _old(attributes, "llm.choices", "completion", "assistant"),
-        request=from_json(attributes.get("input.value")),
-        answer=from_json(attributes.get("output.value")),
         model=requested or text_or_none(attributes.get("llm.model_name")),
-        served_model=text_or_none(pick(attributes, "llm.response.model_name", "llm.model_name" if requested else "")),
-        finish_reason=text_or_none(attributes.get("llm.finish_reason")),
-        input_tokens=whole(attributes.get("llm.token_count.prompt")),
-        output_tokens=whole(attributes.get("llm.token_count.completion")),
-        reasoning_tokens=whole(attributes.get("llm.token_count.completion_details.reasoning")),
-        cost_usd=amount(attributes.get("llm.cost.total")),
-        session_id=id_text(attributes.get("session.id")),
-        user_id=id_text(attributes.get("user.id")),
+        served_model=text_or_none(served),
     )
-    _whole_payload(step)
-    _tool(step)
-    for name, facet in _FACETS.items():
-        step.facet(facet, attributes.get(name))
-    tools = indexed(attributes, "llm.tools")
-    step.fingerprint("tools.hash", tools or None)
-    step.fingerprint("prompt.hash", attributes.get("llm.prompt_template.template"))
-    step.metadata(attributes.get("metadata"))
 
 
-def _messages(attributes: Any, prefix: str) -> list[Message]:
+def _payload(step: Step, attributes: Json) -> None:
+    step.ask(attributes.get("input.value"), raw=True)
+    step.reply(attributes.get("output.value"), raw=True)
+
+
+def _messages(items: list[Any]) -> list[Message]:
     found: list[Message] = []
-    for item in indexed(attributes, prefix):
+    for item in items:
         fields = as_dict(item) or {}
         message = message_of(as_dict(fields.get("message")) or _unprefixed(fields))
         if message is not None:
@@ -77,30 +70,44 @@ def _unprefixed(fields: Any) -> dict[str, Any]:
     return {key.removeprefix("message."): value for key, value in fields.items()}
 
 
-def _old(attributes: Any, prefix: str, inner: str, role: str) -> list[Message]:
-    texts = [(as_dict((as_dict(item) or {}).get(inner)) or {}).get("text") for item in indexed(attributes, prefix)]
+def _prompts(items: list[Any]) -> list[Message]:
+    return _plain(items, "prompt", "user")
+
+
+def _choices(items: list[Any]) -> list[Message]:
+    return _plain(items, "completion", "assistant")
+
+
+def _plain(items: list[Any], inner: str, role: str) -> list[Message]:
+    texts = [(as_dict((as_dict(item) or {}).get(inner)) or {}).get("text") for item in items]
     built = [message_of({"role": role, "content": text}) for text in texts if isinstance(text, str)]
     return [message for message in built if message is not None]
 
 
-def _whole_payload(step: Step) -> None:
+def _whole_payload(step: Step, _: Json) -> None:
     """The provider's whole response, where it is kept: messages, finish reason, served model."""
     if step.kind != "llm":
         return
-    raw = as_dict(step.answer)
-    answer = messages_of(step.answer) if not isinstance(step.answer, str) else []
-    step.fill(received=messages_of(step.request) if not isinstance(step.request, str) else None, sent=answer)
+    step.receive(_of_request, None)
+    if isinstance(step.answer, str):
+        return
+    answer = step.seen.messages(step.answer)
+    step.converse(None, answer)
     if answer:
         step.fill(finish_reason=answer[-1].finish_reason)
+    raw = as_dict(step.answer)
     if raw is not None:
         step.fill(served_model=text_or_none(raw.get("model")))
         step.facet("system_fingerprint", raw.get("system_fingerprint"))
 
 
-def _tool(step: Step) -> None:
+def _of_request(step: Step, _: None) -> list[Message]:
+    return messages_of(step.request) if not isinstance(step.request, str) else []
+
+
+def _tool(step: Step, attributes: Json) -> None:
     if step.kind != "tool":
         return
-    attributes = step.span.attributes
     arguments = attributes.get("input.value")
     step.fill_tool(
         call_id=text_or_none(pick(attributes, "tool_call.id", "tool.id")),
@@ -110,3 +117,41 @@ def _tool(step: Step) -> None:
         ),
         result=as_text(attributes.get("output.value")),
     )
+
+
+def _tools(step: Step, attributes: Json) -> None:
+    step.fingerprint("tools.hash", indexed(attributes, "llm.tools") or None)
+
+
+def _metadata(step: Step, attributes: Json) -> None:
+    step.metadata(attributes["metadata"])
+
+
+DIALECT = Dialect(
+    frozenset({"openinference", "llm", "span_kind"}),
+    (
+        does(_kind, *_TELLING),
+        flattened("received", "llm.input_messages", _messages),
+        flattened("received", "llm.prompts", _prompts),
+        flattened("sent", "llm.output_messages", _messages),
+        flattened("sent", "llm.choices", _choices),
+        does(_payload, "input.value", "output.value"),
+        does(
+            _models, "llm.request.model_name", "llm.response.model_name", "llm.model_name", "llm.invocation_parameters"
+        ),
+        fills("finish_reason", text_or_none, "llm.finish_reason"),
+        fills("input_tokens", whole, "llm.token_count.prompt"),
+        fills("output_tokens", whole, "llm.token_count.completion"),
+        fills("reasoning_tokens", whole, "llm.token_count.completion_details.reasoning"),
+        fills("cost_usd", amount, "llm.cost.total"),
+        fills("session_id", id_text, "session.id"),
+        fills("user_id", id_text, "user.id"),
+        does(_whole_payload, *_TELLING),
+        does(_tool, *_TELLING),
+        *facets(_FACETS),
+        does(_tools, "llm.tools", below=("llm.tools.",)),
+        fingerprint("prompt.hash", "llm.prompt_template.template"),
+        does(_metadata, "metadata"),
+    ),
+    _applies,
+)

@@ -12,9 +12,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 from unquiet.conventions.messages import Json
 from unquiet.model.spans import Span, SpanEvent
 
-_ERROR_STATUS = (2, "STATUS_CODE_ERROR", "2")
-_REMOTE_PARENT = 0x300
-"""Both bits of a span's `flags`: it is known whether the parent is remote (0x100), and it is (0x200)."""
+ERROR_STATUS = (2, "STATUS_CODE_ERROR", "2")
+"""Codes of a span that failed, as protobuf and as the JSON of exporters write them."""
+
+_KNOWN_REMOTE = 0x300
+"""Span.flags: the first bit says that it is known whether the parent is remote, the second that it is."""
 
 
 @dataclass(slots=True)
@@ -100,18 +102,18 @@ def _json_span(raw: Json, resource: Json, scope: str) -> Span:
     status = _object(raw, "status")
     end = _micros(raw.get("endTimeUnixNano"))
     return Span(
-        trace_id=_checked_id(_json_id(raw.get("traceId")), "traceId"),
-        span_id=_checked_id(_json_id(raw.get("spanId")), "spanId"),
+        trace_id=checked_id(_json_id(raw.get("traceId")), "traceId"),
+        span_id=checked_id(_json_id(raw.get("spanId")), "spanId"),
         parent_id=_json_id(raw.get("parentSpanId")) or None,
         name=str(raw.get("name") or ""),
-        start_us=_checked_time(_micros(raw.get("startTimeUnixNano"))),
+        start_us=checked_time(_micros(raw.get("startTimeUnixNano"))),
         end_us=end or None,
-        error=str(status.get("message") or "") if status.get("code") in _ERROR_STATUS else None,
+        error=str(status.get("message") or "") if status.get("code") in ERROR_STATUS else None,
         attributes=_json_attributes(raw.get("attributes")),
         events=tuple(_json_event(event) for event in _objects(raw, "events")),
         resource=resource,
         scope=scope,
-        remote_parent=_is_remote(raw.get("flags") or 0),
+        remote_parent=has_remote_parent(raw.get("flags")),
     )
 
 
@@ -137,20 +139,31 @@ def _json_id(value: Any) -> str:
     return str(value or "").lower()
 
 
-def _checked_id(text: str, name: str) -> str:
+def checked_id(text: str, name: str) -> str:
+    """The id of a span.
+
+    Raises:
+        ValueError: it is missing or all zeros.
+    """
     if not text.strip("0"):
         raise ValueError(f"the span has no {name}")
     return text
 
 
-def _checked_time(micros: int) -> int:
+def checked_time(micros: int) -> int:
+    """A span's start, microseconds since 1970.
+
+    Raises:
+        ValueError: it is missing.
+    """
     if micros <= 0:
         raise ValueError("the span has no start time")
     return micros
 
 
-def _is_remote(flags: Any) -> bool:
-    return int(flags) & _REMOTE_PARENT == _REMOTE_PARENT
+def has_remote_parent(flags: Any) -> bool:
+    """Whether Span.flags say that the span's parent lies in another process."""
+    return isinstance(flags, int) and flags & _KNOWN_REMOTE == _KNOWN_REMOTE
 
 
 def _micros(nanos: Any) -> int:
@@ -202,7 +215,7 @@ def read_resource_logs(parts: Iterable[ResourceLogs]) -> Telemetry:
                 attributes = _proto_attributes(raw.attributes)
                 name = raw.event_name or str(attributes.get("event.name") or "")
                 at = (raw.time_unix_nano or raw.observed_time_unix_nano) // 1000
-                event = SpanEvent(name, at, attributes, _proto_value(raw.body))
+                event = SpanEvent(name, at, attributes, proto_value(raw.body))
                 bearer = _bearer(raw.trace_id.hex(), raw.span_id.hex(), event, resource, scoped.scope.name)
                 _file_event(found, event, bearer)
     return found
@@ -210,13 +223,13 @@ def read_resource_logs(parts: Iterable[ResourceLogs]) -> Telemetry:
 
 def _proto_span(raw: Any, resource: Json, scope: str) -> Span:
     return Span(
-        trace_id=_checked_id(raw.trace_id.hex(), "trace_id"),
-        span_id=_checked_id(raw.span_id.hex(), "span_id"),
+        trace_id=checked_id(raw.trace_id.hex(), "trace_id"),
+        span_id=checked_id(raw.span_id.hex(), "span_id"),
         parent_id=raw.parent_span_id.hex() or None,
         name=raw.name,
-        start_us=_checked_time(raw.start_time_unix_nano // 1000),
+        start_us=checked_time(raw.start_time_unix_nano // 1000),
         end_us=raw.end_time_unix_nano // 1000 or None,
-        error=raw.status.message if raw.status.code in _ERROR_STATUS else None,
+        error=raw.status.message if raw.status.code in ERROR_STATUS else None,
         attributes=_proto_attributes(raw.attributes),
         events=tuple(
             SpanEvent(event.name, event.time_unix_nano // 1000, _proto_attributes(event.attributes))
@@ -224,21 +237,22 @@ def _proto_span(raw: Any, resource: Json, scope: str) -> Span:
         ),
         resource=resource,
         scope=scope,
-        remote_parent=_is_remote(raw.flags),
+        remote_parent=has_remote_parent(raw.flags),
     )
 
 
 def _proto_attributes(raw: Iterable[Any]) -> dict[str, Any]:
-    return {item.key: _proto_value(item.value) for item in raw}
+    return {item.key: proto_value(item.value) for item in raw}
 
 
-def _proto_value(raw: Any) -> Any:
+def proto_value(raw: Any) -> Any:
+    """The value in an AnyValue message; None where it has none."""
     kind = raw.WhichOneof("value")
     if kind is None:
         return None
     value = getattr(raw, kind)
     if kind == "array_value":
-        return [_proto_value(item) for item in value.values]
+        return [proto_value(item) for item in value.values]
     if kind == "kvlist_value":
         return _proto_attributes(value.values)
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from unquiet.conventions.messages import (
@@ -15,6 +16,8 @@ from unquiet.conventions.messages import (
     message_of,
 )
 
+DEEPEST = 50
+"""Objects deeper than this in lists of messages are not looked into."""
 _MESSAGE_LISTS = ("messages", "chat_history", "contents", "new_messages", "message_history", "msg_history")
 _SPOKEN = (
     "text", "content", "output", "answer", "response", "result", "final_result", "final_output", "final_answer",
@@ -33,38 +36,39 @@ def messages_of(value: Any) -> list[Message]:
     """The messages in a request, a response, a list or a single message; empty where none is recognised."""
     value = from_json(value)
     if isinstance(value, list | tuple):
-        return _of_list(cast("list[Any]", list(value)))
+        return _of_list(cast("Sequence[Any]", value))
     if isinstance(value, dict):
         return _of_object(cast("Json", value))
     return []
 
 
-def _of_list(items: list[Any]) -> list[Message]:
-    if len(items) == 1 and isinstance(items[0], list):
-        return _of_list(cast("list[Any]", items[0]))
+def _of_list(items: Sequence[Any], level: int = 0) -> list[Message]:
+    while len(items) == 1 and isinstance(items[0], list):
+        items = cast("list[Any]", items[0])
     found: list[Message] = []
     for item in items:
         message = message_of(item)
         if message is not None:
             found.append(message)
         elif (inner := as_dict(item)) is not None and ("choices" in inner or "message" in inner):
-            found += _of_object(inner)
+            found += _of_object(inner, level + 1)
     return found
 
 
-def _of_object(value: Json) -> list[Message]:
+def _of_object(value: Json, level: int = 0) -> list[Message]:
     message = message_of(value)
     if message is not None:
         return [message]
-    for reader in (_openai_chat, _gemini, _responses, _langchain):
-        found = reader(value)
-        if found:
-            return found
+    if level > DEEPEST:
+        return []
+    found = _openai_chat(value) or _gemini(value) or _responses(value, level) or _langchain(value)
+    if found:
+        return found
     for name in _MESSAGE_LISTS:
         inner = as_list(value.get(name))
         if inner:
-            return _system(value) + _of_list(inner)
-    return _anthropic(value) or _prompt(value)
+            return _system(value) + _of_list(inner, level)
+    return _anthropic(value) or _prompt(value, level)
 
 
 def _openai_chat(value: Json) -> list[Message]:
@@ -91,14 +95,15 @@ def _gemini(value: Json) -> list[Message]:
     return found
 
 
-def _responses(value: Json) -> list[Message]:
+def _responses(value: Json, level: int) -> list[Message]:
     """OpenAI's Responses API: a list of items under `output` or `input`."""
     output = as_list(value.get("output")) if not isinstance(value.get("output"), str) else None
     if output:
         items = [message for message in map(message_of, output) if message is not None]
         return [_joined(items)] if items and all(item.role == "assistant" for item in items) else items
     items = as_list(value.get("input")) if not isinstance(value.get("input"), str) else None
-    return _system(value) + _of_list(items) if items and _of_list(items) else []
+    found = _of_list(items, level) if items else []
+    return _system(value) + found if found else []
 
 
 def _joined(items: list[Message]) -> Message:
@@ -132,13 +137,11 @@ def _anthropic(value: Json) -> list[Message]:
     return [message] if message is not None and (message.text or message.calls) else []
 
 
-def _prompt(value: Json) -> list[Message]:
+def _prompt(value: Json, level: int) -> list[Message]:
     prompt = value.get("prompt")
-    return [*_system(value), Message("user", prompt)] if isinstance(prompt, str) else _messages_in(prompt)
-
-
-def _messages_in(value: Any) -> list[Message]:
-    return _of_list(cast("list[Any]", value)) if isinstance(value, list) else []
+    if isinstance(prompt, str):
+        return [*_system(value), Message("user", prompt)]
+    return _of_list(cast("list[Any]", prompt), level) if isinstance(prompt, list) else []
 
 
 def _system(value: Json) -> list[Message]:
@@ -156,12 +159,12 @@ def _system(value: Json) -> list[Message]:
     return [message] if message is not None else []
 
 
-def last_user(messages: list[Message]) -> str | None:
+def last_user(messages: Sequence[Message]) -> str | None:
     """The text of the last message of the user."""
     return next((m.text for m in reversed(messages) if m.role == "user" and m.text is not None), None)
 
 
-def last_answer(messages: list[Message]) -> str | None:
+def last_answer(messages: Sequence[Message]) -> str | None:
     """The text of the last message of the assistant that says something."""
     return next((m.text for m in reversed(messages) if m.role == "assistant" and m.text is not None), None)
 
@@ -169,7 +172,7 @@ def last_answer(messages: list[Message]) -> str | None:
 def spoken(value: Any) -> str | None:
     """The text a person would read in a value that is no message: the value of a telling key, else JSON."""
     value = from_json(value)
-    if isinstance(value, dict):
+    while isinstance(value, dict):
         item = cast("Json", value)
         for name in _SPOKEN:
             inner = item.get(name)
@@ -178,9 +181,10 @@ def spoken(value: Any) -> str | None:
         texts = [inner for inner in item.values() if isinstance(inner, str)]
         if len(texts) == 1 and len(item) == 1:
             return texts[0]
-        for name in _SPOKEN:
-            if isinstance(item.get(name), dict):
-                return spoken(item[name])
+        inner = next((item[name] for name in _SPOKEN if isinstance(item.get(name), dict)), None)
+        if inner is None:
+            break
+        value = inner
     return as_text(value)
 
 

@@ -2,116 +2,128 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 from unquiet.conventions.drafts import TurnDraft
 from unquiet.conventions.messages import ToolUse, merged
 from unquiet.conventions.payloads import answer_text, last_answer, last_user, request_text
-from unquiet.conventions.steps import Step
+from unquiet.conventions.steps import INSTRUCTIONS, Seen, Step
 from unquiet.conventions.trees import Group, Node, groups, trees
 from unquiet.model.spans import Span
 
 
-def turns_of(spans: Iterable[Span]) -> list[TurnDraft]:
+def turns_of(spans: Iterable[Span], seen: Seen | None = None) -> list[TurnDraft]:
     """The turns of one trace, in order of their starts.
 
     An invocation of an agent (or a chain around a model) is one turn: first request, last answer, every tool
     call with its result, tokens of the innermost model calls, latency of the outermost span. Model calls
     without an agent around them are grouped by their growing history. The session is the conversation where
-    one is named, else the trace.
+    one is named, else the trace. `seen` keeps what the spans of several traces share.
     """
-    return [_draft(group) for group in groups(trees(spans))]
+    if seen is None:
+        seen = Seen()
+    else:
+        seen.forget_texts()
+    roots = trees(spans, seen)
+    drafts = [_draft(group) for group in groups(roots)]
+    for root in roots:
+        root.dissolve()
+    return drafts
 
 
-@dataclass(slots=True)
 class _Parts:
-    """The model calls of a group: the innermost ones, those that answered last at the end."""
+    """A group's nodes, its model calls, and the last of these that answered.
 
-    calls: list[Node]
-    group: Group
+    Model calls that have another one below them are left out: a wrapper repeats what the inner call says.
+    """
 
-    @property
-    def final(self) -> Step | None:
-        """The model call that answered: the last that says something, else the last."""
-        ended = sorted(self.calls, key=lambda node: (node.end_us, node.start_us))
-        spoke = [node for node in ended if last_answer(node.step.sent) is not None]
-        return spoke[-1].step if spoke else ended[-1].step if ended else None
+    __slots__ = ("calls", "final", "group", "nodes")
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self.nodes = group.walk()
+        self.calls = [node for node in self.nodes if node.step.kind == "llm" and not node.calls_model]
+        self.final = _final(self.calls)
+
+
+def _final(calls: list[Node]) -> Step | None:
+    """The model call that answered: the last that says something, else the last."""
+    if len(calls) > 1:
+        calls = sorted(calls, key=lambda node: (node.end_us, node.start_us))
+        for node in reversed(calls):
+            if last_answer(node.step.sent) is not None:
+                return node.step
+    return calls[-1].step if calls else None
 
 
 def _draft(group: Group) -> TurnDraft:
-    head = group.nodes[0]
+    parts = _Parts(group)
+    head, final = group.nodes[0], parts.final
     span = head.step.span
-    parts = _Parts(_model_calls(group), group)
-    final = parts.final
-    nodes = [*group.walk(), *head.ancestors()]
-    end = max(node.end_us for node in group.nodes)
-    output = _output(group, parts)
+    nodes = [*parts.nodes, *head.ancestors()] if head.parent is not None else parts.nodes
+    output = _output(parts)
     ended = span.end_us is not None or len(group.nodes) > 1
+    tellers = (head.step,) if final is None else (final, head.step)
     return TurnDraft(
         turn_id=f"{span.trace_id}:{span.span_id}",
-        session_id=_first(node.step.session_id for node in nodes) or span.trace_id,
+        session_id=_first([node.step.session_id for node in nodes]) or span.trace_id,
         time_us=span.start_us,
-        input=_input(group, parts),
+        input=_input(parts),
         output=output,
-        tool_calls=_tool_calls(group, parts),
-        user_id=_first(node.step.user_id for node in nodes),
-        finish_reason=_first(step.finish_reason for step in (final, head.step) if step is not None),
+        tool_calls=_tool_calls(parts),
+        user_id=_first([node.step.user_id for node in nodes]),
+        finish_reason=_first([step.ended_with() for step in tellers]),
         error=_error(group, final if output is None else None),
-        latency_ms=(end - span.start_us) / 1000 if ended else None,
-        input_tokens=_whole(group, lambda step: step.input_tokens),
-        output_tokens=_whole(group, lambda step: step.output_tokens),
-        reasoning_tokens=_whole(group, lambda step: step.reasoning_tokens),
-        cost_usd=_total(_used(node, lambda step: step.cost_usd) for node in group.nodes),
-        model=_first(step.model for step in (final, head.step) if step is not None),
-        served_model=_first(step.served_model for step in (final, head.step) if step is not None),
-        facets=_facets(group),
+        latency_ms=(max(node.end_us for node in group.nodes) - span.start_us) / 1000 if ended else None,
+        input_tokens=_whole(parts, "input_tokens"),
+        output_tokens=_whole(parts, "output_tokens"),
+        reasoning_tokens=_whole(parts, "reasoning_tokens"),
+        cost_usd=_used(parts, "cost_usd"),
+        model=_first([step.model for step in tellers]),
+        served_model=_first([step.served_model for step in tellers]),
+        facets=_facets(parts),
         place=f"span {span.span_id}",
     )
 
 
-def _model_calls(group: Group) -> list[Node]:
-    """Model calls that have no other model call below them: a wrapper repeats what the inner call says."""
-    return [
-        node
-        for node in group.walk()
-        if node.step.kind == "llm"
-        and not any(inner.step.kind == "llm" for child in node.children for inner in child.walk())
-    ]
-
-
 def _first(values: Iterable[str | None]) -> str | None:
-    return next((value for value in values if value), None)
+    for value in values:
+        if value:
+            return value
+    return None
 
 
-def _total(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+def _whole(parts: _Parts, field: str) -> int | None:
+    total = _used(parts, field)
+    return int(total) if total is not None and total < 2**63 else None
 
 
-def _whole(group: Group, amount: Callable[[Step], int | None]) -> int | None:
-    total = _total(_used(node, amount) for node in group.nodes)
-    return None if total is None else int(total)
+def _used(parts: _Parts, field: str) -> float | None:
+    """Tokens or cost of a turn: of a node's children where they know, else its own."""
+    own = [(node, value) for node in parts.nodes if (value := getattr(node.step, field)) is not None]
+    if len(own) < 2:
+        return sum(value for _, value in own) if own else None
+    known = {id(node): value for node, value in own}
+    for node in reversed(parts.nodes):
+        inner = [known[id(child)] for child in node.children if id(child) in known]
+        if inner:
+            known[id(node)] = sum(inner)
+    return sum(known[id(node)] for node in parts.group.nodes if id(node) in known)
 
 
-def _used(node: Node, amount: Callable[[Step], float | None]) -> float | None:
-    """Tokens or cost of a node: of its children where they know, else its own."""
-    inner = _total(_used(child, amount) for child in node.children if child.step.kind != "judge")
-    return inner if inner is not None else amount(node.step)
-
-
-def _input(group: Group, parts: _Parts) -> str | None:
-    outer = group.nodes[0].step
+def _input(parts: _Parts) -> str | None:
+    outer = parts.group.nodes[0].step
     if outer.received:
         text = last_user(outer.received)
         if text is not None:
             return text
+    said = request_text(outer.request)
+    if said is not None and not _is_structure(said):
+        return said
     asked = sorted(parts.calls, key=lambda node: node.start_us)
     inner = _first(last_user(node.step.received) for node in asked)
-    said = request_text(outer.request)
-    if said is None or (inner is not None and _is_structure(said)):
-        return inner if inner is not None else said
-    return said
+    return inner if inner is not None else said
 
 
 def _is_structure(text: str) -> bool:
@@ -119,16 +131,16 @@ def _is_structure(text: str) -> bool:
     return text[:1] in ("{", "[") and text.rstrip()[-1:] in ("}", "]")
 
 
-def _output(group: Group, parts: _Parts) -> str | None:
+def _output(parts: _Parts) -> str | None:
+    group = parts.group
     outer = group.nodes[0].step
-    final = parts.final
-    inner = last_answer(final.sent) if final is not None else None
-    if group.owner is None and len(group.nodes) > 1:
-        return inner
-    spoken = answer_text(outer.answer) if not outer.sent else last_answer(outer.sent)
-    if spoken is None or (inner is not None and _is_structure(spoken)):
-        return inner
-    return spoken
+    spoken = None
+    if group.owner is not None or len(group.nodes) == 1:
+        spoken = answer_text(outer.answer) if not outer.sent else last_answer(outer.sent)
+        if spoken is not None and not _is_structure(spoken):
+            return spoken
+    inner = last_answer(parts.final.sent) if parts.final is not None else None
+    return inner if inner is not None else spoken
 
 
 def _error(group: Group, final: Step | None) -> str | None:
@@ -139,21 +151,32 @@ def _error(group: Group, final: Step | None) -> str | None:
     return final.error
 
 
-def _tool_calls(group: Group, parts: _Parts) -> Sequence[ToolUse] | None:
+def _tool_calls(parts: _Parts) -> Sequence[ToolUse] | None:
     """Every tool call with its result; None where nothing tells whether tools were called."""
+    head = parts.group.nodes[0].step
     timed: list[tuple[int, int, ToolUse]] = []
     for node in parts.calls:
-        timed += [(node.end_us, order, use) for message in node.step.sent for order, use in enumerate(message.calls)]
-    timed += [(node.start_us, -1, replace(node.step.tool, ran=True)) for node in _tool_nodes(group)]
-    calls = merged(use for _, _, use in sorted(timed, key=lambda item: item[:2]))
-    if not calls:
-        calls = merged(_said_calls(group.nodes[0].step))
+        for message in node.step.sent:
+            if message.calls:
+                timed += [(node.end_us, order, use) for order, use in enumerate(message.calls)]
+    for node in parts.nodes:
+        # A tool's own instrumentation may put a tool span right below it.
+        if node.step.kind == "tool" and (node.parent is None or node.parent.step.kind != "tool"):
+            timed.append((node.start_us, -1, ToolUse(*node.step.tool[:5], True)))
+    timed.sort(key=_TIME_AND_ORDER)
+    calls = merged([use for _, _, use in timed]) or merged(_said_calls(head))
     known = {call.call_id for call in calls} - {None}
-    told = [group.nodes[0].step.sent, *(node.step.received for node in parts.calls)]
-    results = [result for messages in told for m in messages for result in m.results if result.call_id in known]
-    calls = merged([*calls, *results]) if results else calls
-    heard = any(node.step.sent for node in parts.calls) or bool(group.nodes[0].step.sent)
-    return calls if calls or heard else None
+    if known:
+        told = [head.sent, *[node.step.received for node in parts.calls]]
+        results = [use for messages in told for m in messages if m.results for use in m.results if use.call_id in known]
+        # A history repeats the results of the one before it.
+        calls = merged([*calls, *dict.fromkeys(results)]) if results else calls
+    if calls:
+        return calls
+    return calls if head.sent or any(node.step.sent for node in parts.calls) else None
+
+
+_TIME_AND_ORDER = itemgetter(0, 1)
 
 
 def _said_calls(step: Step) -> list[ToolUse]:
@@ -162,21 +185,26 @@ def _said_calls(step: Step) -> list[ToolUse]:
     return [use for message in step.sent[start:] for use in (*message.calls, *message.results)]
 
 
-def _tool_nodes(group: Group) -> Iterator[Node]:
-    """Tool spans, without those that a tool's own instrumentation put right below it."""
-    for node in group.walk():
-        above = node.parent.step.kind if node.parent is not None else None
-        if node.step.kind == "tool" and above != "tool":
-            yield node
-
-
-def _facets(group: Group) -> dict[str, str]:
+def _facets(parts: _Parts) -> dict[str, str]:
     """What instrumentations said anywhere in the turn, and what the application attached to or around it."""
-    head = group.nodes[0]
-    outer = [head, *head.ancestors()]
+    head = parts.group.nodes[0]
+    steps = [node.step for node in parts.nodes]
+    outer = [head.step]
+    if head.parent is not None:
+        outer += [node.step for node in head.ancestors()]
+        steps = outer + steps
     kept: dict[str, str] = {}
-    for node in (*outer, *group.walk()):
-        kept = {**node.step.facets, **kept}
-    for node in outer:
-        kept = {**node.step.attached, **kept}
+    # What is nearest goes first: it is written last.
+    for step in reversed(outer):
+        kept.update(step.all_attached())
+    written = None
+    for step in reversed(steps):
+        if step.facets is not written:
+            written = step.facets
+            kept.update(written)
+    for step in steps:
+        instructions = step.instructions_hash()
+        if instructions is not None:
+            kept[INSTRUCTIONS] = instructions
+            break
     return kept

