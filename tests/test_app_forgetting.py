@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+
 from store_samples import FOREVER
 from test_pipeline_judging import traffic
-
 from unquiet.app.forgetting import forget, known_as
 from unquiet.app.replaying import REACHED, STATE
 from unquiet.app.scanning import scan
@@ -70,9 +70,11 @@ def with_person(turns: pa.Table) -> pa.Table:
 def scanned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder after a scan that found an incident."""
     place = tmp_path_factory.mktemp("scanned")
-    turns = with_person(traffic(1, 13, 9.5))
+    turns = with_person(traffic(1, 13, 9.5, 90))
     pq.write_table(turns, place / "traffic.parquet")
-    result = scan([str(place / "traffic.parquet")], place / "db", SETTINGS, mapping={}, changes=[], progress=lambda *_: None)
+    result = scan(
+        [str(place / "traffic.parquet")], place / "db", SETTINGS, mapping={}, changes=[], progress=lambda *_: None
+    )
     assert result.document["incidents"]
     return place
 
@@ -142,7 +144,9 @@ def test_a_scan_goes_on_where_it_was(scanned: Path, folder: Path) -> None:
         before = {d["id"]: d for d in store.incidents()}
         assert forget(store, [], [USER]).turns == 5
         state = store.load_state(STATE)
-    result = scan([str(scanned / "traffic.parquet")], folder, SETTINGS, mapping={}, changes=[], progress=lambda *_: None)
+    result = scan(
+        [str(scanned / "traffic.parquet")], folder, SETTINGS, mapping={}, changes=[], progress=lambda *_: None
+    )
     with Store.open(folder) as store:
         assert store.load_state(STATE) == state, "nothing was judged again"
         assert store.get_setting("scanned_turns") == store.turn_extent().count
@@ -191,15 +195,23 @@ def test_labels_notes_and_settings(folder: Path) -> None:
         turns = store.turns_of_sessions([*SESSION_IDS, "s3"], columns=["turn_id", "session_id", "time"]).to_pylist()
         store.labels.put(
             [
-                Label(t["turn_id"], t["session_id"], "refusal", 1, 0.9, "x", (), "yes", "me", t["time"], "all", "x", None)
+                Label(
+                    t["turn_id"], t["session_id"], "refusal", 1, 0.9, "x", (), "yes", "me", t["time"], "all", "x", None
+                )
                 for t in turns
             ]
         )
-        store.add_source(SourceRow("f", "p", 1, 1, {"bad": 1}, [Rejection("p:3", f"user {USER} has no time")], [f"of {USER}"]))
+        store.add_source(
+            SourceRow("f", "p", 1, 1, {"bad": 1}, [Rejection("p:3", f"user {USER} has no time")], [f"of {USER}"])
+        )
         store.put_setting("coverage", {"shared_users": f"taken as unknown: {USER}, bot", "x": [USER, "bot"], "n": 3})
         assert forget(store, [], [USER]).labels == 5
         assert [label.session_id for label in store.labels.of_signal("refusal")] == ["s3"]
-        assert store.get_setting("coverage") == {"shared_users": "taken as unknown: (forgotten), bot", "x": ["bot"], "n": 3}
+        assert store.get_setting("coverage") == {
+            "shared_users": "taken as unknown: (forgotten), bot",
+            "x": ["bot"],
+            "n": 3,
+        }
         source = store.source("f")
         assert source is not None
         assert source.examples == [Rejection("p:3", "user (forgotten) has no time")]
@@ -290,7 +302,7 @@ def test_the_judgement_in_memory_forgets_too(folder: Path) -> None:
 
 def test_sessions_that_are_learned_from_are_taken_back() -> None:
     """Before the end of the learning period nothing is counted: it is as if they had never been there."""
-    turns = with_person(traffic(1, 13, 9.5))
+    turns = with_person(traffic(1, 13, 9.5, 90))
     at = turns.column("time").cast(pa.int64()).to_numpy()
     early = turns.slice(0, int(np.searchsorted(at, at[0] + 3 * 86_400_000_000)))
     there, never = Judge(SETTINGS), Judge(SETTINGS)
@@ -301,7 +313,10 @@ def test_sessions_that_are_learned_from_are_taken_back() -> None:
     assert there.session_count == never.session_count + 1
     forget_in(there, set(), {USER})
     assert (there.session_count, there.turn_count) == (never.session_count, never.turn_count)
-    ids = [[each for part in judge.waiting for each in part.visits.column("session_id").to_pylist()] for judge in (there, never)]
+    ids = [
+        [each for part in judge.waiting for each in part.visits.column("session_id").to_pylist()]
+        for judge in (there, never)
+    ]
     assert ids[0] == ids[1]
 
 
