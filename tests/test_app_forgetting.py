@@ -70,7 +70,7 @@ def with_person(turns: pa.Table) -> pa.Table:
 def scanned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder after a scan that found an incident."""
     place = tmp_path_factory.mktemp("scanned")
-    turns = with_person(traffic(1, 13, 9.5))
+    turns = with_person(traffic(1, 13, 9.5, 90))
     pq.write_table(turns, place / "traffic.parquet")
     result = scan(
         [str(place / "traffic.parquet")], place / "db", SETTINGS, mapping={}, changes=[], progress=lambda *_: None
@@ -302,7 +302,7 @@ def test_the_judgement_in_memory_forgets_too(folder: Path) -> None:
 
 def test_sessions_that_are_learned_from_are_taken_back() -> None:
     """Before the end of the learning period nothing is counted: it is as if they had never been there."""
-    turns = with_person(traffic(1, 13, 9.5))
+    turns = with_person(traffic(1, 13, 9.5, 90))
     at = turns.column("time").cast(pa.int64()).to_numpy()
     early = turns.slice(0, int(np.searchsorted(at, at[0] + 3 * 86_400_000_000)))
     there, never = Judge(SETTINGS), Judge(SETTINGS)

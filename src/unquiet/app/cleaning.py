@@ -34,7 +34,7 @@ class Cleaning:
         on, off = (
             Cleaner(
                 text=redactor if redactor.used else None,
-                may_hold=redactor.may_hold if redactor.sees_raw else _always,
+                find=redactor.find if redactor.sees_raw else _anywhere,
                 user=hasher if settings.hash_users else None,
                 pseudonym=hasher,
                 content=content,
@@ -69,6 +69,6 @@ class Cleaning:
         return self._cleaners[self._settings.content_of(source)]
 
 
-def _always(_data: bytes) -> bool:
-    """The raw bytes cannot tell."""
-    return True
+def _anywhere(_data: bytes, start: int) -> int:
+    """The raw bytes cannot tell: there may be something anywhere."""
+    return start

@@ -11,8 +11,8 @@ from unquiet.store import Due, Gone, Store
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-ROUNDS = 4
-"""A row is smaller or larger than others of its file: it may take more than one cut to come below a bound."""
+ROUNDS = 10
+"""A row is smaller or larger than others, and a file has a head of its own: it may take more than one cut, each a longer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +96,11 @@ def _retire(store: Store, due: list[Due]) -> Gone:
 def _shed(store: Store, bound: int, needed_us: int) -> list[Gone]:
     """Drop the oldest turns and sessions until the folder is no larger than its bound, or nothing more may go."""
     gone: list[Gone] = []
-    for _ in range(ROUNDS):
+    for cut in range(ROUNDS):
         excess = store.retirement.size() - bound
         if excess <= 0:
             break
-        cut_us = store.retirement.cut_us(excess, needed_us)
+        cut_us = store.retirement.cut_us(excess << cut, needed_us)
         went = _retire(store, [Due(kind, cut_us, worth=0.0) for kind in ("turns", "sessions")])
         if not went.dropped:
             break

@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from unquiet.conventions.messages import as_text, from_json
 from unquiet.conventions.private_names import CONTENT_EVENTS, MESSAGE_FIELDS, Kind, Kinds, Told, kind_within
 from unquiet.conventions.steps import FACET_LENGTH, short_hash
+from unquiet.conventions.wire import marked
 
 PEOPLE = (b"user", b"User", b"USER", b"ustomer")
 """Where none of these is in a body, no attribute of it is named after a user."""
@@ -26,13 +27,14 @@ class Cleaner:
     """How traffic is cleaned.
 
     `text` gives a text without what must not be kept, the same object where there is nothing in it; None where texts stay.
-    `may_hold` tells of UTF-8 or raw bytes whether `text` could change something in them; it never misses. `user` makes a
+    `find` gives the first place, at or after a place, of UTF-8 or raw bytes in which there is something for `text` to change,
+    less than 0 where there is none; it never misses. `user` makes a
     pseudonym of a user id, None where user ids stay. `pseudonym` does so with ids that hold something that `text` takes
     out: they must stay apart. With `content` off, what was said is dropped.
     """
 
     text: Callable[[str], str] | None
-    may_hold: Callable[[bytes], bool]
+    find: Callable[[bytes, int], int]
     user: Callable[[str], str] | None
     pseudonym: Callable[[str], str]
     content: bool = True
@@ -41,7 +43,7 @@ class Cleaner:
 
     def is_dirty(self, data: bytes) -> bool:
         """Whether there may be something in it that `text` takes out."""
-        return self.text is not None and self.may_hold(data)
+        return self.text is not None and self.find(data, 0) >= 0
 
     def string(self, value: str, kind: Kind = Kind.PLAIN) -> str:
         """A text of a kind, cleaned; the same object where nothing is to be done."""
@@ -89,79 +91,97 @@ class Cleaner:
 
 def clean_traces(request: ExportTraceServiceRequest, cleaner: Cleaner, raw: bytes | None = None) -> bool:
     """Clean the spans of a request in place; whether anything changed. `raw` are its bytes, where they are at hand."""
-    raw = request.SerializeToString() if raw is None else raw
-    walk = _Walk(cleaner, dirty=cleaner.is_dirty(raw), people=_names_people(cleaner, raw))
+    walk = _Walk.begin(request, cleaner, raw)
     if not walk.needed:
         return False
-    changed = False
+    changed, number = False, 0
     for part in request.resource_spans:
         changed |= walk.attributes(part.resource.attributes)
         for scoped in part.scope_spans:
             changed |= walk.scope(scoped.scope)
             for span in scoped.spans:
-                changed |= walk.span(span)
-    return _without_unknown(request) | changed if walk.dirty else changed
+                changed |= walk.at(number, span, walk.span)
+                number += 1
+    return _without_unknown(request, changed) if walk.dirty else changed
 
 
 def clean_logs(request: ExportLogsServiceRequest, cleaner: Cleaner, raw: bytes | None = None) -> bool:
     """Clean the log records of a request in place; whether anything changed. `raw` are its bytes, where they are at hand."""
-    raw = request.SerializeToString() if raw is None else raw
-    walk = _Walk(cleaner, dirty=cleaner.is_dirty(raw), people=_names_people(cleaner, raw))
+    walk = _Walk.begin(request, cleaner, raw)
     if not walk.needed:
         return False
-    changed = False
+    changed, number = False, 0
     for part in request.resource_logs:
         changed |= walk.attributes(part.resource.attributes)
         for scoped in part.scope_logs:
             changed |= walk.scope(scoped.scope)
             for record in scoped.log_records:
-                changed |= walk.record(record)
-    return _without_unknown(request) | changed if walk.dirty else changed
+                changed |= walk.at(number, record, walk.record)
+                number += 1
+    return _without_unknown(request, changed) if walk.dirty else changed
 
 
-def _names_people(cleaner: Cleaner, raw: bytes) -> bool:
-    return cleaner.user is not None and any(name in raw for name in PEOPLE)
-
-
-def _without_unknown(request: Any) -> bool:
-    """Drop fields that this version does not know: they would be written as they came."""
-    before = request.ByteSize()
+def _without_unknown(request: Any, changed: bool) -> bool:
+    """Drop fields that this version does not know, which would be written as they came; whether anything has changed by now."""
+    before = 0 if changed else request.ByteSize()
     request.DiscardUnknownFields()
-    return request.ByteSize() != before
+    return changed or request.ByteSize() != before
 
 
 @dataclass(slots=True)
 class _Walk:
-    """One way through a request: `dirty` tells whether texts must be looked at, `people` whether users are named."""
+    """One way through a request.
+
+    `dirty` tells whether texts must be looked at, `people` whether users are named; `marks` are the numbers of the spans
+    whose bytes hold something, None where that is not known. `known` are pseudonyms of users, `names` cleaned names.
+    """
 
     cleaner: Cleaner
     dirty: bool
     people: bool
+    marks: set[int] | None = None
+    known: dict[str, str] = field(default_factory=dict[str, str])
+    names: dict[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def begin(cls, request: Any, cleaner: Cleaner, raw: bytes | None) -> _Walk:
+        """Ask the bytes of a request what there is to do."""
+        data: bytes = request.SerializeToString() if raw is None else raw
+        dirty = cleaner.is_dirty(data)
+        people = cleaner.user is not None and any(name in data for name in PEOPLE)
+        return cls(cleaner, dirty, people, marked(data, cleaner.find) if dirty else None)
 
     @property
     def needed(self) -> bool:
         return self.dirty or self.people or not self.cleaner.content
 
+    def at(self, number: int, message: Any, clean: Callable[[Any], bool]) -> bool:
+        """Clean a span or record; the texts in it only if its bytes hold something."""
+        if not self.dirty:
+            return clean(message)
+        self.dirty = (
+            number in self.marks if self.marks is not None else self.cleaner.is_dirty(message.SerializeToString())
+        )
+        changed = clean(message) if self.dirty or self.people or not self.cleaner.content else False
+        self.dirty = True
+        return changed
+
     def span(self, span: Any) -> bool:
-        """Clean a span; texts only of those that hold something, which the bytes tell sooner than every text."""
-        dirty, self.dirty = self.dirty, self.dirty and self.cleaner.is_dirty(span.SerializeToString())
+        """Clean a span."""
         changed = self.attributes(span.attributes)
         for event in span.events:
             changed |= self.attributes(event.attributes, spoken=CONTENT_EVENTS.fullmatch(event.name) is not None)
+            changed |= self.dirty and self._field(event, "name")
+        for link in span.links:
+            changed |= self.attributes(link.attributes)
+            changed |= self.dirty and self._field(link, "trace_state")
         if self.dirty:
-            for link in span.links:
-                changed |= self.attributes(link.attributes) | self._field(link, "trace_state")
-            for event in span.events:
-                changed |= self._field(event, "name")
-            changed |= (
-                self._field(span, "name") | self._field(span, "trace_state") | self._field(span.status, "message")
-            )
-        self.dirty = dirty
+            changed |= self._field(span, "name") | self._field(span, "trace_state")
+            changed |= self._field(span.status, "message")
         return changed
 
     def record(self, record: Any) -> bool:
         """Clean a log record."""
-        dirty, self.dirty = self.dirty, self.dirty and self.cleaner.is_dirty(record.SerializeToString())
         changed = self.attributes(record.attributes, spoken=True)
         if not self.cleaner.content:
             changed |= record.HasField("body")
@@ -170,7 +190,6 @@ class _Walk:
             changed |= self._value(record.body, Kind.HOLDER if self.people else Kind.PLAIN)
         if self.dirty:
             changed |= self._field(record, "event_name") | self._field(record, "severity_text")
-        self.dirty = dirty
         return changed
 
     def scope(self, scope: Any) -> bool:
@@ -183,7 +202,7 @@ class _Walk:
         kinds = self.cleaner.kinds
         if self.cleaner.content and not self.dirty:
             told = self.cleaner.told
-            return sum(self._value(pair.value, kinds[pair.key]) for pair in pairs if told[pair.key]) > 0
+            return sum(self._told(pair.value, kinds[pair.key]) for pair in pairs if told[pair.key]) > 0
         changed = False
         gone: list[int] = []
         for place, pair in enumerate(pairs):
@@ -194,10 +213,32 @@ class _Walk:
                 changed |= _print(pair.value)
             else:
                 changed |= self._value(pair.value, kind)
-                changed |= self.dirty and self._field(pair, "key")
+                changed |= self.dirty and self._renamed(pair)
         for place in reversed(gone):
             del pairs[place]
         return changed or bool(gone)
+
+    def _renamed(self, pair: Any) -> bool:
+        """Clean a name; the same names come again and again."""
+        name = pair.key
+        cleaned = self.names.get(name)
+        if cleaned is None:
+            cleaned = self.names[name] = self.cleaner.string(name)
+        if cleaned == name:
+            return False
+        pair.key = cleaned
+        return True
+
+    def _told(self, value: Any, kind: Kind) -> bool:
+        """Clean the value of a name that tells users. Mostly it is the id of one, often the same as before."""
+        text = value.string_value
+        if kind != Kind.USER or not text or self.cleaner.user is None:
+            return self.people and self._value(value, kind)
+        hidden = self.known.get(text)
+        if hidden is None:
+            hidden = self.known[text] = self.cleaner.user(text)
+        value.string_value = hidden
+        return hidden != text
 
     def _is_said(self, pair: Any, kind: Kind, *, spoken: bool) -> bool:
         """Whether an attribute must go where content is off: by its name, or because it is long and nobody knows it."""

@@ -8,7 +8,7 @@ that nobody else has.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,10 +16,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unquiet.counts import Event
 from unquiet.intents import IntentModel
 from unquiet.model.history import FORGOTTEN, History, Recorded
 from unquiet.model.incidents import Incident
-from unquiet.model.slices import NOBODY, Slice
+from unquiet.model.slices import NOBODY, FacetRole, Slice
 from unquiet.pipeline.judging import Judge
 from unquiet.pipeline.measuring import Measured
 from unquiet.pipeline.mix import Mix
@@ -146,45 +147,23 @@ def _mark(who: str) -> int:
 def _forget_values(plan: Plan, gone: _Gone) -> Plan:
     """The plan without facet values that name somebody, and without names of kinds of request made of one person's words."""
     requests, renamed = _plain_labels(plan.requests)
-    named = {value for _, value in gone.values} | gone.sessions | gone.users
+
+    def left(facet: str, values: Iterable[str]) -> list[str]:
+        kept = (value for value in values if not gone.has(facet, value))
+        return [renamed.get(value, value) if facet == REQUEST else value for value in kept]
+
     for facet, counts in plan.newcomers.counts.items():
-        plan.newcomers.counts[facet] = {
-            value: count
-            for value, count in counts.items()
-            if not gone.has(facet, value) and not (facet == REQUEST and value in renamed)
-        }
-    decided = frozenset(
-        (facet, renamed.get(value, value) if facet == REQUEST else value)
-        for facet, value in plan.lattice.decided
-        if not gone.has(facet, value)
-    )
-    rare = tuple(
-        frozenset(
-            renamed.get(value, value) if facet == REQUEST else value for value in values if not gone.has(facet, value)
-        )
-        for facet, values in zip(plan.strata.facets, plan.strata.rare, strict=True)
-    )
-
-    def told(stratum: str, number: int) -> str:
-        parts = set(stratum.removesuffix(BETWEEN + NO_CONTENT).split(BETWEEN))
-        bare = f"{BETWEEN}{NO_CONTENT}" if stratum.endswith(NO_CONTENT) else ""
-        return f"(forgotten {number}){bare}" if parts & (named | renamed.keys()) else stratum
-
-    names = {told(stratum, number): number for stratum, number in plan.strata_names.items()}
-    events = tuple(
-        replace(event, by_stratum=tuple(pair for pair in event.by_stratum if told(pair[0], 0) == pair[0]))
-        for event in plan.events
-    )
-    roles = tuple(
-        replace(role, reason=ONE_VALUE) if any(told in role.reason for told in _told_values(role.facet, gone)) else role
-        for role in plan.roles
+        plan.newcomers.counts[facet] = {value: counts[value] for value in left(facet, counts) if value in counts}
+    decided = frozenset((facet, value) for facet, each in plan.lattice.decided for value in left(facet, [each]))
+    slices = tuple(_slice(where, gone) for where in plan.lattice.slices)
+    rare = tuple(frozenset(left(*pair)) for pair in zip(plan.strata.facets, plan.strata.rare, strict=True))
+    names, events = _forget_strata(
+        plan, {value for _, value in gone.values} | gone.sessions | gone.users | renamed.keys()
     )
     return replace(
         plan,
-        roles=roles,
-        lattice=replace(
-            plan.lattice, decided=decided, slices=tuple(_slice(where, gone) for where in plan.lattice.slices)
-        ),
+        roles=tuple(_role(role, gone) for role in plan.roles),
+        lattice=replace(plan.lattice, decided=decided, slices=slices),
         strata=replace(plan.strata, rare=rare),
         strata_names=names,
         events=events,
@@ -193,10 +172,27 @@ def _forget_values(plan: Plan, gone: _Gone) -> Plan:
     )
 
 
-def _told_values(facet: str, gone: _Gone) -> list[str]:
-    """Values as the reason for a facet's role tells them."""
-    own = [value for name, value in gone.values if name == facet]
-    return [f": {value[:TOLD]}" for value in (*own, *gone.sessions, *gone.users)]
+def _forget_strata(plan: Plan, values: Collection[str]) -> tuple[dict[str, int], tuple[Event, ...]]:
+    """Strata whose names have one of the values get others and keep their numbers; no event has a threshold for them."""
+
+    def told(name: str, number: int) -> str:
+        bare = BETWEEN + NO_CONTENT if name.endswith(BETWEEN + NO_CONTENT) else ""
+        parts = name.removesuffix(bare).split(BETWEEN)
+        return f"(forgotten {number}){bare}" if any(part in values for part in parts) else name
+
+    names = {told(name, number): number for name, number in plan.strata_names.items()}
+    events = tuple(
+        replace(event, by_stratum=tuple(pair for pair in event.by_stratum if told(pair[0], 0) == pair[0]))
+        for event in plan.events
+    )
+    return names, events
+
+
+def _role(role: FacetRole, gone: _Gone) -> FacetRole:
+    """The role of a facet, whose reason may tell its only value."""
+    own = [value for facet, value in gone.values if facet == role.facet]
+    told = (f": {value[:TOLD]}" for value in (*own, *gone.sessions, *gone.users))
+    return replace(role, reason=ONE_VALUE) if any(text in role.reason for text in told) else role
 
 
 def _slice(where: Slice, gone: _Gone) -> Slice:

@@ -50,12 +50,17 @@ class Redactor:
         self.sees_raw = not any(_LOOKS_AROUND.search(rule) for rule in extra.values())
         """Whether raw bytes can be asked: not with expressions of the user's that look at what stands around a match."""
 
-    def may_hold(self, data: bytes) -> bool:
-        """Whether there can be a match in UTF-8 text, or in any text within the bytes of a message.
+    def find(self, data: bytes, start: int = 0) -> int:
+        """The first place, at or after `start`, at which there can be a match; -1 where there is none.
 
-        False is certain for texts, and for raw bytes if `sees_raw`.
+        In UTF-8 text, or in any text within the bytes of a message: -1 is certain for texts, and for raw bytes if `sees_raw`.
         """
-        return self._any is not None and self._any.search(data) is not None
+        found = self._any.search(data, start) if self._any is not None else None
+        return -1 if found is None else found.start()
+
+    def may_hold(self, data: bytes) -> bool:
+        """Whether there can be a match anywhere; see `find`."""
+        return self.find(data) >= 0
 
     def __call__(self, text: str) -> str:
         """The text without what matches; the very same object where nothing does."""
