@@ -20,7 +20,7 @@ from unquiet.signals.text import (
     where,
 )
 
-_LAST_BLANK = 32
+LAST_BLANK = 32
 """White space and control bytes end at this byte; no byte of a longer UTF-8 character is that low."""
 
 
@@ -42,7 +42,7 @@ def count_words(text: pa.Array) -> npt.NDArray[np.int64]:
 
 def word_starts(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> Bools:
     """True where a run of non-blank bytes begins; `offsets` say where each text begins. Same shape as `data`."""
-    solid = data > _LAST_BLANK
+    solid = data > LAST_BLANK
     starts = solid.copy()
     starts[1:] &= ~solid[:-1]
     first = offsets[:-1][offsets[:-1] < offsets[1:]]
