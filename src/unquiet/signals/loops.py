@@ -12,7 +12,7 @@ from unquiet.signals.hashing import hashed
 from unquiet.signals.parts import Sessionwise
 from unquiet.signals.sessions import any_turn, complete, session_of_turn, settled, total, turn_counts
 from unquiet.signals.shortness import asks_back
-from unquiet.signals.text import Bytes, bools, bytes_of, filled, present, tail, where
+from unquiet.signals.text import Bytes, bools, bytes_of, filled, matched, present, tail, where
 from unquiet.signals.tools import call_count, calls, turn_of_call
 from unquiet.stats.runs import distinct
 
@@ -82,9 +82,9 @@ def _cycles(key: npt.NDArray[np.int64], of_call: npt.NDArray[np.int64], length: 
 
 def _clarify_run(sessions: SessionBatch) -> FloatArray:
     turns = sessions.turns
-    confirms = bools(pc.match_substring_regex(tail(turns), _CONFIRMATION))
     calls, said = call_count(turns), present(turns, "output")
-    asks = (asks_back(turns) == 1) & ~confirms
+    asks = asks_back(turns) == 1
+    asks &= ~matched(tail(turns), _CONFIRMATION, asks)
     run = _asks_on(sessions, asks & (calls == 0))
     perhaps = _asks_on(sessions, (asks | ~said) & ~(calls > 0))
     found = settled(sessions, where(said, run), perhaps & ~run)
