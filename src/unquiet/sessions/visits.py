@@ -12,8 +12,11 @@ import pyarrow.compute as pc
 from unquiet.model.sessions import CATEGORY_PREFIX, SIGNAL_PREFIX
 from unquiet.model.signals import FloatArray, Reduce
 from unquiet.sessions.assemble import ClosedSessions
+from unquiet.stats.runs import distinct
 
 IntArray = npt.NDArray[np.int64]
+_OF_FIRST = ("session_id", "time", "facets", "model", "served_model")
+"""What a visit has of its first turn."""
 
 
 def visit_table(
@@ -31,7 +34,7 @@ def visit_table(
     of labels per session.
     """
     turns, starts = closed.turns, closed.starts
-    first = turns.take(pa.array(starts[:-1])).combine_chunks()
+    first = turns.select(list(_OF_FIRST)).take(pa.array(starts[:-1])).combine_chunks()
     last = turns.column("time").take(pa.array(starts[1:] - 1)).combine_chunks()
     started = first.column("time").combine_chunks()
     seconds = pc.cast(pc.divide(started.cast(pa.int64()), 1_000_000), pa.string())
@@ -95,44 +98,51 @@ def _first_known(values: pa.Array, starts: IntArray) -> pa.Array:
 
 
 def _union(lists: pa.ListArray, starts: IntArray) -> pa.Array:
-    """The distinct labels of each session; null where no turn has any list."""
+    """The distinct labels of each session, ascending; null where no turn has any list."""
     session = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     has_list = lists.is_valid().to_numpy(zero_copy_only=False)
     known = np.bincount(session[has_list], minlength=len(starts) - 1) > 0
+    labels, rank = _ranked(pc.list_flatten(lists).cast(pa.string()))
     owner = session[pc.list_parent_indices(lists).to_numpy()]
-    pairs = pa.table({"session": owner, "label": pc.list_flatten(lists)})
-    pairs = (
-        pairs.group_by(["session", "label"]).aggregate([]).sort_by([("session", "ascending"), ("label", "ascending")])
-    )
-    sizes = np.bincount(pairs.column("session").to_numpy(), minlength=len(starts) - 1)
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    pairs = distinct((owner * max(len(labels), 1) + rank).astype(np.uint64)).astype(np.int64)
+    of_session, which = np.divmod(pairs, max(len(labels), 1))
     return pa.ListArray.from_arrays(
-        pa.array(offsets, pa.int32()), pairs.column("label").combine_chunks().cast(pa.string()), mask=pa.array(~known)
+        pa.array(_offsets(of_session, len(starts) - 1), pa.int32()), labels.take(pa.array(which)), mask=pa.array(~known)
     )
+
+
+def _ranked(texts: pa.Array) -> tuple[pa.Array, IntArray]:
+    """The distinct texts, ascending, and which of them each is; null comes last."""
+    coded = texts.dictionary_encode(null_encoding="encode")
+    order = pc.sort_indices(coded.dictionary).to_numpy()
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return coded.dictionary.take(pa.array(order)), rank[coded.indices.to_numpy()]
+
+
+def _offsets(owner: IntArray, count: int) -> IntArray:
+    return np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=count))])
 
 
 def _facets(first: pa.Table, extra: Mapping[str, pa.Array]) -> pa.Array:
     """The facets of a session's first turn, with the model names and the extra ones added where known."""
     maps = first.column("facets").combine_chunks()
     lists = maps.cast(pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())])))
-    owner = pc.list_parent_indices(lists)
     entries = pc.list_flatten(lists)
-    own = pa.table({"session": owner.cast(pa.int64()), "key": entries.field("key"), "value": entries.field("value")})
     added = {"model": first.column("model"), "served_model": first.column("served_model"), **extra}
-    parts = [own]
-    for key, values in added.items():
-        column = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-        table = {
-            "session": np.arange(len(first)),
-            "key": pa.array([key] * len(first), pa.string()),
-            "value": column.cast(pa.string()),
-        }
-        parts.append(pa.table(table))
-    every = pa.concat_tables(parts).filter(pc.is_valid(pc.field("value")))
-    every = every.group_by(["session", "key"], use_threads=False).aggregate([("value", "last")])
-    every = every.sort_by([("session", "ascending"), ("key", "ascending")])
-    sizes = np.bincount(every.column("session").to_numpy(), minlength=len(first))
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    columns = [each.combine_chunks() if isinstance(each, pa.ChunkedArray) else each for each in added.values()]
+    values = pa.concat_arrays([entries.field("value"), *(column.cast(pa.string()) for column in columns)])
+    keys = pa.concat_arrays([entries.field("key"), *(pa.repeat(key, len(first)) for key in added)])
+    owner = np.concatenate([pc.list_parent_indices(lists).to_numpy(), np.tile(np.arange(len(first)), len(added))])
+    valid = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
+    names, rank = _ranked(keys)
+    place = owner[valid] * max(len(names), 1) + rank[valid]
+    order = np.argsort(place, kind="stable")
+    # Of a key that comes twice, the last counts.
+    last = np.append(np.diff(place[order]) != 0, True)[: len(order)]
+    kept = valid[order[last]]
     return pa.MapArray.from_arrays(
-        pa.array(offsets, pa.int32()), every.column("key").combine_chunks(), every.column("value_last").combine_chunks()
+        pa.array(_offsets(owner[kept], len(first)), pa.int32()),
+        names.take(pa.array(rank[kept])),
+        values.take(pa.array(kept)),
     )

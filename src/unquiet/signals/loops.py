@@ -8,12 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unquiet.model.signals import FloatArray, SessionBatch, SignalInfo
-from unquiet.signals.hashing import hashed_words
+from unquiet.signals.hashing import hashed
 from unquiet.signals.parts import Sessionwise
 from unquiet.signals.sessions import any_turn, complete, session_of_turn, settled, total, turn_counts
 from unquiet.signals.shortness import asks_back
-from unquiet.signals.text import bools, filled, present, tail, where
+from unquiet.signals.text import Bytes, bools, bytes_of, filled, matched, present, tail, where
 from unquiet.signals.tools import call_count, calls, turn_of_call
+from unquiet.stats.runs import distinct
 
 LOOP_CALLS = 3
 """So many identical calls in a session, or so many rounds of two alternating calls, make a loop."""
@@ -31,6 +32,10 @@ _CONFIRMATION = (
     r"[^.!?]*[?.]?\W*$"
 )
 """Asking whether to go on is no question for what is missing."""
+
+_BLANKED = np.arange(256, dtype=np.uint8)
+_BLANKED[list(b"!\"#%&'()*,-./:;?@[\\]_{}")] = ord(" ")
+"""ASCII bytes that Unicode counts as punctuation become blanks."""
 
 REPEAT_SHARE, REPEAT_WORDS = 0.7, 4
 """A request of at least so many different words that has so many of them in common with the one before repeats it."""
@@ -77,9 +82,9 @@ def _cycles(key: npt.NDArray[np.int64], of_call: npt.NDArray[np.int64], length: 
 
 def _clarify_run(sessions: SessionBatch) -> FloatArray:
     turns = sessions.turns
-    confirms = bools(pc.match_substring_regex(tail(turns), _CONFIRMATION))
     calls, said = call_count(turns), present(turns, "output")
-    asks = (asks_back(turns) == 1) & ~confirms
+    asks = asks_back(turns) == 1
+    asks &= ~matched(tail(turns), _CONFIRMATION, asks)
     run = _asks_on(sessions, asks & (calls == 0))
     perhaps = _asks_on(sessions, (asks | ~said) & ~(calls > 0))
     found = settled(sessions, where(said, run), perhaps & ~run)
@@ -112,22 +117,25 @@ def _shared_words(text: pa.Array) -> FloatArray:
 
     0 where the longer one has fewer than `REPEAT_WORDS`. Case and punctuation at the ends of words do not count.
     """
-    beginning = pc.utf8_slice_codeunits(text, 0, REPEAT_CHARACTERS)
-    plain = pc.replace_substring_regex(pc.utf8_lower(beginning), r"[\p{P}\s]+", " ")
-    row, word = hashed_words(plain)
-    order = np.lexsort((word, row))
-    row, word = row[order], word[order]
-    fresh = np.ones(len(row), np.bool_)
-    fresh[1:] = (np.diff(row) != 0) | (word[1:] != word[:-1])
-    row, word = row[fresh], word[fresh]
-    size = np.bincount(row, minlength=len(text))
-    # Each word once under its own row and once under the row before: what then stands twice is shared by two neighbours.
-    pair, twice = np.concatenate([row, row - 1]), np.concatenate([word, word])
-    order = np.lexsort((twice, pair))
-    both = (np.diff(pair[order]) == 0) & (twice[order][1:] == twice[order][:-1])
-    shared = np.bincount(pair[order][1:][both] + 1, minlength=len(text) + 1)[1 : len(text)]
-    longer = np.maximum(size[1:], size[:-1])
+    row, word = hashed(*_without_marks(pc.utf8_lower(pc.utf8_slice_codeunits(text, 0, REPEAT_CHARACTERS))))
+    _, code = np.unique(word, return_inverse=True)
+    size = len(word) + 1
+    # Each word of each text once. What stands in the text after it, too, is found as many places on as there are words.
+    keys = distinct((row * size + code).astype(np.uint64)).astype(np.int64)
+    place = np.minimum(np.searchsorted(keys, keys + size), len(keys) - 1)
+    both = keys // size
+    count = np.bincount(both, minlength=len(text))
+    shared = np.bincount(both[keys[place] == keys + size], minlength=len(text))[: len(text) - 1]
+    longer = np.maximum(count[1:], count[:-1])
     return np.where(longer >= REPEAT_WORDS, shared / np.maximum(longer, 1), 0.0)
+
+
+def _without_marks(text: pa.Array) -> Bytes:
+    """The texts with a blank for every punctuation mark."""
+    beyond_ascii = pc.not_equal(pc.binary_length(text), pc.utf8_length(text))
+    plain = pc.replace_substring_regex(text.filter(beyond_ascii), r"[\p{P}\s]+", " ")
+    data, offsets = bytes_of(pc.replace_with_mask(text, beyond_ascii, plain))
+    return _BLANKED[data], offsets
 
 
 def _card(

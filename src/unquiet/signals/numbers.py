@@ -9,18 +9,21 @@ import pyarrow as pa
 from unquiet.model.signals import FloatArray, Reduce, SignalInfo, TurnBatch
 from unquiet.signals.parts import Turnwise
 from unquiet.signals.text import (
+    HEAD_CHARACTERS,
     Bools,
     bytes_of,
     characters,
     count_places,
-    filled,
     floats,
+    head,
     ideograph_places,
+    ideographs_at,
     present,
+    utf8_bytes,
     where,
 )
 
-_LAST_BLANK = 32
+LAST_BLANK = 32
 """White space and control bytes end at this byte; no byte of a longer UTF-8 character is that low."""
 
 
@@ -29,20 +32,40 @@ def words(batch: TurnBatch) -> FloatArray:
 
     A word is a run of non-blank characters; Han and kana, which are written without blanks, count two to a word.
     """
-    return batch.once("numbers:words", lambda: where(present(batch, "output"), count_words(filled(batch, "output"))))
+    return batch.once("numbers:words", lambda: where(present(batch, "output"), _all_words(batch)))
 
 
-def count_words(text: pa.Array) -> npt.NDArray[np.int64]:
-    """Words of each text of a large_string array without nulls, shape (len(text),)."""
-    data, offsets = bytes_of(text)
-    starts, ideographs = word_starts(data, offsets), ideograph_places(data)
+def _all_words(batch: TurnBatch) -> npt.NDArray[np.int64]:
+    def make() -> npt.NDArray[np.int64]:
+        return _count(*utf8_bytes(batch, "output"), ideographs_at(batch, "output"))
+
+    return batch.once("numbers:all words", make)
+
+
+def head_words(batch: TurnBatch) -> npt.NDArray[np.int64]:
+    """Words of each answer's head, shape (len(batch),), 0 where there is no answer: those of the whole where it is short."""
+
+    def make() -> npt.NDArray[np.int64]:
+        count = _all_words(batch).copy()
+        long = np.flatnonzero(characters(batch) > HEAD_CHARACTERS)
+        data, offsets = bytes_of(head(batch).take(pa.array(long)))
+        count[long] = _count(data, offsets, ideograph_places(data))
+        return count
+
+    return batch.once("numbers:head words", make)
+
+
+def _count(
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], ideographs: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    starts = word_starts(data, offsets)
     starts[ideographs] = False
     return count_places(np.flatnonzero(starts), offsets) + count_places(ideographs, offsets) // 2
 
 
 def word_starts(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> Bools:
     """True where a run of non-blank bytes begins; `offsets` say where each text begins. Same shape as `data`."""
-    solid = data > _LAST_BLANK
+    solid = data > LAST_BLANK
     starts = solid.copy()
     starts[1:] &= ~solid[:-1]
     first = offsets[:-1][offsets[:-1] < offsets[1:]]

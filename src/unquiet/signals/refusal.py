@@ -62,8 +62,11 @@ def _readable(batch: TurnBatch) -> Bools:
 
 
 def _refusal(batch: TurnBatch) -> FloatArray:
-    score = np.where(refused_by_provider(batch), 1.0, _score(batch))
-    return where(_readable(batch) | refused_by_provider(batch), score)
+    def make() -> FloatArray:
+        score = np.where(refused_by_provider(batch), 1.0, _score(batch))
+        return where(_readable(batch) | refused_by_provider(batch), score)
+
+    return batch.once("refusal:score", make)
 
 
 def _family(family: str) -> Turnwise:

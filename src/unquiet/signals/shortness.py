@@ -6,7 +6,19 @@ import pyarrow.compute as pc
 
 from unquiet.model.signals import FloatArray, SignalInfo, TurnBatch
 from unquiet.signals.parts import Turnwise
-from unquiet.signals.text import Bools, bools, characters, filled, ideographs, present, tail, where
+from unquiet.signals.text import (
+    Bools,
+    beyond_ascii,
+    bools,
+    characters,
+    filled,
+    holds,
+    ideographs,
+    matched,
+    present,
+    tail,
+    where,
+)
 
 SHORT_CHARACTERS = 20
 """An answer with fewer characters than this, but at least one, is very short; Han and kana count three each."""
@@ -41,8 +53,9 @@ def asks_back(batch: TurnBatch) -> FloatArray:
 
     def make() -> FloatArray:
         end = tail(batch)
-        asks = bools(pc.match_substring_regex(end, _QUESTION_AT_END)) & ~bools(pc.match_substring_regex(end, _COURTESY))
-        return where(present(batch, "output"), asks | bools(pc.match_substring_regex(end, _ASKS_FOR)))
+        asks = matched(end, _QUESTION_AT_END, holds(batch, "output", "?;") | beyond_ascii(batch))
+        asks &= ~matched(end, _COURTESY, asks)
+        return where(present(batch, "output"), asks | matched(end, _ASKS_FOR, ~asks))
 
     return batch.once("shortness:asks", make)
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from unquiet.model.signals import FloatArray, SignalInfo, TurnBatch
 from unquiet.signals.language import covered
 from unquiet.signals.parts import Turnwise
-from unquiet.signals.text import Bools, bools, fences, filled, head, present, where
+from unquiet.signals.text import Bools, bools, fences, filled, head, holds, matched, present, where
 from unquiet.signals.wording import NO_READING, WORDING_VERSION, hit
 
 _JSON_START = r"^\s*(?:```(?:json|JSON)?\s*)?(?:\{\s*(?:\"|\}|$|\n)|\[\s*(?:\{|\"|\[|\]|-?\d+\s*[,\]]))"
@@ -24,10 +24,15 @@ _JSON_ASKED = (
 _LEAKED = (
     r"<\|?/?(?:tool_calls?|function_calls?|tool_response|tool_use|im_start|im_end|endoftext|assistant|eot_id|python_tag|invoke|"
     r"antml:[a-z_]+|start_header_id|end_header_id|think)\b[^<>\n]*\|?>|\[/?(?:TOOL_CALLS|INST|TOOL_RESULTS)\]|"
-    r"^\s*(?:Action|Action Input|Observation)\s*:|(?m:^\s*Action Input\s*:)|"
     r"\{\s*\"(?:name|tool|function)\"\s*:\s*\"[\w.-]+\"\s*,\s*\"(?:arguments|parameters|tool_input|input)\"\s*:"
 )
+"""Each begins with one of `<[{`."""
+
+_STEP = r"^\s*(?:Action|Action Input|Observation)\s*:|(?m:^\s*Action Input\s*:)"
 _FENCED = re.compile(r"```[a-zA-Z]*\s*(.*?)\s*```", re.DOTALL)
+
+
+_ITEM = r"[ \t]*(?:[-*•]|\d+[.)])[ \t]"
 
 
 def _parses(text: str) -> bool:
@@ -50,7 +55,7 @@ def _json(batch: TurnBatch) -> tuple[Bools, Bools, Bools]:
     def make() -> tuple[Bools, Bools, Bools]:
         text = filled(batch, "output")
         begins = bools(pc.match_substring_regex(text, _JSON_START))
-        asked = bools(pc.match_substring_regex(filled(batch, "input"), _JSON_ASKED))
+        asked = matched(filled(batch, "input"), _JSON_ASKED, holds(batch, "input", "jJ"))
         parses = np.zeros(len(batch), np.bool_)
         rows = np.flatnonzero(begins | asked)
         for row, value in zip(rows, text.take(rows).to_pylist(), strict=True):
@@ -73,7 +78,7 @@ def _format_break(batch: TurnBatch) -> FloatArray:
     begins, asked, parses = _json(batch)
     text = filled(batch, "output")
     odd = fences(batch) % 2 == 1
-    leaked = bools(pc.match_substring_regex(text, _LEAKED))
+    leaked = matched(text, _LEAKED, holds(batch, "output", "<[{")) | matched(text, _STEP, holds(batch, "output", ":"))
     return where(present(batch, "output"), ((begins | asked) & ~parses) | odd | leaked)
 
 
@@ -82,13 +87,14 @@ def _unfinished(batch: TurnBatch) -> FloatArray:
 
 
 def _has_list(batch: TurnBatch) -> FloatArray:
-    found = pc.match_substring_regex(head(batch), r"(?:^|\n)[ \t]*(?:[-*•]|\d+[.)])[ \t]")
-    return where(present(batch, "output"), bools(found))
+    lines = holds(batch, "output", "\n")
+    found = matched(head(batch), rf"(?:^|\n){_ITEM}", lines) | matched(head(batch), f"^{_ITEM}", ~lines)
+    return where(present(batch, "output"), found)
 
 
 def _has_heading(batch: TurnBatch) -> FloatArray:
-    found = pc.match_substring_regex(head(batch), r"(?:^|\n)#{1,6} \S")
-    return where(present(batch, "output"), bools(found))
+    found = matched(head(batch), r"(?:^|\n)#{1,6} \S", holds(batch, "output", "#"))
+    return where(present(batch, "output"), found)
 
 
 def _card(

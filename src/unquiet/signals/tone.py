@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from unquiet.model.signals import FloatArray, SignalInfo, TurnBatch
 from unquiet.signals.language import UNDETERMINED, covered, languages
 from unquiet.signals.lexicon import written
-from unquiet.signals.numbers import count_words
+from unquiet.signals.numbers import head_words
 from unquiet.signals.parts import Turnwise
 from unquiet.signals.text import head, present, where
 from unquiet.signals.wording import NO_READING, WORDING_VERSION, hit
@@ -28,7 +28,7 @@ def _flag(name: str, family: str, up: str, down: str, definition: str) -> Turnwi
 def _rate(family: str, up: str, down: str) -> Turnwise:
     def measure(batch: TurnBatch) -> FloatArray:
         known = present(batch, "output") & covered(batch)
-        times, words = _times(batch, family), count_words(head(batch))
+        times, words = _times(batch, family), head_words(batch)
         rate = np.divide(100.0 * times, words, out=np.zeros(len(batch)), where=words > 0)
         return where(known & (words > 0), rate)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from unquiet.model.signals import TurnBatch
 from unquiet.signals.language import UNDETERMINED, languages
 from unquiet.signals.lexicon import Lexicon, PatternSet, lexicon
+from unquiet.signals.sieve import Places, Sieves
 from unquiet.signals.text import Bools, filled, head
 
 WORDING_VERSION = 5
@@ -44,7 +45,9 @@ def hits(batch: TurnBatch) -> Hits:
 
     An answer is read with the families of its language, an answer of undetermined language with all.
     """
-    return batch.once("wording:hits", lambda: _read(lexicon(), languages(batch, "output"), head(batch)))
+    return batch.once(
+        "wording:hits", lambda: _read(lexicon(), _answer_sieves(), languages(batch, "output"), head(batch))
+    )
 
 
 def user_hit(batch: TurnBatch, family: str) -> Bools:
@@ -53,23 +56,34 @@ def user_hit(batch: TurnBatch, family: str) -> Bools:
 
     def make() -> Hits:
         text = pc.ascii_lower(pc.utf8_slice_codeunits(filled(batch, "input"), 0, REQUEST_CHARACTERS))
-        return _read(known, languages(batch, "input"), text)
+        return _read(known, _request_sieves(), languages(batch, "input"), text)
 
     return batch.once("wording:user", make).anywhere[:, known.index(family)]
 
 
-def _read(known: Lexicon, spoken: npt.NDArray[np.str_], text: pa.Array) -> Hits:
-    size = (len(text), len(known.names))
-    found = Hits(np.zeros(size, np.bool_), np.zeros(size, np.bool_))
+@cache
+def _answer_sieves() -> Sieves:
+    return Sieves()
+
+
+@cache
+def _request_sieves() -> Sieves:
+    return Sieves()
+
+
+def _read(known: Lexicon, kept_back: Sieves, spoken: npt.NDArray[np.str_], text: pa.Array) -> Hits:
+    """Hits of texts; equal texts, which are in one language, are read once."""
+    coded = text.dictionary_encode()
+    place = coded.indices.to_numpy()
+    first = np.zeros(len(coded.dictionary), np.int64)
+    first[place[::-1]] = np.arange(len(place))[::-1]
+    reading = _Reading(known, kept_back, _as_bytes(coded.dictionary))
+    tongue = spoken[first]
     for code, sets in known.sets.items():
-        rows = np.flatnonzero((spoken == code) | (spoken == UNDETERMINED))
-        whole = _as_bytes(text.take(pa.array(rows)))
-        for name in ("", *known.harmless[code]):
-            group = [each for each in sets if each.passes_over == name]
-            left, texts = _serious(whole, group, known.harmless[code][name]) if name else (slice(None), whole)
-            for each in group:
-                _match(texts, rows[left], each, found)
-    return found
+        reading.hold(code, [(code, each) for each in sets], np.flatnonzero(tongue == code))
+    every = [(code, each) for code, sets in known.sets.items() for each in sets]
+    reading.hold(UNDETERMINED, every, np.flatnonzero(tongue == UNDETERMINED))
+    return Hits(reading.anywhere[place], reading.opening[place])
 
 
 def hit(batch: TurnBatch, *families: str) -> Bools:
@@ -82,24 +96,52 @@ def _as_bytes(text: pa.Array) -> list[bytes]:
     return [value[:READ_BYTES] for value in text.cast(pa.large_binary()).to_pylist()]
 
 
-def _serious(whole: list[bytes], group: list[PatternSet], harmless: Any) -> tuple[npt.NDArray[np.int64], list[bytes]]:
-    """The places of texts that a set of the group hits at all, and those texts without their harmless wordings."""
-    hit_at_all = [any(each.patterns.Match(value) for each in group) for value in whole]
-    left = np.flatnonzero(np.array(hit_at_all, np.bool_))
-    return left, [harmless.sub(b" ", whole[place]) for place in left]
+class _Reading:
+    """Texts held against pattern sets: what they hit, anywhere and in their opening, each (texts, families)."""
+
+    def __init__(self, known: Lexicon, kept_back: Sieves, texts: list[bytes]) -> None:
+        self.known = known
+        self.kept_back = kept_back
+        self.texts = texts
+        self.anywhere = np.zeros((len(texts), len(known.names)), np.bool_)
+        self.opening = np.zeros_like(self.anywhere)
+
+    def hold(self, name: str, sets: list[tuple[str, PatternSet]], rows: Places) -> None:
+        """Hold the texts in `rows` against sets of languages; `name` stands for these sets."""
+        values = [self.texts[row] for row in rows.tolist()]
+        patterns = [each for _, each in sets]
+        maybe = self.kept_back.maybe(name, patterns, values)
+        for code, apart in dict.fromkeys((code, each.passes_over) for code, each in sets):
+            group = [i for i, (of, each) in enumerate(sets) if of == code and each.passes_over == apart]
+            left, texts, where = rows, values, maybe
+            if apart:
+                serious = _serious(values, [(patterns[i], maybe[i]) for i in group])
+                left, harmless = rows[serious], self.known.harmless[code][apart]
+                texts = [harmless.sub(b" ", values[place]) for place in serious.tolist()]
+                where = self.kept_back.maybe(name, patterns, texts)
+            for i in group:
+                self.match([texts[place] for place in where[i].tolist()], left[where[i]], patterns[i])
+
+    def match(self, values: list[bytes], rows: Places, patterns: PatternSet) -> None:
+        """Mark what a set hits in texts, which are those of `rows`."""
+        match, family_of = patterns.patterns.Match, patterns.families
+        found = [match(value) for value in values]
+        _mark(self.anywhere, rows, found, family_of)
+        early = [match(value[:OPENING_BYTES]) if hit else None for value, hit in zip(values, found, strict=True)]
+        _mark(self.opening, rows, early, family_of)
 
 
-def _match(values: list[bytes], rows: npt.NDArray[np.int64], patterns: PatternSet, into: Hits) -> None:
-    match, family_of = patterns.patterns.Match, patterns.families
-    found = [match(value) for value in values]
-    _mark(into.anywhere, rows, found, family_of)
-    early = [match(value[:OPENING_BYTES]) if hit else None for value, hit in zip(values, found, strict=True)]
-    _mark(into.opening, rows, early, family_of)
+def _serious(values: list[bytes], group: list[tuple[PatternSet, Places]]) -> Places:
+    """The places of texts that a set of the group hits at all, each looked for in the places that it may hit."""
+    found = np.zeros(len(values), np.bool_)
+    for patterns, places in group:
+        match = patterns.patterns.Match
+        left = places[~found[places]]
+        found[left] = [match(values[place]) is not None for place in left.tolist()]
+    return np.flatnonzero(found)
 
 
-def _mark(
-    into: Bools, rows: npt.NDArray[np.int64], found: list[list[int] | None], family_of: npt.NDArray[np.int64]
-) -> None:
+def _mark(into: Bools, rows: Places, found: list[list[int] | None], family_of: Places) -> None:
     places = [place for place, hit in enumerate(found) if hit for _ in hit]
     patterns = [pattern for hit in found if hit for pattern in hit]
     into[rows[places], family_of[patterns]] = True
