@@ -24,10 +24,10 @@ TRACE_ID, SPAN_ID = bytes(range(16)), bytes(range(1, 9))
 class NoCleaning:
     """Keeps everything."""
 
-    def traces(self, request: ExportTraceServiceRequest, source: str) -> bool:
+    def traces(self, request: ExportTraceServiceRequest, source: str, raw: bytes | None) -> bool:
         return False
 
-    def logs(self, request: ExportLogsServiceRequest, source: str) -> bool:
+    def logs(self, request: ExportLogsServiceRequest, source: str, raw: bytes | None) -> bool:
         return False
 
     def json_spans(self, document: dict[str, Any], source: str) -> bool:

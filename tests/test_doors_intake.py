@@ -355,7 +355,7 @@ class Redacting(NoCleaning):
     def __init__(self) -> None:
         self.sources: list[str] = []
 
-    def traces(self, request: ExportTraceServiceRequest, source: str) -> bool:
+    def traces(self, request: ExportTraceServiceRequest, source: str, raw: bytes | None) -> bool:
         self.sources.append(source)
         request.resource_spans[0].scope_spans[0].spans[0].name = "redacted"
         return True

@@ -184,12 +184,12 @@ class Intake:
         if signal == "traces":
             spans = _message(ExportTraceServiceRequest, raw)
             faults = drop_bad_spans(spans, raw, value_bytes_max=bound)
-            changed = self._cleaner.traces(spans, source) if faults.kept else False
+            changed = self._cleaner.traces(spans, source, None if faults.changed else raw) if faults.kept else False
             payload = spans.SerializeToString() if changed or faults.changed else raw
             return BodyKind.TRACES_PROTO, faults, payload
         logs = _message(ExportLogsServiceRequest, raw)
         faults = drop_bad_log_records(logs, raw, value_bytes_max=bound)
-        changed = self._cleaner.logs(logs, source) if faults.kept else False
+        changed = self._cleaner.logs(logs, source, None if faults.changed else raw) if faults.kept else False
         payload = logs.SerializeToString() if changed or faults.changed else raw
         return BodyKind.LOGS_PROTO, faults, payload
 

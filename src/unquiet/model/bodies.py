@@ -44,12 +44,12 @@ class Cleaner(Protocol):
     `source` names who sent the request, empty where the door asks for no token.
     """
 
-    def traces(self, request: ExportTraceServiceRequest, source: str) -> bool:
-        """Clean spans."""
+    def traces(self, request: ExportTraceServiceRequest, source: str, raw: bytes | None) -> bool:
+        """Clean spans; `raw` are the bytes that the request was read from, None where it is not the same any more."""
         ...
 
-    def logs(self, request: ExportLogsServiceRequest, source: str) -> bool:
-        """Clean log records."""
+    def logs(self, request: ExportLogsServiceRequest, source: str, raw: bytes | None) -> bool:
+        """Clean log records; `raw` as of `traces`."""
         ...
 
     def json_spans(self, document: dict[str, Any], source: str) -> bool:

@@ -20,7 +20,6 @@ from unquiet.store import Outbox, Store
 
 EVERY_S = 1.0
 WAIT_S = 30.0
-KEPT_US = 90 * 86_400_000_000
 
 
 @dataclass(slots=True)

@@ -58,7 +58,7 @@ class Drain:
     traces: LiveTraces[Position]
     unknown: Unknown
     position: Position
-    held_bytes_max: int = 256 << 20
+    held_bytes_max: int = 64 << 20
     _done: list[Keys] = field(default_factory=list[Keys])
     _drafts: list[TurnDraft] = field(default_factory=list[TurnDraft])
     _tables: list[pa.Table] = field(default_factory=list[pa.Table])
@@ -158,6 +158,10 @@ class Drain:
         """
         for complete in self.traces.ready(now_us / 1e6):
             self._complete(complete, now_us)
+        if pinned or self.traces.size > self.held_bytes_max:
+            # Those that lack no parent need not be waited for.
+            for complete in self.traces.ready(now_us / 1e6 + self.traces.quiet_s):
+                self._complete(complete, now_us)
         while pinned or self.traces.size > self.held_bytes_max:
             pinned = False
             for complete in self.traces.oldest(CLOSED_AT_ONCE):

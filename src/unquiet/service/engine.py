@@ -25,7 +25,7 @@ from unquiet.store import Store
 from unquiet.wal import Position, WalReader
 
 POSITION, COUNTS = "log position", "service counts"
-READ_BYTES = 32 << 20
+READ_BYTES = 16 << 20
 TOLD_EVERY_US = 600_000_000
 COVERED_EVERY_US = 3_600_000_000
 

@@ -13,9 +13,11 @@ from typing import Any
 
 from unquiet.app.handling import handled, shown
 from unquiet.app.marks import announced
+from unquiet.app.retention import Bounds, retire
 from unquiet.app.status import status
 from unquiet.model.changes import Change
 from unquiet.model.errors import StoreError, UnquietError, WalError
+from unquiet.model.history import DAY_US, WINDOW_US
 from unquiet.service.door_process import LOG
 from unquiet.service.engine import Engine, EngineSettings
 from unquiet.service.observing import Observed
@@ -25,6 +27,9 @@ from unquiet.store import Store
 ROUND_S = 1.0
 AGAIN_S = (1.0, 2.0, 5.0, 15.0, 30.0)
 STATUS_EVERY_US = 5_000_000
+RETIRE_EVERY_US = 3_600_000_000
+OUTBOX_US = 90 * DAY_US
+"""How long it is remembered what was sent."""
 
 Told = Callable[[Store, Sequence[dict[str, Any]], Sequence[dict[str, Any]], int], None]
 """Called with the store, the incidents as they were and as they are, and the present, inside of a transaction."""
@@ -41,6 +46,7 @@ class Mind:
     folder: Path
     settings: EngineSettings
     files: Sequence[Path]
+    bounds: Bounds
     memory_mb: int
     clock_us: Callable[[], int]
     observed: Observed
@@ -51,6 +57,7 @@ class Mind:
     _engine: Engine | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
     _status_us: int = 0
+    _retired_us: int = 0
     _before: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     @contextlib.contextmanager
@@ -144,11 +151,24 @@ class Mind:
                 self.pulse.tick_s += time.monotonic() - began
             if step.told or now_us - self._status_us >= STATUS_EVERY_US:
                 self._publish(store, now_us)
+            if now_us - self._retired_us >= RETIRE_EVERY_US:
+                self._retire(store, engine, now_us)
         done_us = self.clock_us()
         self.pulse.round_us = self.pulse.progress_us = self.pulse.tick_us = done_us
         self.pulse.doing = "waiting"
         if not step.busy:
             self._stop.wait(max(0.05, ROUND_S - (time.monotonic() - began)))
+
+    def _retire(self, store: Store, engine: Engine, now_us: int) -> None:
+        """Drop what is kept no longer, once an hour; evidence of incidents is read as far back as sessions are recorded."""
+        self.pulse.doing = "dropping what is kept no longer"
+        reached = engine.follower.watermark_us or now_us
+        needed = datetime.fromtimestamp((reached - WINDOW_US - DAY_US) / 1e6, UTC)
+        retired = retire(store, self.bounds, datetime.fromtimestamp(now_us / 1e6, UTC), needed)
+        store.outbox.prune(now_us - OUTBOX_US)
+        self.pulse.sums["retention"] = retired.said
+        self.pulse.sums["folder_bytes"] = store.retirement.size()
+        self._retired_us = now_us
 
     def publish(self) -> None:
         """Show what changed by hand."""

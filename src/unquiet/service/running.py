@@ -16,6 +16,7 @@ import orjson
 import uvicorn
 
 from unquiet.alerts import make_sink, secret_reader
+from unquiet.app.retention import Bounds
 from unquiet.model.alerts import AlertSink
 from unquiet.model.errors import DoorError, StoreError
 from unquiet.service.alerting import Alerting
@@ -71,6 +72,13 @@ def access_of(config: Config) -> Access:
     )
 
 
+def bounds_of(config: Config) -> Bounds:
+    """How long and how much is kept."""
+    storage = config.storage
+    size = storage.retention_gb
+    return Bounds(storage.retention_days, storage.counts_days, round(size * (1 << 30)) if size else None)
+
+
 @dataclass(slots=True)
 class ServiceParts:
     """The parts of a service that is made and not started."""
@@ -97,6 +105,7 @@ def assemble(config: Config, config_path: Path | None, sinks: Sequence[tuple[Ale
         folder,
         engine_settings(config),
         config.detection.changes,
+        bounds_of(config),
         config.storage.memory_mb // 2,
         clock,
         observed,
