@@ -51,7 +51,8 @@ class Drained:
 class Drain:
     """Takes entries of the log in order, gives turns. Not for several threads at once.
 
-    `unknown` asks the store which spans it does not have. Beyond `held_bytes_max` of open traces the oldest are closed.
+    `unknown` asks the store which spans it does not have: what `take` gave must be there before more is added. Beyond
+    `held_bytes_max` of open traces the oldest are closed.
     `seen` is called with what each body of telemetry held.
     """
 
@@ -60,6 +61,8 @@ class Drain:
     position: Position
     held_bytes_max: int = 64 << 20
     _done: list[Keys] = field(default_factory=list[Keys])
+    _traces: list[str] = field(default_factory=list[str])
+    _spans: list[str] = field(default_factory=list[str])
     _drafts: list[TurnDraft] = field(default_factory=list[TurnDraft])
     _tables: list[pa.Table] = field(default_factory=list[pa.Table])
     _counts: Counter[str] = field(default_factory=Counter[str])
@@ -167,6 +170,7 @@ class Drain:
             for complete in self.traces.oldest(CLOSED_AT_ONCE):
                 self._counts["traces closed early"] += 1
                 self._complete(complete, now_us)
+        self._done.append(span_keys(self._traces, self._spans))
         if self._drafts:
             self._tables.append(table_of(self._drafts))
         self._counts["duplicate spans"] += self.traces.duplicate_count
@@ -174,11 +178,12 @@ class Drain:
         first = self.traces.first_mark()
         drained = Drained(
             pa.concat_tables(self._tables) if self._tables else empty_turns(),
-            np.concatenate(self._done) if self._done else np.zeros(0, np.uint64),
+            np.concatenate(self._done),
             +self._counts,
             self.position if first is None else first,
         )
-        self._done, self._drafts, self._tables, self._counts = [], [], [], Counter()
+        self._done, self._traces, self._spans = [], [], []
+        self._drafts, self._tables, self._counts = [], [], Counter()
         self._known_here.clear()
         return drained
 
@@ -197,7 +202,8 @@ class Drain:
         return self.take(now_us)
 
     def _complete(self, complete: Complete, now_us: int) -> None:
-        self._finish(span_keys([complete.trace_id] * len(complete.span_ids), complete.span_ids))
+        self._traces += [complete.trace_id] * len(complete.span_ids)
+        self._spans += complete.span_ids
         self._counts["spans"] += len(complete.span_ids)
         if not complete.turns:
             self._counts["spans without an agent"] += len(complete.span_ids)

@@ -21,8 +21,8 @@ def span_keys(trace_ids: Sequence[str], span_ids: Sequence[str]) -> Keys:
     Ids are hexadecimal; those that are shorter or longer than 16 and 8 bytes are filled or cut. Mixed by the finalizer of
     MurmurHash3 (Appleby), because ids that count up differ in few bits.
     """
-    traces = np.frombuffer(b"".join(_id(each, TRACE_BYTES) for each in trace_ids), ">u8").reshape(-1, 2)
-    spans = np.frombuffer(b"".join(_id(each, SPAN_BYTES) for each in span_ids), ">u8")
+    traces = np.frombuffer(_ids(trace_ids, TRACE_BYTES), ">u8").reshape(-1, 2)
+    spans = np.frombuffer(_ids(span_ids, SPAN_BYTES), ">u8")
     with np.errstate(over="ignore"):
         key = traces[:, 0].astype(np.uint64) * _ODD[0]
         for part, odd in ((traces[:, 1], _ODD[1]), (spans, _ODD[2])):
@@ -34,6 +34,12 @@ def _mixed(key: Keys) -> Keys:
     for factor in _MIX:
         key = (key ^ (key >> _SHIFT)) * factor
     return key ^ (key >> _SHIFT)
+
+
+def _ids(texts: Sequence[str], size: int) -> bytes:
+    if set(map(len, texts)) <= {2 * size}:
+        return bytes.fromhex("".join(texts))
+    return b"".join(_id(each, size) for each in texts)
 
 
 def _id(text: str, size: int) -> bytes:
