@@ -137,6 +137,11 @@ class Step:
         return self._request
 
     @property
+    def unread_request(self) -> Any:
+        """The request as it stands now, or the text that it is still to be read from."""
+        return self._request
+
+    @property
     def answer(self) -> Any:
         """An output that is not made of messages."""
         if self._answer_is_raw:
