@@ -128,7 +128,7 @@ def unquoted(value: Any) -> Any:
 def as_dict(value: Any) -> Json | None:
     """The value where it is an object (or the JSON text of one)."""
     value = from_json(value)
-    return cast("Json", value) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def as_list(value: Any) -> list[Any] | None:
@@ -154,7 +154,7 @@ def first(mapping: Json, *names: str) -> Any:
 def message_of(raw: Any) -> Message | None:
     """The message in an object, None where it is none."""
     if isinstance(raw, dict) and raw.keys() <= _PLAIN:
-        plain = _plain(cast("Json", raw))
+        plain = _plain(raw)
         if plain is not None:
             return plain
     item = as_dict(raw)
@@ -266,7 +266,7 @@ def _parts(content: Any) -> tuple[list[str], list[ToolUse], list[ToolUse]]:
             if text is not None:
                 texts.append(text)
             else:
-                _one_part(cast("Json", part), texts, calls, results)
+                _one_part(part, texts, calls, results)
         elif isinstance(part, str):
             texts.append(part)
     return texts, calls, results

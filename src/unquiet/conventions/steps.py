@@ -195,7 +195,10 @@ class Step:
     def ended_with(self) -> str | None:
         """Why the model stopped: as the span says, else as its last message does."""
         if self.finish_reason is None:
-            self.fill(finish_reason=next((m.finish_reason for m in reversed(self.sent) if m.role == "assistant"), None))
+            for message in reversed(self.sent):
+                if message.role == "assistant":
+                    self.finish_reason = message.finish_reason
+                    break
         return self.finish_reason
 
     def instructions_hash(self) -> str | None:

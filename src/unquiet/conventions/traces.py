@@ -19,15 +19,15 @@ _ATTRIBUTE_BYTES = 120
 """What a span and an attribute take in memory beside their texts, about."""
 
 
-@dataclass(slots=True)
 class _OpenTrace:
-    spans: dict[str, Span] = field(default_factory=dict[str, Span])
-    events: list[tuple[str, SpanEvent, Span]] = field(default_factory=list[tuple[str, SpanEvent, Span]])
-    missing: set[str] = field(default_factory=set[str])
-    began: float = 0.0
-    touched: float = 0.0
-    span_count: int = 0
-    size: int = 0
+    __slots__ = ("began", "events", "missing", "size", "span_count", "spans", "touched")
+
+    def __init__(self, began: float) -> None:
+        self.began = self.touched = began
+        self.spans: dict[str, Span] = {}
+        self.events: list[tuple[str, SpanEvent, Span]] = []
+        self.missing: set[str] = set()
+        self.span_count = self.size = 0
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class Traces:
             if trace_id in self._closed:
                 self.late_count += 1
                 return None
-            trace = self._open[trace_id] = self._fresh[trace_id] = _OpenTrace(began=at)
+            trace = self._open[trace_id] = self._fresh[trace_id] = _OpenTrace(at)
         elif self._waiting.pop(trace_id, None) is not None:
             self._fresh[trace_id] = trace
         else:
