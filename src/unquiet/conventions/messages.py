@@ -179,17 +179,19 @@ def _plain(item: Json) -> Message | None:
     """What `_built` makes of a message that says nothing beside its content; None where it must look closer."""
     name = item.get("role")
     role = ROLES.get(name) if isinstance(name, str) else None
-    if role is None or role == "tool":
+    if role is None:
         return None
     content = item.get("parts")
     if content is None:
         content = item.get("content")
     finish = text_or_none(item.get("finish_reason"))
-    if isinstance(content, list) and len(content) == 1:
+    if isinstance(content, list) and len(content) == 1 and role != "tool":
         text = _plain_text(content[0])
         if text is not None:
             return Message(role, text, (), (), finish)
     texts, calls, results = _parts(content)
+    if role == "tool" and not results:
+        return None
     text = "\n".join(texts) if texts else None
     if role == "user" and text is None and results:
         role = "tool"
