@@ -22,17 +22,15 @@ from unquiet.model.spans import Span, SpanEvent
 from unquiet.model.turns import TURNS
 from unquiet.sources import read_files
 
-CHUNK = 100
+CHUNK = 500
 HOSTILE = (
-    "8e00ef6f210845c2", "df0c874c74500f93", "10281724da3d230c", "44524bc8f80a7ab2", "9f97fcafd9690299",
-    "a7e84d58bdf6aa24", "97ef23263df05901", "d2f2ae643f32683e", "5ea8e8ccbfadbd3b", "88a170eb26049548",
-    "677cc8048a451926", "873916b3f10d56c5", "fd9aab1626dff63b", "d3d146ddca05e182", "5762c28bb51da8d9",
-    "6c37818762698305",
+    "1ee2b5787a16b178", "47895dd89acdd6c3", "a642b035c6d51ec2", "0f0c01fc2ee4718d", "8011bf524026c452",
+    "c3dd18998c2b55c7", "c215266c1f4b41ab", "cf7aa7ed6059e6e9",
 )  # fmt: skip
 PLAIN = (
-    "199cd364ce06ca73", "0116ca5ab2a1428c", "386075a4d1e306f7", "92593c2dc9b1cf06",
+    "82fdddcc5307fe02", "231535137c29d044",
 )  # fmt: skip
-LOGS = "d2970a8fdf72555c"
+LOGS = "27e8bc955a206658"
 FIXTURES = "54f34873049d1e65"
 NOW = datetime(2100, 1, 1, tzinfo=UTC)
 

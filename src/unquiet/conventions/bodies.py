@@ -30,6 +30,7 @@ from unquiet.conventions.otlp import (
 from unquiet.model.spans import Span, SpanEvent
 
 REMEMBERED_ATTRIBUTES = 50_000
+REMEMBERED_NAMES = 10_000
 REMEMBERED_BYTES = 100
 """Attributes longer than this (texts of messages) are not remembered."""
 
@@ -66,32 +67,45 @@ def _with_raw_attributes() -> Any:
 _Request = _with_raw_attributes()
 
 
+class _Names(dict[bytes, str]):
+    """UTF-8 -> name; the same object each time, so that names are compared by their addresses."""
+
+    def __missing__(self, raw: bytes) -> str:
+        if len(self) >= REMEMBERED_NAMES:
+            self.clear()
+        name = self[raw] = sys.intern(raw.decode())
+        return name
+
+
 class _Attributes(dict[bytes, tuple[str, Any]]):
     """KeyValue messages -> (name, value); those with one short text or number are remembered."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.names = _Names()
+
     def __missing__(self, raw: bytes) -> tuple[str, Any]:
-        name, value = pair = _pair(raw)
-        if not isinstance(value, list | dict):
+        pair = self.read(raw)
+        if not isinstance(pair[1], list | dict):
             if len(self) >= REMEMBERED_ATTRIBUTES:
                 self.clear()
-            self[raw] = pair = sys.intern(name), value
+            self[raw] = pair
         return pair
 
+    def read(self, raw: bytes) -> tuple[str, Any]:
+        """Name and value in a KeyValue message.
 
-def _pair(raw: bytes) -> tuple[str, Any]:
-    """Name and value in a KeyValue message.
-
-    Raises:
-        DecodeError: it is none.
-    """
-    start = _text_start(raw)
-    if not start:
-        item = KeyValue.FromString(raw)
-        return item.key, proto_value(item.value)
-    try:
-        return sys.intern(raw[2 : 2 + raw[1]].decode()), raw[start:].decode()
-    except UnicodeDecodeError as error:
-        raise DecodeError(f"an attribute is not UTF-8: {error}") from None
+        Raises:
+            DecodeError: it is none.
+        """
+        start = _text_start(raw)
+        if not start:
+            item = KeyValue.FromString(raw)
+            return sys.intern(item.key), proto_value(item.value)
+        try:
+            return self.names[raw[2 : 2 + raw[1]]], raw[start:].decode()
+        except UnicodeDecodeError as error:
+            raise DecodeError(f"an attribute is not UTF-8: {error}") from None
 
 
 def _text_start(raw: bytes) -> int:
@@ -106,11 +120,12 @@ def _text_start(raw: bytes) -> int:
     rest = size - at
     if rest < 4 or raw[at] != _VALUE:
         return 0
-    if rest < _MORE + 2:  # both lengths are one byte
-        fits = raw[at + 1] == rest - 2 and raw[at + 2] == _TEXT and raw[at + 3] == rest - 4
-        return at + 4 if fits else 0
-    outer, inner = rest - 3, rest - 6  # both lengths are two bytes
+    if rest < _MORE + 2:
+        # Both lengths are one byte.
+        return at + 4 if raw[at + 3] == rest - 4 and raw[at + 2] == _TEXT and raw[at + 1] == rest - 2 else 0
+    outer, inner = rest - 3, rest - 6
     if (
+        # Both lengths are two bytes.
         raw[at + 1] == outer & 0x7F | _MORE
         and raw[at + 2] == outer >> 7
         and raw[at + 3] == _TEXT
@@ -183,4 +198,5 @@ class BodyReader:
 
     def _pairs(self, attributes: Iterable[bytes]) -> dict[str, Any]:
         known = self._known
-        return dict([known[raw] if len(raw) <= REMEMBERED_BYTES else _pair(raw) for raw in attributes])
+        read = known.read
+        return dict([known[raw] if len(raw) <= REMEMBERED_BYTES else read(raw) for raw in attributes])

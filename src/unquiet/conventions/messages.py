@@ -128,7 +128,7 @@ def unquoted(value: Any) -> Any:
 def as_dict(value: Any) -> Json | None:
     """The value where it is an object (or the JSON text of one)."""
     value = from_json(value)
-    return cast("Json", value) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def as_list(value: Any) -> list[Any] | None:
@@ -154,7 +154,7 @@ def first(mapping: Json, *names: str) -> Any:
 def message_of(raw: Any) -> Message | None:
     """The message in an object, None where it is none."""
     if isinstance(raw, dict) and raw.keys() <= _PLAIN:
-        plain = _plain(cast("Json", raw))
+        plain = _plain(raw)
         if plain is not None:
             return plain
     item = as_dict(raw)
@@ -179,17 +179,19 @@ def _plain(item: Json) -> Message | None:
     """What `_built` makes of a message that says nothing beside its content; None where it must look closer."""
     name = item.get("role")
     role = ROLES.get(name) if isinstance(name, str) else None
-    if role is None or role == "tool":
+    if role is None:
         return None
     content = item.get("parts")
     if content is None:
         content = item.get("content")
     finish = text_or_none(item.get("finish_reason"))
-    if isinstance(content, list) and len(content) == 1:
+    if isinstance(content, list) and len(content) == 1 and role != "tool":
         text = _plain_text(content[0])
         if text is not None:
             return Message(role, text, (), (), finish)
     texts, calls, results = _parts(content)
+    if role == "tool" and not results:
+        return None
     text = "\n".join(texts) if texts else None
     if role == "user" and text is None and results:
         role = "tool"
@@ -266,7 +268,7 @@ def _parts(content: Any) -> tuple[list[str], list[ToolUse], list[ToolUse]]:
             if text is not None:
                 texts.append(text)
             else:
-                _one_part(cast("Json", part), texts, calls, results)
+                _one_part(part, texts, calls, results)
         elif isinstance(part, str):
             texts.append(part)
     return texts, calls, results

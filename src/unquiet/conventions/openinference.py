@@ -6,9 +6,8 @@ from typing import Any
 
 from unquiet.conventions.flat import indexed
 from unquiet.conventions.messages import Json, Message, as_dict, as_text, message_of, text_or_none
-from unquiet.conventions.payloads import messages_of
 from unquiet.conventions.rules import Dialect, does, facets, fills, fingerprint, flattened
-from unquiet.conventions.steps import Step, StepKind, amount, id_text, pick, whole
+from unquiet.conventions.steps import Step, StepKind, amount, id_text, messages_seen, pick, whole
 
 _KINDS: dict[str, StepKind] = {
     "LLM": "llm",
@@ -88,7 +87,7 @@ def _whole_payload(step: Step, _: Json) -> None:
     """The provider's whole response, where it is kept: messages, finish reason, served model."""
     if step.kind != "llm":
         return
-    step.receive(_of_request, None)
+    step.receive(messages_seen, step.unread_request)
     if isinstance(step.answer, str):
         return
     answer = step.seen.messages(step.answer)
@@ -99,10 +98,6 @@ def _whole_payload(step: Step, _: Json) -> None:
     if raw is not None:
         step.fill(served_model=text_or_none(raw.get("model")))
         step.facet("system_fingerprint", raw.get("system_fingerprint"))
-
-
-def _of_request(step: Step, _: None) -> list[Message]:
-    return messages_of(step.request) if not isinstance(step.request, str) else []
 
 
 def _tool(step: Step, attributes: Json) -> None:

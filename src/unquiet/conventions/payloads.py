@@ -36,9 +36,9 @@ def messages_of(value: Any) -> list[Message]:
     """The messages in a request, a response, a list or a single message; empty where none is recognised."""
     value = from_json(value)
     if isinstance(value, list | tuple):
-        return _of_list(cast("Sequence[Any]", value))
+        return _of_list(value)
     if isinstance(value, dict):
-        return _of_object(cast("Json", value))
+        return _of_object(value)
     return []
 
 

@@ -63,6 +63,7 @@ def _draft(group: Group) -> TurnDraft:
     span = head.step.span
     nodes = [*parts.nodes, *head.ancestors()] if head.parent is not None else parts.nodes
     output = _output(parts)
+    end_us = max([node.end_us for node in group.nodes])
     ended = span.end_us is not None or len(group.nodes) > 1
     tellers = (head.step,) if final is None else (final, head.step)
     return TurnDraft(
@@ -75,7 +76,7 @@ def _draft(group: Group) -> TurnDraft:
         user_id=_first([node.step.user_id for node in nodes]),
         finish_reason=_first([step.ended_with() for step in tellers]),
         error=_error(group, final if output is None else None),
-        latency_ms=(max(node.end_us for node in group.nodes) - span.start_us) / 1000 if ended else None,
+        latency_ms=(end_us - span.start_us) / 1000 if ended else None,
         input_tokens=_whole(parts, "input_tokens"),
         output_tokens=_whole(parts, "output_tokens"),
         reasoning_tokens=_whole(parts, "reasoning_tokens"),
@@ -103,7 +104,7 @@ def _used(parts: _Parts, field: str) -> float | None:
     """Tokens or cost of a turn: of a node's children where they know, else its own."""
     own = [(node, value) for node in parts.nodes if (value := getattr(node.step, field)) is not None]
     if len(own) < 2:
-        return sum(value for _, value in own) if own else None
+        return 0 + own[0][1] if own else None
     known = {id(node): value for node, value in own}
     for node in reversed(parts.nodes):
         inner = [known[id(child)] for child in node.children if id(child) in known]

@@ -137,6 +137,11 @@ class Step:
         return self._request
 
     @property
+    def unread_request(self) -> Any:
+        """The request as it stands now, or the text that it is still to be read from."""
+        return self._request
+
+    @property
     def answer(self) -> Any:
         """An output that is not made of messages."""
         if self._answer_is_raw:
@@ -190,7 +195,10 @@ class Step:
     def ended_with(self) -> str | None:
         """Why the model stopped: as the span says, else as its last message does."""
         if self.finish_reason is None:
-            self.fill(finish_reason=next((m.finish_reason for m in reversed(self.sent) if m.role == "assistant"), None))
+            for message in reversed(self.sent):
+                if message.role == "assistant":
+                    self.finish_reason = message.finish_reason
+                    break
         return self.finish_reason
 
     def instructions_hash(self) -> str | None:

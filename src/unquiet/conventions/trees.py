@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from operator import attrgetter
 
 from unquiet.conventions.dialects import step_of
 from unquiet.conventions.steps import Seen, Step
@@ -12,19 +13,23 @@ from unquiet.model.spans import Span
 _WANTS_TOOLS = frozenset({"tool_calls", "tool_call", "tool_use", "function_call", "tool-calls"})
 
 
-@dataclass(slots=True, eq=False)
 class Node:
     """A step with its children, in order of their starts.
 
     `calls_model` tells whether a model call lies below it, outside of judges and guardrails.
     """
 
-    step: Step
-    start_us: int
-    end_us: int
-    parent: Node | None = None
-    children: list[Node] = field(default_factory=list["Node"])
-    calls_model: bool = False
+    __slots__ = ("calls_model", "children", "end_us", "parent", "start_us", "step")
+
+    def __init__(self, step: Step) -> None:
+        """A node alone; a span that never ended is taken to end at its start."""
+        span = step.span
+        self.step = step
+        self.start_us = span.start_us
+        self.end_us = span.end_us if span.end_us is not None else span.start_us
+        self.parent: Node | None = None
+        self.children: list[Node] = []
+        self.calls_model = False
 
     def walk(self) -> list[Node]:
         """This node and all below it, parents first; what judges and guardrails did is left out."""
@@ -67,6 +72,9 @@ class Group:
         return self.nodes[0].walk() if len(self.nodes) == 1 else [inner for node in self.nodes for inner in node.walk()]
 
 
+_START_AND_ID = attrgetter("start_us", "span_id")
+
+
 def trees(spans: Iterable[Span], seen: Seen) -> list[Node]:
     """The roots of a trace, in order of their starts; of a span sent twice the one that ended counts."""
     unique: dict[str, Span] = {}
@@ -74,8 +82,8 @@ def trees(spans: Iterable[Span], seen: Seen) -> list[Node]:
         known = unique.get(span.span_id)
         if known is None or (known.end_us is None and span.end_us is not None):
             unique[span.span_id] = span
-    ordered = sorted(unique.values(), key=lambda span: (span.start_us, span.span_id))
-    nodes = {span.span_id: _node(span, seen) for span in ordered}
+    ordered = sorted(unique.values(), key=_START_AND_ID)
+    nodes = {span.span_id: Node(step_of(span, seen)) for span in ordered}
     roots: list[Node] = []
     for node in nodes.values():
         parent = nodes.get(node.step.span.parent_id or "")
@@ -87,11 +95,6 @@ def trees(spans: Iterable[Span], seen: Seen) -> list[Node]:
             parent.children.append(node)
     _mark_model_calls(nodes.values())
     return roots
-
-
-def _node(span: Span, seen: Seen) -> Node:
-    """A node; a span that never ended is taken to end at its start."""
-    return Node(step_of(span, seen), span.start_us, span.end_us if span.end_us is not None else span.start_us)
 
 
 def _mark_model_calls(nodes: Iterable[Node]) -> None:
