@@ -12,6 +12,7 @@ import orjson
 
 from unquiet.model.errors import UnquietError
 from unquiet.service.running import ADDRESS
+from unquiet.store import owner
 
 TOKENS = ("UNQUIET_ACT_TOKEN", "UNQUIET_READ_TOKEN")
 WAIT_S = 60.0
@@ -22,11 +23,16 @@ class NotAnswered(UnquietError):
 
 
 def served(folder: Path, environ: Mapping[str, str]) -> Served | None:
-    """The service that owns a folder; None where none runs. A service that died leaves an address that nobody answers."""
+    """The service that owns a folder; None where none runs.
+
+    A service that died leaves an address, at which nobody answers or, by now, the service of another folder.
+    """
     path = folder / ADDRESS
     try:
         address = orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError):
+        return None
+    if owner(folder) != address["pid"]:
         return None
     service = Served(str(address["url"]), next((environ[name] for name in TOKENS if environ.get(name)), None))
     return service if service.alive() else None
@@ -36,7 +42,8 @@ class Served:
     """The API of a running service. Every method may raise NotAnswered."""
 
     def __init__(self, url: str, token: str | None) -> None:
-        headers = {"authorization": f"Bearer {token.strip()}"} if token else {}
+        # Where there are no tokens, what changes something must say that no other site made it.
+        headers = {"authorization": f"Bearer {token.strip()}"} if token else {"origin": url}
         self.url = url
         self._client = httpx.Client(base_url=url, headers=headers, timeout=WAIT_S, trust_env=False)
 

@@ -112,7 +112,7 @@ class ServiceBackend:
                 engine.settle(self.clock_us())
                 forgotten = forget(
                     store,
-                    {session} if session else set(),
+                    known_as(self.folder, {session}) if session else set(),
                     known_as(self.folder, {user}) if user else set(),
                     judges=(engine.follower.judge,),
                     files=[path for path in sorted((self.folder / LOG).rglob("*")) if path.is_file()],
@@ -120,7 +120,7 @@ class ServiceBackend:
                 engine.follower.forget()
                 engine.changed_by_hand()
             finally:
-                self.doors.start()
+                self.doors.reopen()
             self.mind.publish()
         return {name: value for name, value in asdict(forgotten).items() if isinstance(value, int)}
 

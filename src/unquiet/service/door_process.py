@@ -1,12 +1,13 @@
 """The doors in a process of their own: whatever the judgement does, a body is taken and acknowledged in time.
 
 Started by `door_keeper`. It writes one JSON line a second about itself to its output, and ends when its input ends: with
-the service that started it, however that ended.
+the service that started it, however that ended. Signals to the whole group, such as Ctrl-C, are the service's to heed.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -31,6 +32,8 @@ FAILED = 2
 def main(arguments: list[str]) -> int:
     """Run until the input ends. Arguments: folder, configuration file (may be empty), last drained segment."""
     folder, config_path, segment = arguments
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     try:
         config = load(Path(config_path) if config_path else None, os.environ, Path(folder))
         _run(config, Position(int(segment), 0))

@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from unquiet.service.backend import ServiceBackend
 from unquiet.service.config import Config
 from unquiet.service.door_keeper import DoorKeeper
 from unquiet.service.engine import POSITION, EngineSettings
+from unquiet.service.kinds import Address
 from unquiet.service.mind import Mind
 from unquiet.service.observing import Observed
 from unquiet.service.pulse import Pulse
@@ -115,13 +117,12 @@ def assemble(config: Config, config_path: Path | None, sinks: Sequence[tuple[Ale
     mind.open()
     with mind.store() as store:
         observed.restore(store.get_setting(PROFILE), clock())
+        stored: int = (store.get_setting(POSITION) or (0, 0))[0]
 
     def drained_segment() -> int:
+        # Without an engine the folder is being opened again: the newest segment of the log is on disk then.
         engine = mind.engine
-        if engine is not None:
-            return engine.reader.position.segment
-        with mind.store() as store:
-            return (store.get_setting(POSITION) or (0, 0))[0]
+        return engine.reader.position.segment if engine is not None else stored
 
     doors = DoorKeeper(folder, config_path, drained_segment, clock)
     watching = Watching(mind, doors, observed, alerting, folder, config.storage.memory_mb << 20, clock)
@@ -141,6 +142,11 @@ def serve(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    try:
+        listening = _bound(config.service.read)
+    except DoorError:
+        parts.mind.close()
+        raise
     parts.alerting.start(parts.mind)
     server = _web_server(parts)
     threads = [
@@ -149,14 +155,14 @@ def serve(
             ("mind", parts.mind.run),
             ("watching", parts.watching.run),
             ("alerts", parts.alerting.run),
-            ("web", server.run),
+            ("web", lambda: server.run([listening])),
         )
     ]
     try:
         parts.doors.start()
         for thread in threads:
             thread.start()
-        _announce(parts, server, say)
+        _announce(parts, server, listening, say)
         _wait(stop, threads)
     finally:
         _end(parts, server, threads)
@@ -164,12 +170,9 @@ def serve(
 
 
 def _web_server(parts: ServiceParts) -> uvicorn.Server:
-    address = parts.config.service.read
     app = make_app(parts.backend, access_of(parts.config), now_us)
     settings = uvicorn.Config(
         app,
-        host=address.host,
-        port=address.port,
         log_level="warning",
         access_log=False,
         http="h11",
@@ -182,14 +185,28 @@ def _web_server(parts: ServiceParts) -> uvicorn.Server:
     return server
 
 
-def _announce(parts: ServiceParts, server: uvicorn.Server, say: Callable[[str], None]) -> None:
+def _bound(address: Address) -> socket.socket:
+    """Listens for pages and API. DoorError where it cannot."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        return socket.create_server((address.host, address.port), family=family, backlog=2048)
+    except OSError as error:
+        raise DoorError(
+            f"{address} cannot be opened for pages and API: {error.strerror or error}. Choose another address or port with "
+            "`service.read`, or end what uses it."
+        ) from error
+
+
+def _announce(
+    parts: ServiceParts, server: uvicorn.Server, listening: socket.socket, say: Callable[[str], None]
+) -> None:
     """Say where everything is, once it is there; leave the address for other commands."""
     until = time.monotonic() + 30.0
     while not server.started:
         if time.monotonic() > until:
-            raise DoorError(f"{parts.config.service.read} could not be opened for pages and API. Is it in use?")
+            raise DoorError(f"{parts.config.service.read} was not served within 30 s. See the lines above.")
         time.sleep(0.05)
-    port = server.servers[0].sockets[0].getsockname()[1]
+    port = listening.getsockname()[1]
     host = parts.config.service.read.host
     shown = f"[{host}]" if ":" in host else host
     address = {"url": f"http://{shown}:{port}", "pid": os.getpid()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from unquiet.store.duckdb_folder import DATABASE
 from unquiet.store.folder import Store
 from unquiet.store.live import ARRIVALS
+from unquiet.store.lock import owner
 from unquiet.store.outbox import Delivery, LogEntry, Outbox, Told
 from unquiet.store.removal import Found, Removed
 from unquiet.store.retirement import Due, Gone
@@ -27,4 +28,5 @@ __all__ = [
     "Store",
     "Told",
     "TurnExtent",
+    "owner",
 ]
