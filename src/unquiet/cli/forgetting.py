@@ -1,7 +1,9 @@
-"""`unquiet forget`: remove everything of a user or a session from a folder that no service owns."""
+"""`unquiet forget`: remove everything of a user or a session from a folder, or ask the service that owns it to."""
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -11,6 +13,7 @@ from unquiet.app.forgetting import Forgotten, forget, known_as
 from unquiet.cli.options import read_db
 from unquiet.model.errors import ConfigError, StoreError
 from unquiet.model.wording import counted
+from unquiet.service.asking import Served, served
 from unquiet.store import Store
 
 LOG, QUARANTINE = "wal", "quarantine"
@@ -24,7 +27,7 @@ LOG, QUARANTINE = "wal", "quarantine"
 def forget_command(users: tuple[str, ...], sessions: tuple[str, ...], yes: bool, db: Path | None) -> None:
     """Remove everything of users or sessions from a folder: turns, sessions, labels, their ids in incidents.
 
-    What was counted stays. A running service forgets by itself: ask it, not the folder that it owns.
+    What was counted stays. A running service is asked to do it: its doors are closed meanwhile, and senders try again.
 
     \b
     unquiet forget --user customer-4711
@@ -35,6 +38,10 @@ def forget_command(users: tuple[str, ...], sessions: tuple[str, ...], yes: bool,
             "nobody to forget: name a user with --user ID or a session with --session ID, more than once if need be."
         )
     folder = known_folder(db)
+    service = served(folder, os.environ)
+    if service is not None:
+        _say(_asked(service, users, sessions, sure=yes), folder)
+        return
     with Store.open(folder, create=False) as store:
         session_ids, user_ids = known_as(folder, sessions), known_as(folder, users)
         found = store.removal.find(session_ids, user_ids)
@@ -46,6 +53,31 @@ def forget_command(users: tuple[str, ...], sessions: tuple[str, ...], yes: bool,
     _say(done, folder)
 
 
+def _asked(service: Served, users: tuple[str, ...], sessions: tuple[str, ...], *, sure: bool) -> Forgotten:
+    """Let the running service forget, one after the other."""
+    wanted = [*({"user": each} for each in users), *({"session": each} for each in sessions)]
+    if not sure:
+        whose = " and ".join(
+            counted(len(each), what) for each, what in ((users, "user"), (sessions, "session")) if each
+        )
+        click.confirm(
+            f"everything of {whose} will be removed for good by the service at {service.url}. Go on?",
+            abort=True,
+            err=True,
+        )
+    done = Counter[str]()
+    for each in wanted:
+        done.update(service.forget(each))
+    return Forgotten(
+        done["turns"],
+        done["sessions"],
+        done["incidents_edited"],
+        done["files_rewritten"],
+        done["labels"],
+        done["files_removed"],
+    )
+
+
 def _say(done: Forgotten, folder: Path) -> None:
     """What was removed, and what this cannot reach."""
     parts = [counted(done.turns, "turn"), counted(done.sessions, "closed session"), counted(done.labels, "label")]
@@ -54,7 +86,7 @@ def _say(done: Forgotten, folder: Path) -> None:
         f"{counted(done.incidents_edited, 'incident')} no longer name them; {counted(done.files_rewritten, 'file')} rewritten"
     )
     if done.files_removed:
-        click.echo(f"{counted(done.files_removed, 'damaged body', 'damaged bodies')} of the log removed")
+        click.echo(f"{counted(done.files_removed, 'file')} of the log removed")
     for name in done.left_in:
         click.echo(
             f"state {name!r} of the folder still names them: the program that keeps it must forget them too", err=True

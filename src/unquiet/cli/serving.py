@@ -139,8 +139,8 @@ def _deed(verb: Verb, text: str, options: Mapping[str, Any] | None = None) -> cl
 def _span(text: str) -> Any:
     try:
         return duration("1m", "365d").parse(text)
-    except ValueError as error:
-        raise ConfigError(f"--for {text}: {error}") from None
+    except ValueError:
+        raise ConfigError(f"--for {text}: expected a time from 1m to 365d, such as 30m, 4h or 2d.") from None
 
 
 def _asked(service: Served, incident_id: str, action: Action) -> Mapping[str, Any]:
@@ -153,7 +153,8 @@ def _asked(service: Served, incident_id: str, action: Action) -> Mapping[str, An
 def _stored(folder: Path, incident_id: str, action: Action) -> Mapping[str, Any]:
     if action.verb == "accept":
         raise UnquietError(
-            "no service runs on this folder: accepting begins a new baseline, which is the service's to do."
+            f"no service runs on {folder}: accepting begins a new baseline, which is the service's to do. Start it with "
+            f"`unquiet serve --db {folder}`, then accept."
         )
     with Store.open(folder, create=False) as store:
         return handle(store, incident_id, action, now_us())

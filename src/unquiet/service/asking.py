@@ -15,6 +15,7 @@ from unquiet.service.running import ADDRESS
 
 TOKENS = ("UNQUIET_ACT_TOKEN", "UNQUIET_READ_TOKEN")
 WAIT_S = 60.0
+FORGET_S = 900.0
 
 
 class NotAnswered(UnquietError):
@@ -32,11 +33,17 @@ def served(folder: Path, environ: Mapping[str, str]) -> Served | None:
     return service if service.alive() else None
 
 
+def ended_without_a_word(folder: Path) -> bool:
+    """Whether a service that nobody answers for any more left its address: it was killed, or the machine went down."""
+    return (folder / ADDRESS).exists()
+
+
 class Served:
     """The API of a running service. Every method may raise NotAnswered."""
 
     def __init__(self, url: str, token: str | None) -> None:
-        headers = {"authorization": f"Bearer {token.strip()}"} if token else {}
+        # Without a token the service takes deeds only from its own origin: a web page cannot claim that header.
+        headers = {"origin": url} | ({"authorization": f"Bearer {token.strip()}"} if token else {})
         self.url = url
         self._client = httpx.Client(base_url=url, headers=headers, timeout=WAIT_S, trust_env=False)
 
@@ -69,9 +76,9 @@ class Served:
         """Announce a change."""
         self._asked("POST", "changes", body)
 
-    def forget(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Forget a user or a session; how many of what."""
-        return self._asked("POST", "forget", body)
+    def forget(self, body: Mapping[str, str]) -> dict[str, int]:
+        """Forget a user or a session; how many of what. It takes as long as it takes to write the folder anew."""
+        return self._asked("POST", "forget", body, wait_s=FORGET_S)["deleted"]
 
     def alerts_test(self) -> list[dict[str, Any]]:
         """Send a test notice to every sink."""
@@ -83,12 +90,14 @@ class Served:
         path: str,
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
+        wait_s: float = WAIT_S,
     ) -> dict[str, Any]:
         try:
-            answer = self._client.request(method, f"/api/v1/{path}", json=body, params=params)
+            answer = self._client.request(method, f"/api/v1/{path}", json=body, params=params, timeout=wait_s)
         except httpx.HTTPError as error:
             raise NotAnswered(
-                f"the service at {self.url} did not answer ({type(error).__name__}). Is it busy?"
+                f"the service at {self.url} did not answer ({type(error).__name__}). Try again in a minute; if it stays so, look "
+                "at its output, and stop and start it."
             ) from error
         if answer.is_success:
             return answer.json()

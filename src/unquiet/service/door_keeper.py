@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
 import threading
@@ -40,28 +41,34 @@ class DoorKeeper:
     _thread: threading.Thread | None = None
 
     def start(self, ready_s: float = 60.0) -> None:
-        """Open the doors.
+        """Open the doors, also again after `stop`: then it is tried until they open, and `said` tells.
 
         Raises:
-            DoorError: they do not open; the text says why.
+            DoorError: they do not open for the first time; the text says why.
         """
-        self._thread = threading.Thread(target=self._keep, daemon=True, name="doors")
+        first = self.starts == 0
+        self._stop, self._ready = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._keep, args=(self._stop,), daemon=True, name="doors")
         self._thread.start()
-        if not self._ready.wait(ready_s) or not self.heard_us:
+        opened = self._ready.wait(ready_s) and self.heard_us is not None
+        if first and not opened:
             self.stop()
             raise DoorError(self.error or f"The doors did not open within {ready_s:g} s. See the lines above.")
 
-    def _keep(self) -> None:
+    def _keep(self, stop: threading.Event) -> None:
+        # Ctrl-C and a supervisor's SIGTERM reach the whole group. The process inherits this mask, and ends with its input:
+        # what it answers just then is answered.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         failures = 0
-        while not self._stop.is_set():
-            heard = self._run()
+        while not stop.is_set():
+            heard = self._run(stop)
             if self.starts == 1 and not heard:
                 self._ready.set()
                 return
             failures = 0 if heard else failures + 1
-            self._stop.wait(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+            stop.wait(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
 
-    def _run(self) -> bool:
+    def _run(self, stop: threading.Event) -> bool:
         """One life of the process: whether the doors were open in it."""
         self.starts += 1
         heard = False
@@ -76,7 +83,7 @@ class DoorKeeper:
                     continue
                 self.said, self.heard_us, heard = told, self.clock_us(), True
                 self._ready.set()
-        if not self._stop.is_set() and heard:
+        if not stop.is_set() and heard:
             self.error = f"the door process ended with {process.returncode}; it is started again"
         return heard
 

@@ -60,7 +60,7 @@ class Service:
         "./unquiet-data", kinds.path(), "Where everything is kept. `UNQUIET_DB` and `unquiet serve --db` name it too."
     )
     read: Address = _key(
-        "127.0.0.1:8321", kinds.address(), "Where pages, API, `/metrics`, `/healthz` and `/readyz` are served."
+        "127.0.0.1:8321", kinds.address(), "Where API, `/metrics`, `/healthz` and `/readyz` are served."
     )
     public_url: str | None = _key(
         None, kinds.optional(kinds.url()), "The address under which people reach `read`: for the links in alerts."
