@@ -90,10 +90,11 @@ class Served:
         path: str,
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
-        wait_s: float = WAIT_S,
+        wait_s: float | None = None,
     ) -> dict[str, Any]:
+        limit_s = WAIT_S if wait_s is None else wait_s
         try:
-            answer = self._client.request(method, f"/api/v1/{path}", json=body, params=params, timeout=wait_s)
+            answer = self._client.request(method, f"/api/v1/{path}", json=body, params=params, timeout=limit_s)
         except httpx.HTTPError as error:
             raise NotAnswered(
                 f"the service at {self.url} did not answer ({type(error).__name__}). Try again in a minute; if it stays so, look "

@@ -141,7 +141,7 @@ def serve(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with _listening(config.service.read) as listening:
+    with listen(config.service.read) as listening:
         parts = assemble(config, config_path, sinks)
         parts.alerting.start(parts.mind)
         server = _web_server(parts)
@@ -160,7 +160,7 @@ def serve(
         say(line)
 
 
-def _listening(address: Address) -> socket.socket:
+def listen(address: Address) -> socket.socket:
     """The socket of the API, taken before anything else: a port in use is said at once."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:

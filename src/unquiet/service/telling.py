@@ -87,7 +87,7 @@ def _privacy(config: Config) -> str:
     others = [name for name, taken in privacy.content_of.items() if taken != privacy.content]
     but = f"{'but' if privacy.content else 'but for'} {'not of ' if privacy.content else ''}{', '.join(others)}"
     texts = "texts are taken" if privacy.content else "texts are not taken"
-    return f"before anything is written, {redacted} is redacted and {users}; {texts}{f', {but}' if others else ''}"
+    return f"redacts {redacted} before anything is written; {users}; {texts}{f', {but}' if others else ''}"
 
 
 def farewell(config: Config, parting: Parting | None, error: str) -> Iterator[str]:
