@@ -14,7 +14,7 @@ from unquiet.cli import unquiet
 from unquiet.cli.service_lines import lasting, service_lines
 from unquiet.cli.showing import Output
 from unquiet.cli.status import show_status
-from unquiet.service.running import ADDRESS
+from unquiet.service.asking import ADDRESS
 from unquiet.store import Store
 
 NOW_US = 1_773_500_000_000_000

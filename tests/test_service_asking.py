@@ -16,8 +16,7 @@ from click.testing import CliRunner
 
 from unquiet.cli import unquiet
 from unquiet.model.errors import UnquietError
-from unquiet.service.asking import NotAnswered, Served, served
-from unquiet.service.running import ADDRESS
+from unquiet.service.asking import ADDRESS, NotAnswered, Served, served
 from unquiet.web.access import Access
 from web_backends import ID, FakeBackend, app_of
 

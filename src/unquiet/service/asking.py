@@ -11,7 +11,9 @@ import httpx
 import orjson
 
 from unquiet.model.errors import UnquietError
-from unquiet.service.running import ADDRESS
+
+ADDRESS = "service.json"
+"""Where a running service says how it is reached: commands ask it instead of opening its folder."""
 
 TOKENS = ("UNQUIET_ACT_TOKEN", "UNQUIET_READ_TOKEN")
 WAIT_S = 60.0

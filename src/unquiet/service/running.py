@@ -24,6 +24,7 @@ from unquiet.app.status import status
 from unquiet.model.alerts import AlertSink
 from unquiet.model.errors import DoorError, StoreError
 from unquiet.service.alerting import Alerting
+from unquiet.service.asking import ADDRESS
 from unquiet.service.backend import ServiceBackend
 from unquiet.service.config import Config
 from unquiet.service.door_keeper import DoorKeeper
@@ -36,9 +37,6 @@ from unquiet.service.telling import farewell, greeting
 from unquiet.service.watching import PROFILE, Watching
 from unquiet.web.access import Access
 from unquiet.web.app import make_app
-
-ADDRESS = "service.json"
-"""Where a running service says how it is reached: commands ask it instead of opening its folder."""
 
 STOP_S = 60.0
 BACKLOG = 2048
