@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -182,3 +183,22 @@ def test_a_service_that_died_is_said_and_one_that_stopped_is_not(tmp_path: Path)
         f"does not run: it was killed, or the machine went down. Nothing comes in until `unquiet serve --db {tmp_path}`"
         in text
     )
+
+
+def test_an_incident_that_somebody_looks_after_is_not_open(tmp_path: Path) -> None:
+    raised = datetime(2026, 3, 10, 16, 20, tzinfo=UTC)
+    with Store.open(tmp_path) as store:
+        for name in ("20260310-aaaaaa", "20260310-bbbbbb"):
+            document = {"id": name, "title": "t", "status": "open", "raised_at": raised.isoformat()}
+            store.upsert_incident(name, document, raised_at=raised, status="open")
+        store.put_setting("coverage", {"learning_days": 7.0, "languages": None})
+    run = CliRunner()
+    deed = ["acknowledge", "20260310-aaaaaa", "--note", "mine", "--db", str(tmp_path)]
+    assert run.invoke(unquiet, deed).output == "20260310-aaaaaa: acknowledged\n"
+    known = orjson.loads(run.invoke(unquiet, ["status", "--json", "--db", str(tmp_path)]).output)
+    assert known["open_incidents"] == ["20260310-bbbbbb"]
+    listed = run.invoke(unquiet, ["incidents", "--db", str(tmp_path)])
+    assert listed.exit_code == 1
+    assert "20260310-aaaaaa  acknowledged" in listed.output
+    run.invoke(unquiet, ["mute", "20260310-bbbbbb", "--for", "2h", "--reason", "known", "--db", str(tmp_path)])
+    assert run.invoke(unquiet, ["incidents", "--db", str(tmp_path)]).exit_code == 0

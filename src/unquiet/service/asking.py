@@ -114,6 +114,8 @@ def _why(answer: httpx.Response) -> str:
         problem = answer.json()
     except ValueError:
         return answer.text[:200]
-    said = [str(problem.get(name)) for name in ("detail", "next") if problem.get(name)]
+    # What to do next is told for who speaks HTTP; of an incident and its state the detail says enough.
+    fields = ("detail",) if answer.status_code in (404, 409) else ("detail", "next")
+    said = [str(problem.get(name)) for name in fields if problem.get(name)]
     flaws = [f"{flaw.get('where')}: got {flaw.get('got')}, {flaw.get('allowed')}" for flaw in problem.get("errors", [])]
     return ". ".join([*said, *flaws])
