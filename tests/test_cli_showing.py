@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from io import StringIO
-from typing import Any
+from typing import Any, get_args
 
 from unquiet.cli.behaviours import moved_with, readable
 from unquiet.cli.moments import interval, moment
-from unquiet.cli.showing import Output, show_incidents, show_reports, show_steps
+from unquiet.cli.showing import DEEDS, Output, deed_line, show_incidents, show_reports, show_steps
 from unquiet.cli.status import show_status
+from unquiet.model.handling import Verb
 from unquiet.model.rejections import ReadReport
 from unquiet.model.wording import counted
 
@@ -83,3 +84,12 @@ def test_signals_without_input_are_one_line() -> None:
     assert line == (
         "signals without input  cost_usd, served_model_mismatch (missing columns: cost_usd, model, served_model)"
     )
+
+
+def test_what_people_did_is_said_with_why() -> None:
+    entry = {"at": "2026-03-10T16:31:00Z", "who": "ann", "verb": "mute", "note": "see ticket", "reason": "a campaign"}
+    assert deed_line(entry) == "muted by ann Tue 10 Mar 16:31 UTC: a campaign; see ticket"
+    assert deed_line({"at": entry["at"], "who": "bo", "verb": "accept"}) == (
+        "accepted as the new normal by bo Tue 10 Mar 16:31 UTC"
+    )
+    assert set(DEEDS) == set(get_args(Verb))

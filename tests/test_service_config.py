@@ -92,7 +92,6 @@ def test_the_environment_wins_over_the_file_and_the_file_over_defaults(write: Wr
         ("STORAGE_RETENTION_DAYS", "30", 30),
         ("STORAGE_RETENTION_GB", "2.5", 2.5),
         ("SERVICE_HOSTS", "unquiet, Unquiet.Example.com", ("unquiet", "unquiet.example.com")),
-        ("SELFWATCH_DOOR_DEAD", "10s", timedelta(seconds=10)),
     ],
 )
 def test_every_kind_can_come_from_the_environment(name: str, text: str, value: object) -> None:

@@ -34,7 +34,7 @@ def remember(folder: Path) -> None:
         LAST.parent.mkdir(parents=True, exist_ok=True)
         LAST.write_text(str(folder.resolve()) + "\n", encoding="utf-8")
     except OSError:
-        return  # the scan is done, and says itself how to find what it kept
+        return  # the scan or the service says itself where it keeps things
 
 
 def check_scanned(store: Store, folder: Path) -> None:
@@ -63,4 +63,7 @@ def known_folder(db: Path | None) -> Path:
     if last:
         here = Path.cwd()
         return Path(last).relative_to(here) if Path(last).is_relative_to(here) else Path(last)
-    raise StoreError("nothing has been scanned here yet. Run `unquiet scan PATH` first, or name a folder with --db.")
+    raise StoreError(
+        "nothing has been scanned here yet, and nothing served. Run `unquiet scan PATH` or `unquiet serve` first, or name a "
+        "folder with --db."
+    )

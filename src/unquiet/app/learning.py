@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from unquiet.model.wording import counted
 from unquiet.pipeline.judging import Judge
@@ -13,6 +13,24 @@ SHARE = 0.6
 """Part of a short record that is suggested for learning: the rest is left to be judged."""
 
 SHORTEST_DAYS = 0.5
+
+
+def still_learning(judge: Judge) -> str:
+    """What a service says while it learns: how far it is, until when at the earliest, and what can be done."""
+    settings, first_us = judge.settings, judge.first_us
+    learn, least = settings.learn / timedelta(days=1), settings.least_sessions
+    if first_us is None:
+        said = f"learning needs {counted(learn, 'day')} from the first turn on and {counted(least, 'finished session')}"
+    else:
+        until = datetime.fromtimestamp(first_us / 1e6, UTC) + settings.learn
+        said = (
+            f"learning lasts until {until:%a %d %b %H:%M} UTC at the earliest, and until {counted(least, 'session')} are "
+            f"finished ({judge.session_count} are)"
+        )
+    return (
+        f"nothing is judged yet: {said}. To learn from history instead, stop the service and `unquiet scan` older traffic into "
+        "its folder."
+    )
 
 
 def not_judged(judge: Judge, store: Store) -> str:

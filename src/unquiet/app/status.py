@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from unquiet.app.handling import shown
 from unquiet.app.judging import conditions
 from unquiet.app.label_report import label_reports
 from unquiet.store import SourceRow, Store
@@ -17,11 +18,12 @@ def status(store: Store, folder: Path, now: datetime) -> dict[str, object]:
     """The status of a folder at the moment `now`; `coverage` is that of the last scan that came to its end.
 
     `judged` is None where no scan has come to its end, False where nothing could be judged; `unjudged_turns` counts those
-    that came since.
+    that came since. Incidents that somebody acknowledged, muted or accepted are not open.
     """
     extent, coverage = store.turn_extent(), store.get_setting("coverage")
     known: dict[str, object] = coverage if isinstance(coverage, dict) else {}
     seen = store.get_setting("scanned_turns")
+    incidents = shown(store.incidents(), store, round(now.timestamp() * 1e6))
     return {
         "folder": str(folder),
         "turns": extent.count,
@@ -31,7 +33,7 @@ def status(store: Store, folder: Path, now: datetime) -> dict[str, object]:
         "files": [_file(source) for source in store.files.all()],
         "judged": "not_judged" not in known if known else None,
         "unjudged_turns": extent.count - seen if isinstance(seen, int) else None,
-        "open_incidents": [str(d["id"]) for d in store.incidents() if d["status"] in OPEN],
+        "open_incidents": [str(d["id"]) for d in incidents if d["status"] in OPEN],
         "coverage": coverage or UNKNOWN,
         "labels": label_reports(store),
         "judges": conditions(store),

@@ -64,7 +64,7 @@ def _ask(service: Served, users: tuple[str, ...], sessions: tuple[str, ...], *, 
     bodies = [{"user": each} for each in users] + [{"session": each} for each in sessions]
     done = Counter[str]()
     for body in bodies:
-        done.update(service.forget(body)["deleted"])
+        done.update(service.forget(body))
     first = [done[name] for name in ("turns", "sessions", "incidents_edited", "files_rewritten")]
     _say(Forgotten(*first, labels=done["labels"], files_removed=done["files_removed"]), service.url)
 

@@ -13,7 +13,7 @@ from unquiet.app.folders import check_scanned
 from unquiet.app.handling import shown
 from unquiet.app.status import status
 from unquiet.cli.evidence import COLUMNS
-from unquiet.service.asking import Served, served
+from unquiet.service.asking import Served, ended_without_a_word, served
 from unquiet.store import Store
 
 Document = Mapping[str, Any]
@@ -61,8 +61,9 @@ class Stored:
         return self._store.turns_of_sessions(session_ids, columns=COLUMNS).to_pylist()
 
     def status(self) -> Document:
-        """Of the folder."""
-        return status(self._store, self._folder, datetime.now(UTC))
+        """Of the folder; `service_died` where one ran and did not stop by itself."""
+        known = status(self._store, self._folder, datetime.now(UTC))
+        return known | {"service_died": True} if ended_without_a_word(self._folder) else known
 
 
 class Asked:

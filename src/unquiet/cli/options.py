@@ -30,7 +30,7 @@ def found_at(folder: Path) -> str:
 
 
 read_db = click.option(
-    "--db", metavar="PATH", envvar="UNQUIET_DB", callback=_named, help="Folder of an earlier scan; default: the last."
+    "--db", metavar="PATH", envvar="UNQUIET_DB", callback=_named, help="Folder of a scan or service; default: the last."
 )
 keep_db = click.option(
     "--db", metavar="PATH", envvar="UNQUIET_DB", callback=_named, help="Folder to keep and continue."

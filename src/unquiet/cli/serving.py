@@ -24,8 +24,9 @@ from unquiet.service.asking import Served, served
 from unquiet.service.config import Config, describe, find, load
 from unquiet.service.delivery import send_test
 from unquiet.service.kinds import duration
-from unquiet.service.running import make_sinks, now_us, serve
 from unquiet.store import Store
+
+# `service.running` is imported where it serves: it brings doors and web along, and other commands would wait for that.
 
 config_option = click.option(
     "--config",
@@ -48,6 +49,8 @@ def serve_command(config_path: Path | None, db: Path | None, check: bool) -> Non
     unquiet serve --db history --config unquiet.toml
     unquiet serve --check
     """  # noqa: D301
+    from unquiet.service.running import make_sinks, serve
+
     path, config = _loaded(config_path, db)
     if check:
         click.echo(describe(config), nl=False)
@@ -70,13 +73,15 @@ def alerts_test_command(config_path: Path | None) -> None:
     unquiet alerts test
     unquiet alerts test --config unquiet.toml
     """  # noqa: D301
+    from unquiet.service.running import make_sinks
+
     path, config = _loaded(config_path, None)
     sinks = [sink for sink, _ in make_sinks(config, os.environ, _base(path))]
     if not sinks:
         raise ConfigError("no receiver is configured: add [alerts.NAME] with a kind to unquiet.toml.")
     good = True
     with printing():
-        for name, delivered, text in send_test(sinks, now_us):
+        for name, delivered, text in send_test(sinks, _now_us):
             good = good and delivered
             Output().print(f"{name}: {'delivered' if delivered else text}", soft_wrap=True, highlight=False)
     sys.exit(0 if good else 2)
@@ -121,7 +126,7 @@ def _deed(verb: Verb, text: str, options: Mapping[str, Any] | None = None) -> cl
     """A command that does something about an incident."""
 
     def do(incident_id: str, note: str | None, db: Path | None, **more: str) -> None:
-        until_us = now_us() + round(_span(more["span"]).total_seconds() * 1e6) if "span" in more else None
+        until_us = _now_us() + round(_span(more["span"]).total_seconds() * 1e6) if "span" in more else None
         action = Action(verb, _who(), note, until_us, more.get("reason"))
         folder = known_folder(db)
         service = served(folder, os.environ)
@@ -139,8 +144,8 @@ def _deed(verb: Verb, text: str, options: Mapping[str, Any] | None = None) -> cl
 def _span(text: str) -> Any:
     try:
         return duration("1m", "365d").parse(text)
-    except ValueError as error:
-        raise ConfigError(f"--for {text}: {error}") from None
+    except ValueError:
+        raise ConfigError(f"--for {text}: expected a time from 1m to 365d, such as 30m, 4h or 2d.") from None
 
 
 def _asked(service: Served, incident_id: str, action: Action) -> Mapping[str, Any]:
@@ -153,10 +158,15 @@ def _asked(service: Served, incident_id: str, action: Action) -> Mapping[str, An
 def _stored(folder: Path, incident_id: str, action: Action) -> Mapping[str, Any]:
     if action.verb == "accept":
         raise UnquietError(
-            "no service runs on this folder: accepting begins a new baseline, which is the service's to do."
+            f"no service runs on {folder}: accepting begins a new baseline, which is the service's to do. Start it with "
+            f"`unquiet serve --db {folder}`, then accept."
         )
     with Store.open(folder, create=False) as store:
-        return handle(store, incident_id, action, now_us())
+        return handle(store, incident_id, action, _now_us())
+
+
+def _now_us() -> int:
+    return round(datetime.now(UTC).timestamp() * 1e6)
 
 
 def _who() -> str:
@@ -167,6 +177,8 @@ def _who() -> str:
 
 
 def _loaded(config_path: Path | None, db: Path | None) -> tuple[Path | None, Config]:
+    from unquiet.service.running import make_sinks
+
     path = config_path or find(os.environ, Path.cwd())
 
     def sinks(config: Config) -> None:

@@ -28,6 +28,14 @@ from unquiet.model.errors import UnquietError
 from unquiet.model.rejections import DAMAGED, DUPLICATE, UNREADABLE, ReadReport
 from unquiet.model.wording import counted
 
+DEEDS = {
+    "acknowledge": "acknowledged",
+    "unacknowledge": "given back",
+    "accept": "accepted as the new normal",
+    "mute": "muted",
+    "unmute": "unmuted",
+}
+
 
 class Bar:
     """A progress bar on standard error; silent where that is not a terminal."""
@@ -224,6 +232,7 @@ def _numbers(document: Mapping[str, Any]) -> dict[str, str]:
     since = f"back to before since {moment(over)}" if over else f"still going on as of {moment(told)}"
     rows = {
         "status": f"{document['status']}, {since}",
+        "handled": "; ".join(deed_line(each) for each in document.get("handled") or ()),
         "raised at": moment(document["raised_at"]),
         "onset": interval(onset),
         "where": slice_name(document["slice"]),
@@ -241,6 +250,12 @@ def _numbers(document: Mapping[str, Any]) -> dict[str, str]:
     return {name: text for name, text in rows.items() if text}
 
 
+def deed_line(entry: Mapping[str, Any]) -> str:
+    """What a person did about an incident: `acknowledged by ann Tue 10 Mar 16:31 UTC: mine`."""
+    said = "; ".join(str(entry[name]) for name in ("reason", "note") if entry.get(name))
+    return f"{DEEDS[entry['verb']]} by {entry['who']} {moment(entry['at'])}" + (f": {said}" if said else "")
+
+
 def _show_answers(console: Console, document: Mapping[str, Any]) -> None:
     """What the agent began, stopped, or says and does more or less often."""
     answers = document.get("answers") or []
@@ -254,7 +269,7 @@ def _show_answers(console: Console, document: Mapping[str, Any]) -> None:
 
 def _show_suspects(console: Console, document: Mapping[str, Any]) -> None:
     if not document["suspects"]:
-        console.print("no change is known near the onset (announce changes with --changes)")
+        console.print("no change is known near the onset (announce changes with `scan --changes` or `unquiet mark`)")
         return
     console.print("changes consistent with the onset (not proof of a cause):")
     for rank, suspect in enumerate(document["suspects"], start=1):

@@ -11,6 +11,7 @@ from rich.table import Table
 from unquiet.app.content import NOT_RECORDED
 from unquiet.cli.label_page import judge_line, label_lines
 from unquiet.cli.moments import moment
+from unquiet.cli.service_lines import service_lines
 from unquiet.incidents.wording import percent
 from unquiet.model.rejections import DAMAGED, DUPLICATE, UNREADABLE
 from unquiet.model.wording import counted
@@ -20,12 +21,16 @@ Row = Mapping[str, Any]
 WARN = "yellow"
 MOST_NAMED = 12
 EVENTS = {"refusal>=0.5": "refusals"}
+DIED = (
+    "does not run: it was killed, or the machine went down. Nothing comes in until `unquiet serve --db {}` runs again"
+)
 RARE = "any rare behaviour"
 
 
 def show_status(console: Console, status: Row, *, every_slice: bool) -> None:
     """The facts as lines, then the table of what can be seen."""
-    coverage = status["coverage"] if isinstance(status["coverage"], dict) else {}
+    found = status.get("coverage")
+    coverage: Row = found if isinstance(found, dict) else {}
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, text, warn in _facts(status, coverage):
         table.add_row(name, text, style=WARN if warn else None)
@@ -40,6 +45,14 @@ def show_status(console: Console, status: Row, *, every_slice: bool) -> None:
 
 def _facts(status: Row, coverage: Row) -> Iterator[tuple[str, str, bool]]:
     """Name, text and whether it is a warning."""
+    service: Row | None = status.get("service")
+    if service is not None:
+        yield from service_lines(service)
+    elif status.get("service_died"):
+        yield "service", DIED.format(status["folder"]), True
+    if "folder" not in status:
+        yield "folder", "unknown: the service is opening it; ask again in a while", True
+        return
     yield "folder", str(status["folder"]), False
     yield from _read(status)
     yield from _judged(status, coverage)
@@ -99,8 +112,10 @@ def _judged(status: Row, coverage: Row) -> Iterator[tuple[str, str, bool]]:
         yield "judged", str(status["coverage"]), True
         return
     yield "judged", str(coverage.get("not_judged", "yes")), "not_judged" in coverage
-    since = status["unjudged_turns"]
-    if since is None or since:
+    since, service_runs = status["unjudged_turns"], "service" in status
+    if service_runs and since:
+        yield "", f"{counted(since, 'turn')} came after this was worked out, an hour ago at most", False
+    elif since is None or since:
         count = "an unknown number of turns" if since is None else counted(since, "turn")
         yield "", f"{count} came after the last scan that ended and are not judged: scan again", True
     if "left_out" in coverage:
@@ -250,6 +265,8 @@ def slice_name(where: Mapping[str, str]) -> str:
 def _age(days: float) -> str:
     if days < 0:
         return "in the future: check the clock of what records the traffic"
+    if days < 1 / 12:
+        return f"{counted(round(days * 1440), 'minute')} old"
     if days < 2:
         return f"{counted(round(days * 24), 'hour')} old"
     return f"{counted(round(days), 'day')} old"

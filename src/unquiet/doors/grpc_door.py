@@ -138,7 +138,8 @@ class GrpcServer:
         except OSError as error:
             raise DoorError(f"The TLS files of the gRPC door cannot be used: {error}. Give PEM files.") from error
         except RuntimeError as error:
-            raise _unbound(address, str(error)) from error
+            # The library's text, without its hint at its own variables, which tell no more.
+            raise _unbound(address, str(error).partition(";")[0]) from error
         if port == 0:
             raise _unbound(address, "the library gives no reason; with TLS, check that key and certificate match")
         return port

@@ -22,7 +22,11 @@ def check(facts: Facts, now_us: int) -> Seen:
             "These behaviours are not watched on the turns on which it fails. The log has the first error of each signal; "
             "report it with the version of unquiet.",
         )
-    return OK if any(share.of for share in facts.signals.values()) else unknown("nothing was measured yet")
+    if any(share.of for share in facts.signals.values()):
+        return OK
+    return unknown(
+        "nothing was measured yet", "Wait until the first sessions are over: they are measured then, not turn by turn."
+    )
 
 
 WATCH = Watch(

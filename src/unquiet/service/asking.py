@@ -11,11 +11,14 @@ import httpx
 import orjson
 
 from unquiet.model.errors import UnquietError
-from unquiet.service.running import ADDRESS
 from unquiet.store import owner
+
+ADDRESS = "service.json"
+"""Where a running service says how it is reached: commands ask it instead of opening its folder."""
 
 TOKENS = ("UNQUIET_ACT_TOKEN", "UNQUIET_READ_TOKEN")
 WAIT_S = 60.0
+FORGET_S = 900.0
 
 
 class NotAnswered(UnquietError):
@@ -36,6 +39,11 @@ def served(folder: Path, environ: Mapping[str, str]) -> Served | None:
         return None
     service = Served(str(address["url"]), next((environ[name] for name in TOKENS if environ.get(name)), None))
     return service if service.alive() else None
+
+
+def ended_without_a_word(folder: Path) -> bool:
+    """Whether a service that nobody answers for any more left its address: it was killed, or the machine went down."""
+    return (folder / ADDRESS).exists()
 
 
 class Served:
@@ -76,9 +84,9 @@ class Served:
         """Announce a change."""
         self._asked("POST", "changes", body)
 
-    def forget(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Forget a user or a session; how many of what."""
-        return self._asked("POST", "forget", body)
+    def forget(self, body: Mapping[str, str]) -> dict[str, int]:
+        """Forget a user or a session; how many of what. It takes as long as it takes to write the folder anew."""
+        return self._asked("POST", "forget", body, wait_s=FORGET_S)["deleted"]
 
     def alerts_test(self) -> list[dict[str, Any]]:
         """Send a test notice to every sink."""
@@ -90,12 +98,15 @@ class Served:
         path: str,
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
+        wait_s: float | None = None,
     ) -> dict[str, Any]:
+        limit_s = WAIT_S if wait_s is None else wait_s
         try:
-            answer = self._client.request(method, f"/api/v1/{path}", json=body, params=params)
+            answer = self._client.request(method, f"/api/v1/{path}", json=body, params=params, timeout=limit_s)
         except httpx.HTTPError as error:
             raise NotAnswered(
-                f"the service at {self.url} did not answer ({type(error).__name__}). Is it busy?"
+                f"the service at {self.url} did not answer ({type(error).__name__}). Try again in a minute; if it stays so, look "
+                "at its output, and stop and start it."
             ) from error
         if answer.is_success:
             return answer.json()
@@ -109,6 +120,8 @@ def _why(answer: httpx.Response) -> str:
         problem = answer.json()
     except ValueError:
         return answer.text[:200]
-    said = [str(problem.get(name)) for name in ("detail", "next") if problem.get(name)]
+    # What to do next is told for who speaks HTTP; of an incident and its state the detail says enough.
+    fields = ("detail",) if answer.status_code in (404, 409) else ("detail", "next")
+    said = [str(problem.get(name)) for name in fields if problem.get(name)]
     flaws = [f"{flaw.get('where')}: got {flaw.get('got')}, {flaw.get('allowed')}" for flaw in problem.get("errors", [])]
     return ". ".join([*said, *flaws])

@@ -146,7 +146,10 @@ def warnings(config: Config) -> Iterator[str]:
         if not address.is_loopback and not has_tls:
             yield f"{key} speaks without TLS on {address}: tokens travel in the clear unless a proxy in front encrypts"
     if not config.alerts:
-        yield "there is no [alerts.NAME]: incidents and failures are shown on pages and in metrics only"
+        yield (
+            "there is no [alerts.NAME]: incidents and failures are only shown where somebody looks, in `unquiet incidents` and "
+            "`unquiet status`, the API and the metrics"
+        )
     elif config.service.public_url is None:
         yield "service.public_url is not set: alerts carry no link"
     if not config.privacy.redact and not config.privacy.patterns and config.privacy.content:

@@ -22,7 +22,6 @@ from unquiet.service.sections import (
     Detection,
     Doors,
     Privacy,
-    Selfwatch,
     Service,
     Storage,
     keys_of,
@@ -46,7 +45,6 @@ class Config:
     detection: Detection = field(default_factory=Detection)
     privacy: Privacy = field(default_factory=Privacy)
     storage: Storage = field(default_factory=Storage)
-    selfwatch: Selfwatch = field(default_factory=Selfwatch)
     alerts: tuple[Alert, ...] = ()
     read_tokens: tuple[Token, ...] = ()
     act_tokens: tuple[Token, ...] = ()

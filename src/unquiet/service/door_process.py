@@ -124,7 +124,8 @@ def _say(told: Mapping[str, object]) -> bool:
 
 
 def _until_input_ends(done: Callable[[], None]) -> None:
-    while sys.stdin.buffer.read(1 << 12):
+    # Not by way of sys.stdin: its lock, held by a thread that waits, stops an interpreter that ends.
+    while os.read(sys.stdin.fileno(), 1 << 12):
         pass
     done()
 

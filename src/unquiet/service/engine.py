@@ -14,13 +14,16 @@ import pyarrow as pa
 from unquiet.app.describing import coverage, describe
 from unquiet.app.following import Follower
 from unquiet.app.journal import resume
+from unquiet.app.learning import still_learning
 from unquiet.app.mixing import describe_mix
 from unquiet.app.replaying import Progress, keep_incidents, left_out
 from unquiet.conventions.live_traces import LiveTraces
 from unquiet.incidents import OVER
 from unquiet.model.changes import Change
+from unquiet.model.errors import WalError
 from unquiet.model.settings import Settings
 from unquiet.service.draining import Drain, Drained
+from unquiet.service.telling import Parting
 from unquiet.store import Store
 from unquiet.wal import Position, WalReader
 
@@ -28,6 +31,7 @@ POSITION, COUNTS = "log position", "service counts"
 READ_BYTES = 16 << 20
 TOLD_EVERY_US = 600_000_000
 COVERED_EVERY_US = 3_600_000_000
+LEARNING_COVERED_EVERY_US = 300_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class Engine:
     _seen: tuple[object, ...] = ()
     _told_us: int = 0
     _covered_us: int = 0
+    _covered_judging: bool = False
     _committed: Position = field(default=Position(0, 0))
     taken: Callable[[pa.Table, Counter[str], int], None] | None = None
     measured: Callable[[int, Mapping[str, int]], None] | None = None
@@ -152,7 +157,9 @@ class Engine:
         every = (*judge.incidents, *mixed)
         seen = tuple((each.id, each.status, each.siblings) for each in every)
         ageing = any(each.status not in OVER for each in every) and now_us - self._told_us >= TOLD_EVERY_US
-        covered = now_us - self._covered_us >= COVERED_EVERY_US or (judge.plan is not None and not self._seen)
+        judging = judge.plan is not None
+        every_us = COVERED_EVERY_US if judging else LEARNING_COVERED_EVERY_US
+        covered = now_us - self._covered_us >= every_us or judging != self._covered_judging
         told = seen != self._seen or ageing
         if told or covered:
             with self.store.transaction():
@@ -172,13 +179,15 @@ class Engine:
 
     def _cover(self, now_us: int) -> None:
         judge = self.follower.judge
-        notes: Mapping[str, Any] = {
+        notes: dict[str, Any] = {
             **coverage(judge, self.store),
             **left_out(self.store, self.settings.judgement),
         }
+        if judge.plan is None:
+            notes["not_judged"] = still_learning(judge)
         self.store.put_setting("coverage", notes)
         self.store.put_setting("scanned_turns", self.store.turn_extent().count)
-        self._covered_us = now_us
+        self._covered_us, self._covered_judging = now_us, judge.plan is not None
 
     def settle(self, now_us: int) -> None:
         """Drain the log to its end and make turns of every open trace: afterwards the log holds nothing that is needed."""
@@ -190,6 +199,13 @@ class Engine:
         """Save the judgement after it was changed from outside: what is done again after a crash must start with that."""
         self.follower.checkpoint(force=True)
 
-    def close(self) -> None:
+    def close(self) -> Parting:
         """Save the judgement, so that the next start is quick. What is not judged yet stays in the journal."""
         self.follower.checkpoint(force=True)
+        try:
+            undrained = self.reader.undrained_bytes
+        except WalError:
+            undrained = None
+        follower = self.follower
+        waiting = sum(each.num_rows for each in follower.waiting)
+        return Parting(follower.judge.plan is not None, follower.watermark_us, waiting, undrained)

@@ -22,6 +22,7 @@ from unquiet.service.door_process import LOG
 from unquiet.service.engine import Engine, EngineSettings
 from unquiet.service.observing import Observed
 from unquiet.service.pulse import Pulse
+from unquiet.service.telling import Parting
 from unquiet.store import Store
 
 ROUND_S = 1.0
@@ -52,6 +53,7 @@ class Mind:
     observed: Observed
     tell: Told
     pulse: Pulse
+    parting: Parting | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _store: Store | None = None
     _engine: Engine | None = None
@@ -193,7 +195,7 @@ class Mind:
                 return
             try:
                 if save and engine is not None:
-                    engine.close()
+                    self.parting = engine.close()
                 store.close()
             except StoreError as error:
                 self.pulse.error = str(error)

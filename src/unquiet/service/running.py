@@ -11,16 +11,21 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 import uvicorn
 
 from unquiet.alerts import make_sink, secret_reader
+from unquiet.app.folders import remember
 from unquiet.app.retention import Bounds
+from unquiet.app.status import status
 from unquiet.model.alerts import AlertSink
 from unquiet.model.errors import DoorError, StoreError
 from unquiet.service.alerting import Alerting
+from unquiet.service.asking import ADDRESS
 from unquiet.service.backend import ServiceBackend
 from unquiet.service.config import Config
 from unquiet.service.door_keeper import DoorKeeper
@@ -29,14 +34,13 @@ from unquiet.service.kinds import Address
 from unquiet.service.mind import Mind
 from unquiet.service.observing import Observed
 from unquiet.service.pulse import Pulse
+from unquiet.service.telling import farewell, greeting
 from unquiet.service.watching import PROFILE, Watching
 from unquiet.web.access import Access
 from unquiet.web.app import make_app
 
-ADDRESS = "service.json"
-"""Where a running service says how it is reached: commands ask it instead of opening its folder."""
-
 STOP_S = 60.0
+BACKLOG = 2048
 
 
 def now_us() -> int:
@@ -83,9 +87,10 @@ def bounds_of(config: Config) -> Bounds:
 
 @dataclass(slots=True)
 class ServiceParts:
-    """The parts of a service that is made and not started."""
+    """The parts of a service that is made and not started. `found` is the status of the folder as it was opened."""
 
     config: Config
+    found: Mapping[str, Any]
     mind: Mind
     doors: DoorKeeper
     alerting: Alerting
@@ -117,6 +122,7 @@ def assemble(config: Config, config_path: Path | None, sinks: Sequence[tuple[Ale
     mind.open()
     with mind.store() as store:
         observed.restore(store.get_setting(PROFILE), clock())
+        found = status(store, folder, _moment(clock()))
         stored: int = (store.get_setting(POSITION) or (0, 0))[0]
 
     def drained_segment() -> int:
@@ -127,7 +133,7 @@ def assemble(config: Config, config_path: Path | None, sinks: Sequence[tuple[Ale
     doors = DoorKeeper(folder, config_path, drained_segment, clock)
     watching = Watching(mind, doors, observed, alerting, folder, config.storage.memory_mb << 20, clock)
     backend = ServiceBackend(mind, doors, watching, alerting, folder, config.detection.budget, clock)
-    return ServiceParts(config, mind, doors, alerting, watching, backend)
+    return ServiceParts(config, found, mind, doors, alerting, watching, backend)
 
 
 def serve(
@@ -138,35 +144,48 @@ def serve(
     Raises:
         StoreError, DoorError: it could not be started, or a part of it died.
     """
-    parts = assemble(config, config_path, sinks)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    with listen(config.service.read) as listening:
+        parts = assemble(config, config_path, sinks)
+        parts.alerting.start(parts.mind)
+        server = _web_server(parts)
+        threads = _threads(parts, server, listening)
+        try:
+            parts.doors.start()
+            for thread in threads:
+                thread.start()
+            _announce(parts, listening, say)
+            _wait(stop, threads)
+            say("stopping: no more is taken, what is under way is finished")
+        finally:
+            _end(parts, server, threads)
+            (config.service.folder / ADDRESS).unlink(missing_ok=True)
+    for line in farewell(config, parts.mind.parting, parts.mind.pulse.error):
+        say(line)
+
+
+def listen(address: Address) -> socket.socket:
+    """The socket of the API, taken before anything else: a port in use is said at once."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        listening = _bound(config.service.read)
-    except DoorError:
-        parts.mind.close()
-        raise
-    parts.alerting.start(parts.mind)
-    server = _web_server(parts)
-    threads = [
-        threading.Thread(target=run, name=name, daemon=True)
-        for name, run in (
-            ("mind", parts.mind.run),
-            ("watching", parts.watching.run),
-            ("alerts", parts.alerting.run),
-            ("web", lambda: server.run([listening])),
-        )
+        return socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise DoorError(
+            f"{address} cannot be opened for API, metrics and health: {error.strerror or error}. Choose another address with "
+            "`read` in [service] or UNQUIET_SERVICE_READ, or end what uses it."
+        ) from error
+
+
+def _threads(parts: ServiceParts, server: uvicorn.Server, listening: socket.socket) -> list[threading.Thread]:
+    runs: list[tuple[str, Callable[[], None]]] = [
+        ("mind", parts.mind.run),
+        ("watching", parts.watching.run),
+        ("alerts", parts.alerting.run),
+        ("web", lambda: server.run(sockets=[listening])),
     ]
-    try:
-        parts.doors.start()
-        for thread in threads:
-            thread.start()
-        _announce(parts, server, listening, say)
-        _wait(stop, threads)
-    finally:
-        _end(parts, server, threads)
-        (config.service.folder / ADDRESS).unlink(missing_ok=True)
+    return [threading.Thread(target=run, name=name, daemon=True) for name, run in runs]
 
 
 def _web_server(parts: ServiceParts) -> uvicorn.Server:
@@ -185,42 +204,21 @@ def _web_server(parts: ServiceParts) -> uvicorn.Server:
     return server
 
 
-def _bound(address: Address) -> socket.socket:
-    """Listens for pages and API. DoorError where it cannot."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    try:
-        return socket.create_server((address.host, address.port), family=family, backlog=2048)
-    except OSError as error:
-        raise DoorError(
-            f"{address} cannot be opened for pages and API: {error.strerror or error}. Choose another address or port with "
-            "`service.read`, or end what uses it."
-        ) from error
-
-
-def _announce(
-    parts: ServiceParts, server: uvicorn.Server, listening: socket.socket, say: Callable[[str], None]
-) -> None:
-    """Say where everything is, once it is there; leave the address for other commands."""
-    until = time.monotonic() + 30.0
-    while not server.started:
-        if time.monotonic() > until:
-            raise DoorError(f"{parts.config.service.read} was not served within 30 s. See the lines above.")
-        time.sleep(0.05)
-    port = listening.getsockname()[1]
-    host = parts.config.service.read.host
+def _announce(parts: ServiceParts, listening: socket.socket, say: Callable[[str], None]) -> None:
+    """Say what is in force; leave the address for other commands. Who asks from now on waits until it is answered."""
+    config = parts.config
+    host = config.service.read.host
     shown = f"[{host}]" if ":" in host else host
-    address = {"url": f"http://{shown}:{port}", "pid": os.getpid()}
-    path = parts.config.service.folder / ADDRESS
-    path.write_bytes(orjson.dumps(address))
-    ports = parts.doors.said.get("ports", {})
-    doors = parts.config.doors
-    named = [
-        f"{name} {where.host}:{ports[name]}"
-        for name, where in (("http", doors.http), ("grpc", doors.grpc))
-        if where is not None and ports.get(name) is not None
-    ]
-    say(f"takes OTLP at {', '.join(named) or 'no door'}; API, metrics and health at {address['url']}")
-    say(f"keeps everything in {parts.config.service.folder}; stop with Ctrl-C")
+    url = f"http://{shown}:{listening.getsockname()[1]}"
+    (config.service.folder / ADDRESS).write_bytes(orjson.dumps({"url": url, "pid": os.getpid()}))
+    remember(config.service.folder)
+    for line in greeting(config, parts.found, parts.doors.said.get("ports", {}), url, _moment(now_us())):
+        say(line)
+    say("stop it with Ctrl-C or SIGTERM")
+
+
+def _moment(at_us: int) -> datetime:
+    return datetime.fromtimestamp(at_us / 1e6, UTC)
 
 
 def _wait(stop: threading.Event, threads: Sequence[threading.Thread]) -> None:

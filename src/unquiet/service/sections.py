@@ -60,7 +60,7 @@ class Service:
         "./unquiet-data", kinds.path(), "Where everything is kept. `UNQUIET_DB` and `unquiet serve --db` name it too."
     )
     read: Address = _key(
-        "127.0.0.1:8321", kinds.address(), "Where pages, API, `/metrics`, `/healthz` and `/readyz` are served."
+        "127.0.0.1:8321", kinds.address(), "Where API, `/metrics`, `/healthz` and `/readyz` are served."
     )
     public_url: str | None = _key(
         None, kinds.optional(kinds.url()), "The address under which people reach `read`: for the links in alerts."
@@ -175,19 +175,6 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
-class Selfwatch:
-    """How long something may be wrong before it is a failing condition."""
-
-    door_dead: timedelta = _key("30s", kinds.duration("5s", "110s"), "A door gave no sign of life.")
-    drain_stalled: timedelta = _key("60s", kinds.duration("5s", "110s"), "Bodies wait in the log and none is drained.")
-    detection_stalled: timedelta = _key("90s", kinds.duration("5s", "110s"), "A tick is due and is not judged.")
-    sink_failing: timedelta = _key(
-        "90s", kinds.duration("5s", "110s"), "An alert waits because its receiver does not take it."
-    )
-    clock_skew: timedelta = _key("60s", kinds.duration("1s", "1h"), "Spans end in the future by more than this.")
-
-
-@dataclass(frozen=True, slots=True)
 class Alert:
     """Where alerts go.
 
@@ -208,7 +195,6 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
         "detection": Detection,
         "privacy": Privacy,
         "storage": Storage,
-        "selfwatch": Selfwatch,
     }
 )
 """Sections with a fixed set of keys, in the order in which they are told. `[alerts.NAME]` is the one without."""
