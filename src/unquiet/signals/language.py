@@ -87,12 +87,14 @@ def _detect(text: pa.Array) -> npt.NDArray[np.str_]:
     found = np.full(len(text), UNDETERMINED, dtype="<U8")
     rest = np.flatnonzero(size >= _LEAST_BYTES)
     rest = rest[~_by_script(sample, rest, found)]
+    left = sample.take(pa.array(rest))
     for code, function_words in lexicon().function_words.items():
-        counted = pc.count_substring_regex(sample.take(pa.array(rest)), function_words).to_numpy(zero_copy_only=False)
+        counted = pc.count_substring_regex(left, function_words).to_numpy(zero_copy_only=False)
         settled = counted >= np.maximum(2, size[rest] / _BYTES_PER_FUNCTION_WORD)
-        found[rest[settled]] = code
-        rest = rest[~settled]
-    found[rest] = _ask_model(sample.take(pa.array(rest)))
+        if settled.any():
+            found[rest[settled]] = code
+            rest, left = rest[~settled], left.filter(pa.array(~settled))
+    found[rest] = _ask_model(left)
     return found
 
 

@@ -12,7 +12,7 @@ from unquiet.signals.hashing import hashed
 from unquiet.signals.parts import Sessionwise
 from unquiet.signals.sessions import any_turn, complete, session_of_turn, settled, total, turn_counts
 from unquiet.signals.shortness import asks_back
-from unquiet.signals.text import Bytes, bools, bytes_of, filled, matched, present, tail, where
+from unquiet.signals.text import Bytes, bools, bytes_of, filled, matched, present, tail, text_of, where
 from unquiet.signals.tools import call_count, calls, turn_of_call
 from unquiet.stats.runs import distinct
 
@@ -33,6 +33,8 @@ _CONFIRMATION = (
 )
 """Asking whether to go on is no question for what is missing."""
 
+_SOLID = np.ones(256, np.bool_)
+_SOLID[list(b" \t\n\f\r")] = False
 _BLANKED = np.arange(256, dtype=np.uint8)
 _BLANKED[list(b"!\"#%&'()*,-./:;?@[\\]_{}")] = ord(" ")
 """ASCII bytes that Unicode counts as punctuation become blanks."""
@@ -44,10 +46,16 @@ REPEAT_SHARE, REPEAT_WORDS = 0.7, 4
 def _call_keys(sessions: SessionBatch) -> npt.NDArray[np.int64]:
     """One integer a call, equal for calls of the same tool with the same arguments up to blanks and case."""
     each = calls(sessions.turns)
-    arguments = pc.replace_substring_regex(pc.utf8_lower(pc.fill_null(each.field("arguments"), "")), r"\s+", "")
+    arguments = _without_blanks(pc.utf8_lower(pc.fill_null(each.field("arguments"), "")))
     name = pc.fill_null(each.field("name"), "").cast(pa.large_string())
     together = pc.binary_join_element_wise(name, arguments, pa.scalar("\x00", pa.large_string()))
     return together.dictionary_encode().indices.to_numpy().astype(np.int64)
+
+
+def _without_blanks(text: pa.Array) -> pa.Array:
+    data, offsets = bytes_of(text)
+    kept = _SOLID[data]
+    return text_of(data[kept], np.concatenate([[0], np.cumsum(kept)])[offsets])
 
 
 def _runs(same: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

@@ -50,10 +50,13 @@ def filled(batch: TurnBatch, column: str) -> pa.Array:
 
 def head(batch: TurnBatch) -> pa.Array:
     """The first `HEAD_CHARACTERS` of each answer, ASCII letters in lower case; empty where there is none."""
-    return batch.once(
-        "text:head",
-        lambda: pc.ascii_lower(pc.utf8_slice_codeunits(filled(batch, "output"), 0, HEAD_CHARACTERS)),
-    )
+
+    def make() -> pa.Array:
+        text, long = filled(batch, "output"), pa.array(characters(batch) > HEAD_CHARACTERS)
+        cut = pc.utf8_slice_codeunits(text.filter(long), 0, HEAD_CHARACTERS)
+        return pc.ascii_lower(pc.replace_with_mask(text, long, cut) if len(cut) else text)
+
+    return batch.once("text:head", make)
 
 
 def tail(batch: TurnBatch) -> pa.Array:
@@ -90,6 +93,11 @@ def bytes_of(text: pa.Array) -> Bytes:
     offsets = np.frombuffer(ends, np.int64)[text.offset : text.offset + len(text) + 1]
     held = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
     return held[offsets[0] : offsets[-1]], offsets - offsets[0]
+
+
+def text_of(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> pa.Array:
+    """The large_string array whose values are `data[offsets[i]:offsets[i + 1]]`, which must be UTF-8."""
+    return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
 
 
 def count_places(places: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
