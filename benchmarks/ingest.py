@@ -214,10 +214,9 @@ def steady(args: argparse.Namespace) -> None:
     """
     config = '[detection]\nidle = "1m"\nlateness = "5s"\nlearn_days = 0.5\ntrace_quiet = "2s"\n'
     server = unquiet(args.out, config)
-    rows = []
+    flow = ("--seconds", "30", "--rate", str(args.rate), "--settle", "0")
     with running(server) as process:
-        for _ in range(round(args.minutes * 2)):
-            rows.append(loaded(args.kit, server, process, "--seconds", "30", "--rate", str(args.rate), "--settle", "0"))
+        rows = [loaded(args.kit, server, process, *flow) for _ in range(round(args.minutes * 2))]
         told = json.load(urllib.request.urlopen(server.ready.replace("healthz", "api/v1/status")))  # noqa: S310
     show(rows)
     print(json.dumps(told["service"]["counts"]))
