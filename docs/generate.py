@@ -1,5 +1,4 @@
-"""Write the generated parts of the reference: signals, and the tables of the command line, the configuration, metrics,
-conditions and the API.
+"""Write the generated parts of the reference: signals, command line, configuration, metrics, conditions and API.
 
 python docs/generate.py            # write
 python docs/generate.py --check    # 1 if a page is out of date

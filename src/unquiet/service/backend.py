@@ -114,7 +114,7 @@ class ServiceBackend:
                 engine.settle(self.clock_us())
                 forgotten = forget(
                     store,
-                    {session} if session else set(),
+                    known_as(self.folder, {session}) if session else set(),
                     known_as(self.folder, {user}) if user else set(),
                     judges=(engine.follower.judge,),
                     files=[path for path in sorted((self.folder / LOG).rglob("*")) if path.is_file()],
