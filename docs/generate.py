@@ -1,4 +1,4 @@
-"""Write the generated parts of the reference: signals, command line, configuration, metrics, conditions and API.
+"""Write the generated parts of the reference: signals, configuration, and the tables of commands, metrics, conditions, API.
 
 python docs/generate.py            # write
 python docs/generate.py --check    # 1 if a page is out of date
