@@ -40,7 +40,7 @@ file = "/etc/unquiet/checkout.token"     # or: env = "CHECKOUT_TOKEN"
 |---|---|
 | `UNQUIET_CONFIG` | The file to read. |
 | `UNQUIET_DB` | `service.folder`, for all commands. |
-| `UNQUIET_READ_TOKEN` | A token that may read pages, API and metrics, and act where there is none for that; called `env-read`. |
+| `UNQUIET_READ_TOKEN` | A token that may read API and metrics, and act where there is none for that; called `env-read`. |
 | `UNQUIET_ACT_TOKEN` | A token that may read and act; called `env-act`. |
 | `UNQUIET_DOORS_TOKEN` | A token that opens the doors; called `env`. |
 """

@@ -124,20 +124,28 @@ def group() -> click.Group:
 
 
 def option_rows(command: click.Command) -> Iterator[str]:
-    """The table of a command's arguments and options."""
+    """The table of a command's arguments and options; of a group those of its commands, each after its name."""
     top = group()
     context = click.Context(command, parent=click.Context(top, **top.context_settings))
     yield cells("Option", "Meaning")
     yield "|---|---|"
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from parameter_rows(inner, click.Context(inner, parent=context), f"{name} ")
+    yield from parameter_rows(command, context)
+    yield cells(f"`{', '.join(context.help_option_names)}`", "Show this message and exit.")
+
+
+def parameter_rows(command: click.Command, context: click.Context, before: str = "") -> Iterator[str]:
+    """A row for each argument and option."""
     # Without the help option that click adds: it keeps the first that it made, with whatever names were set then.
     for parameter in command.params:
         if isinstance(parameter, click.Argument):
-            yield cells(f"`{parameter.make_metavar(context)}`", "argument")
+            yield cells(f"`{before}{parameter.make_metavar(context)}`", "argument")
         elif isinstance(parameter, click.Option) and not parameter.hidden:
             record = parameter.get_help_record(context)
             if record:
-                yield cells(f"`{record[0]}`", record[1])
-    yield cells(f"`{', '.join(context.help_option_names)}`", "Show this message and exit.")
+                yield cells(f"`{before}{record[0]}`", record[1])
 
 
 def cli_page() -> str:

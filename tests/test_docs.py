@@ -18,7 +18,10 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```(?P<kind>[a-z]*)\n(?P<body>.*?)^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 HEADING = re.compile(r"^#+ (?P<text>.+)$", re.MULTILINE)
-COMMANDS = {"demo", "scan", "incidents", "incident", "measure", "status"}
+COMMANDS = {
+    "demo", "scan", "incidents", "incident", "measure", "status", "label", "judge", "serve", "alerts", "mark",
+    "acknowledge", "unacknowledge", "accept", "mute", "unmute", "forget",
+}  # fmt: skip
 GENERATED = ("signals.md", "cli.md", "configuration.md", "metrics.md", "conditions.md", "api.md")
 
 
@@ -70,6 +73,8 @@ def problem_with(line: str, group: click.Group) -> str | None:
     command = group.commands.get(words[0])
     if command is None:
         return f"no command {words[0]!r}"
+    if isinstance(command, click.Group) and len(words) > 1 and not words[1].startswith("-"):
+        return problem_with(shlex.join(words), command)
     context = click.Context(command, info_name=words[0], parent=click.Context(group))
     try:
         values, left, _ = command.make_parser(context).parse_args(args=words[1:])
@@ -130,6 +135,14 @@ def test_the_checks_bite(tmp_path: Path) -> None:
     assert "No such option" in (problem_with("unquiet read a --dbx b", group) or "")
     assert problem_with("unquiet read", group) == "PATH is missing"
     assert problem_with("unquiet read a b", group) == "too many arguments: ['b']"
+
+    @group.group()
+    def inner() -> None: ...
+
+    inner.add_command(read)
+    assert problem_with("unquiet inner read a", group) is None
+    assert problem_with("unquiet inner read", group) == "PATH is missing"
+    assert problem_with("unquiet inner rid a", group) == "no command 'rid'"
 
 
 def test_every_command_is_documented_and_every_documented_command_exists(generate: ModuleType) -> None:

@@ -72,7 +72,7 @@ __all__ = [
 def conditions(facts: Facts, before: Sequence[Condition], now_us: int) -> list[Condition]:
     """Every condition at the moment `now_us` (microseconds since 1970), in the order of WATCHES.
 
-    `before` are those of the last look: `since_us` is kept while a state stays. Pure and quick; to be called every 10 s.
+    `before` are those of the last look: `since_us` is kept while a state stays. Pure and quick; to be called every few seconds.
     """
     known = {condition.name: condition for condition in before}
     found: list[Condition] = []

@@ -41,6 +41,8 @@ from unquiet.web.app import make_app
 
 STOP_S = 60.0
 BACKLOG = 2048
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound here
+"""Where commands of this machine find what listens on every address."""
 
 
 def now_us() -> int:
@@ -207,10 +209,10 @@ def _web_server(parts: ServiceParts) -> uvicorn.Server:
 def _announce(parts: ServiceParts, listening: socket.socket, say: Callable[[str], None]) -> None:
     """Say what is in force; leave the address for other commands. Who asks from now on waits until it is answered."""
     config = parts.config
-    host = config.service.read.host
-    shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{listening.getsockname()[1]}"
-    (config.service.folder / ADDRESS).write_bytes(orjson.dumps({"url": url, "pid": os.getpid()}))
+    host, port = config.service.read.host, listening.getsockname()[1]
+    url = f"http://{Address(host, port)}"
+    own = f"http://{Address(EVERYWHERE.get(host, host), port)}"
+    (config.service.folder / ADDRESS).write_bytes(orjson.dumps({"url": own, "pid": os.getpid()}))
     remember(config.service.folder)
     for line in greeting(config, parts.found, parts.doors.said.get("ports", {}), url, _moment(now_us())):
         say(line)
