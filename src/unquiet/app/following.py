@@ -23,9 +23,12 @@ from unquiet.model.counts import TICK_US
 from unquiet.pipeline.judging import Judge
 from unquiet.pipeline.opening import assembled
 from unquiet.pipeline.saving import dump
+from unquiet.sessions import ending
 from unquiet.store import ARRIVALS, Store
 
 DAY_US = 86_400_000_000
+SET_BACK_US = 60_000_000
+"""A clock that is behind the last batch by more than this was set back."""
 CHECKPOINT_PUSHES = 12
 CHECKPOINT_TURNS = 200_000
 """The state is saved after so many pushes or turns: what would have to be judged again after a crash."""
@@ -58,6 +61,7 @@ class Follower:
     waiting: list[pa.Table] = field(default_factory=list[pa.Table])
     pushes_since: int = 0
     turns_since: int = 0
+    ahead_us: int = 0
 
     @classmethod
     def over(
@@ -76,20 +80,30 @@ class Follower:
         late = self._late(keys)
         if late.any():
             keys = keys.filter(pa.array(~late))
-        self.batch = max(self.batch + 1, now_us)
+        self.batch = max(self.batch + 1, self._clock_us(now_us))
         if keys.num_rows:
             arrivals = arrivals_of(keys, self.batch)
             self.store.live.add_arrivals(arrivals)
             self.waiting.append(arrivals)
         return Taken(keys.num_rows, int(late.sum()))
 
+    def _clock_us(self, now_us: int) -> int:
+        """The present, by a clock that does not run backwards: batches are numbered by it."""
+        if now_us + self.ahead_us < self.batch - SET_BACK_US:
+            self.ahead_us = self.batch - now_us
+        return now_us + self.ahead_us
+
     def _late(self, keys: pa.Table) -> BoolArray:
-        """The turns whose session was counted without them: closed by the last push, and not next to an open turn."""
+        """The turns whose session was counted without them: closed by the last push, and not next to an open turn.
+
+        A turn that ends its session closes it at its own moment, whatever is open after it.
+        """
         idle_us = _us(self.judge.assembler.idle)
-        at = times(keys)
-        late = at + idle_us <= self.watermark_us // TICK_US * TICK_US
+        at, judged_us = times(keys), self.watermark_us // TICK_US * TICK_US
+        ended = ending(keys) & (at <= judged_us)
+        late = at + idle_us <= judged_us
         if not late.any():
-            return late
+            return ended
         known = [self.judge.assembler.open_turns, *self.waiting]
         columns = ["session_id", "time"]
         near = pa.concat_tables([table.select(columns) for table in known])
@@ -101,14 +115,15 @@ class Follower:
         names = keys.column("session_id").to_pylist()
         for row in np.flatnonzero(late).tolist():
             late[row] = not any(0 <= when - at[row] <= idle_us for when in open_at.get(names[row], ()))
-        return late
+        return late | ended
 
     def due(self, now_us: int) -> int | None:
         """The watermark to push to; None while no tick has ended since the last push."""
-        bound = now_us - _us(self.lateness)
-        ripe = [times(each)[each.column("batch").to_numpy() <= bound] for each in self.waiting]
+        lateness_us = _us(self.lateness)
+        newest = self._clock_us(now_us) - lateness_us
+        ripe = [times(each)[each.column("batch").to_numpy() <= newest] for each in self.waiting]
         known = np.concatenate(ripe) if ripe else np.zeros(0, np.int64)
-        known = known[known <= bound]
+        known = known[known <= now_us - lateness_us]
         if not len(known):
             return None
         reached = max(int(known.max()), self.watermark_us)
@@ -149,8 +164,8 @@ class Follower:
         state = dump(self.judge)
         if state is None:
             return False
-        remember_live(self.store, self.judge, state, self.batch, self.watermark_us)
-        self.store.live.restart_journal(pa.concat_tables([ARRIVALS.empty_table(), *self.waiting]))
+        waiting = pa.concat_tables([ARRIVALS.empty_table(), *self.waiting])
+        remember_live(self.store, self.judge, state, self.batch, self.watermark_us, waiting)
         self.pushes_since = self.turns_since = 0
         return True
 

@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 
 from unquiet.app.calendar import lone_days
-from unquiet.app.replaying import REACHED, STATE, Progress, keep_ageing, keep_push, steps
+from unquiet.app.replaying import LIVE, REACHED, STATE, Progress, keep_ageing, keep_push, steps
 from unquiet.app.texts import StoredTexts
 from unquiet.model.changes import Change
 from unquiet.model.settings import Settings
@@ -27,7 +27,6 @@ from unquiet.pipeline.summing import count_names
 from unquiet.sessions import ENDS
 from unquiet.store import ARRIVALS, Store
 
-LIVE = "live judgement"
 DAY_US = 86_400_000_000
 
 
@@ -46,8 +45,7 @@ def resume(store: Store, settings: Settings, progress: Progress, announced: Sequ
     texts = StoredTexts(store)
     known = store.get_setting(LIVE)
     if isinstance(known, dict) and known["mark"] == mark(settings, Judge(settings).infos):
-        state = store.load_state(STATE) if known["saved"] else None
-        judge = Judge(settings, texts) if state is None else load(state, settings, texts)
+        judge = _begun(store, settings, texts, saved=known["saved"])
         if judge is not None:
             arrivals, pushes = store.live.arrivals(), store.live.pushes()
             waiting = redo(judge, arrivals, pushes, known["watermark_us"], progress)
@@ -56,6 +54,14 @@ def resume(store: Store, settings: Settings, progress: Progress, announced: Sequ
             return Resumed(judge, reached, batch, waiting)
     scanned = _scanned(store, settings, texts)
     return scanned if scanned is not None else _judged_anew(store, Judge(settings, texts), texts, progress, announced)
+
+
+def _begun(store: Store, settings: Settings, texts: StoredTexts, *, saved: bool) -> Judge | None:
+    """The judgement at the beginning of the journal: as it was saved, or one that knows nothing; None where it is lost."""
+    if not saved:
+        return Judge(settings, texts)
+    state = store.load_state(STATE)
+    return None if state is None else load(state, settings, texts)
 
 
 def _scanned(store: Store, settings: Settings, texts: StoredTexts) -> Resumed | None:
@@ -68,8 +74,7 @@ def _scanned(store: Store, settings: Settings, texts: StoredTexts) -> Resumed | 
     if judge is None or extent.last is None:
         return None
     last_us = round(extent.last.timestamp() * 1e6)
-    remember_live(store, judge, state, 0, last_us)
-    store.live.restart_journal(ARRIVALS.empty_table())
+    remember_live(store, judge, state, 0, last_us, ARRIVALS.empty_table())
     return Resumed(judge, last_us, 0, ARRIVALS.empty_table())
 
 
@@ -95,13 +100,17 @@ def _judged_anew(
                     store.live.add_arrivals(arrivals_of(assembled(turns, settings.end_marker, whole=False), 0))
                     store.live.add_push(0, reached)
                     keep_push(store, judge, turns, reached)
-    texts.recent = texts.recent.slice(0, 0)
+    texts.forget_recent()
     return Resumed(judge, reached, 0, ARRIVALS.empty_table())
 
 
-def remember_live(store: Store, judge: Judge, state: bytes, batch: int, watermark_us: int) -> None:
-    """Save a state; the journal begins anew after it."""
+def remember_live(store: Store, judge: Judge, state: bytes, batch: int, watermark_us: int, waiting: pa.Table) -> None:
+    """Save a state, and begin the journal anew with the arrivals that it has not judged: both or neither.
+
+    A state beside the journal of the one before it would be judged twice.
+    """
     with store.transaction():
+        store.live.restart_journal(waiting)
         store.save_state(STATE, state)
         store.forget_state(REACHED)
         store.put_setting(LIVE, _said(judge, saved=True, batch=batch, watermark_us=watermark_us))

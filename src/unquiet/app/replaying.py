@@ -29,6 +29,9 @@ STEP_TURNS = 40_000
 
 STATE = "judgement"
 REACHED = "judgement reached"
+LIVE = "live judgement"
+"""What a service that follows the folder knows of its own judgement; it is none of a scan's."""
+
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 
@@ -44,6 +47,7 @@ def replay(store: Store, settings: Settings, progress: Progress, announced: Sequ
     judge, reached = _resume(store, settings, texts)
     if reached == BEGINNING:
         store.forget_judgement()
+        store.put_setting(LIVE, None)
     days = store.turns_per_day()
     days = [each for each in days[lone_days(days, settings) :] if each[0] + DAY > reached]
     for number, (day, count) in enumerate(days):

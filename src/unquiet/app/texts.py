@@ -16,6 +16,10 @@ class StoredTexts:
         self._store = store
         self.recent = TURNS.empty_table()
 
+    def forget_recent(self) -> None:
+        """Hold no turns any more; a part of a table, even an empty one, would hold all of it."""
+        self.recent = TURNS.empty_table()
+
     def __call__(self, keys: pa.Table) -> pa.Table:
         """The turns of `keys` (columns turn_id and time), in their order."""
         ids = keys.column("turn_id").combine_chunks()

@@ -25,6 +25,7 @@ from unquiet.conventions.otlp import (
     checked_id,
     checked_time,
     has_remote_parent,
+    parent_of,
     proto_value,
 )
 from unquiet.model.spans import Span, SpanEvent
@@ -181,7 +182,7 @@ class BodyReader:
         return Span(
             checked_id(raw.trace_id.hex(), "trace_id"),
             checked_id(raw.span_id.hex(), "span_id"),
-            raw.parent_span_id.hex() or None,
+            parent_of(raw.parent_span_id.hex()),
             raw.name,
             checked_time(raw.start_time_unix_nano // 1000),
             raw.end_time_unix_nano // 1000 or None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -40,9 +40,10 @@ class _Open(Generic[Mark]):
 class LiveTraces(Generic[Mark]):
     """Traces of which more may come.
 
-    A trace is complete when nothing of it has come for `quiet_s` and no span of it waits for a parent that has not come, or
-    when nothing has come for `longest_s`. A parent in another program is not waited for. A span or an event that is there
-    already is dropped and counted. `at` is any clock in seconds that does not run backwards.
+    A trace is complete when nothing of it has come for `quiet_s` and it waits for no span: for no parent and for none that
+    an event speaks of, which is sent when it ends; or when nothing has come for `longest_s`. A parent in another program is
+    not waited for. A span or an event that is there already is dropped and counted. `at` is any clock in seconds that does
+    not run backwards.
     """
 
     quiet_s: float
@@ -64,8 +65,9 @@ class LiveTraces(Generic[Mark]):
             self.duplicate_count += 1
             return
         trace.missing.discard(span.span_id)
-        if span.parent_id and not span.remote_parent and span.parent_id not in trace.spans:
-            trace.missing.add(span.parent_id)
+        parent = _awaited(span)
+        if parent and parent not in trace.spans:
+            trace.missing.add(parent)
 
     def add_event(self, event: SpanEvent, of: Span, at: float, mark: Mark, size: int) -> None:
         """Take in a log record; `of` bears the ids and the resource of the span that it speaks of."""
@@ -74,6 +76,31 @@ class LiveTraces(Generic[Mark]):
             self.duplicate_count += 1
             return
         trace.events.append((of.span_id, event, of))
+        if of.span_id not in trace.spans:
+            trace.missing.add(of.span_id)
+
+    def withdraw(self, trace_id: str, span_ids: Iterable[str]) -> tuple[list[str], int]:
+        """Take what belongs to spans that are no part of an open trace out of it: all below them, and the events of all.
+
+        Gives the ids of the spans that were taken out, and how many events were.
+        """
+        trace = self._open.get(trace_id)
+        if trace is None:
+            return [], 0
+        above, gone = set(span_ids), list[str]()
+        while below := [each for each, span in trace.spans.items() if span.parent_id in above]:
+            gone += below
+            above.update(below)
+            for each in below:
+                del trace.spans[each]
+        count = len(trace.events)
+        trace.events = [each for each in trace.events if each[0] not in above]
+        trace.missing = {span_id for span_id, _, _ in trace.events if span_id not in trace.spans}
+        trace.missing.update(parent for span in trace.spans.values() if (parent := _awaited(span)) not in trace.spans)
+        trace.missing.discard("")
+        if not trace.spans and not trace.events:
+            self._forget(trace_id)
+        return gone, count - len(trace.events)
 
     def _touched(self, trace_id: str, at: float, mark: Mark, size: int) -> _Open[Mark]:
         trace = self._open.get(trace_id)
@@ -115,10 +142,19 @@ class LiveTraces(Generic[Mark]):
         return next(iter(self._open.values())).first if self._open else None
 
     def _close(self, trace_id: str) -> Complete:
+        trace = self._forget(trace_id)
+        named = dict.fromkeys((*trace.spans, *(span_id for span_id, _, _ in trace.events)))
+        turns = turns_of(with_events(trace.spans.values(), trace.events), self._seen)
+        return Complete(trace_id, tuple(named), turns)
+
+    def _forget(self, trace_id: str) -> _Open[Mark]:
         trace = self._open.pop(trace_id)
         self._active.pop(trace_id, None)
         self._parentless.pop(trace_id, None)
         self.size -= trace.size
-        named = dict.fromkeys((*trace.spans, *(span_id for span_id, _, _ in trace.events)))
-        turns = turns_of(with_events(trace.spans.values(), trace.events), self._seen)
-        return Complete(trace_id, tuple(named), turns)
+        return trace
+
+
+def _awaited(span: Span) -> str:
+    """The parent that a trace waits for because of a span, an empty text where it does not."""
+    return "" if span.remote_parent else span.parent_id or ""

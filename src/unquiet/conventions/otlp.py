@@ -104,7 +104,7 @@ def _json_span(raw: Json, resource: Json, scope: str) -> Span:
     return Span(
         trace_id=checked_id(_json_id(raw.get("traceId")), "traceId"),
         span_id=checked_id(_json_id(raw.get("spanId")), "spanId"),
-        parent_id=_json_id(raw.get("parentSpanId")) or None,
+        parent_id=parent_of(_json_id(raw.get("parentSpanId"))),
         name=str(raw.get("name") or ""),
         start_us=checked_time(_micros(raw.get("startTimeUnixNano"))),
         end_us=end or None,
@@ -159,6 +159,11 @@ def checked_time(micros: int) -> int:
     if micros <= 0:
         raise ValueError("the span has no start time")
     return micros
+
+
+def parent_of(text: str) -> str | None:
+    """The id of a parent, None where the span is a root: some exporters write zeros then."""
+    return text if text.strip("0") else None
 
 
 def has_remote_parent(flags: Any) -> bool:
@@ -225,7 +230,7 @@ def _proto_span(raw: Any, resource: Json, scope: str) -> Span:
     return Span(
         trace_id=checked_id(raw.trace_id.hex(), "trace_id"),
         span_id=checked_id(raw.span_id.hex(), "span_id"),
-        parent_id=raw.parent_span_id.hex() or None,
+        parent_id=parent_of(raw.parent_span_id.hex()),
         name=raw.name,
         start_us=checked_time(raw.start_time_unix_nano // 1000),
         end_us=raw.end_time_unix_nano // 1000 or None,

@@ -24,7 +24,7 @@ from unquiet.model.turns import empty_turns
 from unquiet.service.span_keys import Keys, span_keys
 from unquiet.sources.protocol import ReadOptions, misplaced
 from unquiet.sources.turn_rows import TurnRows
-from unquiet.wal import Entry, Position
+from unquiet.wal import START, Entry, Position
 
 BoolArray = npt.NDArray[np.bool_]
 Unknown = Callable[[Keys], BoolArray]
@@ -32,34 +32,44 @@ Unknown = Callable[[Keys], BoolArray]
 
 TURNS_DOOR = Path("turns")
 CLOSED_AT_ONCE = 256
+SET_BACK_US = 60_000_000
+"""Bodies that arrive at once may be stamped in another order; a clock that is behind by more than this was set back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drained:
     """What came out of the log: turns, the keys of the spans that are done with, what was counted on the way.
 
-    `position` is where the log must be read from after a restart: before it everything is in `turns` or counted.
+    `position` is where the log must be read from after a restart: before it everything is in `turns` or counted. `counted`
+    is up to where what was read is in `counts`: open traces are read again, and then not counted again.
     """
 
     turns: pa.Table
     span_keys: Keys
     counts: Counter[str]
     position: Position
+    counted: Position
 
 
 @dataclass(slots=True)
 class Drain:
     """Takes entries of the log in order, gives turns. Not for several threads at once.
 
-    `unknown` asks the store which spans it does not have: what `take` gave must be there before more is added. Beyond
-    `held_bytes_max` of open traces the oldest are closed.
+    What becomes of an entry depends on the log alone, not on how much of it is taken in at once: traces are closed by the
+    moments at which bodies arrived.
+
+    `unknown` asks the store which spans it does not have: what `take` gave must be there before more is added. What is read
+    up to `counted` was counted before. Beyond `held_bytes_max` of open traces the oldest are closed.
     `seen` is called with what each body of telemetry held.
     """
 
     traces: LiveTraces[Position]
     unknown: Unknown
     position: Position
+    counted: Position = START
     held_bytes_max: int = 64 << 20
+    _at_us: int = 0
+    _ahead_us: int = 0
     _done: list[Keys] = field(default_factory=list[Keys])
     _traces: list[str] = field(default_factory=list[str])
     _spans: list[str] = field(default_factory=list[str])
@@ -74,14 +84,31 @@ class Drain:
         """Take in entries as they follow each other in the log."""
         for entry in entries:
             start, self.position = self.position, entry.end
+            if entry.body is not None:
+                self._close_ready(entry.body.arrived_us)
+                self._finish_closed()
+            known = (self._counts.copy(), self.traces.duplicate_count) if self.position <= self.counted else None
             if entry.body is None:
                 self._counts["damaged records"] += 1
                 self._counts["damaged bytes"] += entry.bytes_lost
-                continue
-            if entry.body.kind is BodyKind.TURNS_JSONL:
+            elif entry.body.kind is BodyKind.TURNS_JSONL:
                 self._take_rows(entry.body)
             else:
                 self._take(self._telemetry(entry.body), entry.body, start)
+            if known is not None:
+                self._counts, self.traces.duplicate_count = known
+
+    def _close_ready(self, now_us: int) -> None:
+        for complete in self.traces.ready(self._clock_s(now_us)):
+            self._complete(complete, now_us)
+
+    def _clock_s(self, now_us: int) -> float:
+        """A moment by a clock that does not run backwards, also where the system's was set back."""
+        at_us = now_us + self._ahead_us
+        if at_us < self._at_us - SET_BACK_US:
+            self._ahead_us += self._at_us - at_us
+        self._at_us = max(self._at_us, at_us)
+        return self._at_us / 1e6
 
     def _take(self, found: Telemetry, body: Body, start: Position) -> None:
         self._counts["rejected spans"] += len(found.rejected)
@@ -93,7 +120,7 @@ class Drain:
         if self.seen is not None:
             self.seen(found, body)
         size = len(body.payload) // len(every)
-        at = body.arrived_us / 1e6
+        at = self._clock_s(body.arrived_us)
         fresh = self._fresh(found.spans)
         late = self._belongs_to_done(found.spans, fresh)
         for span, new, behind in zip(found.spans, fresh.tolist(), late.tolist(), strict=True):
@@ -136,7 +163,26 @@ class Drain:
             self._finish(own[behind & self._ask(own)])
         self._counts["late spans"] += count
         late[rows] = behind
+        if count:
+            self._withdraw([spans[i] for i in np.flatnonzero(late).tolist()])
         return late
+
+    def _withdraw(self, spans: Sequence[Span]) -> None:
+        """What came before a late span and belongs to it is late, too."""
+        ids: dict[str, list[str]] = {}
+        for span in spans:
+            ids.setdefault(span.trace_id, []).append(span.span_id)
+        for trace_id, span_ids in ids.items():
+            gone, event_count = self.traces.withdraw(trace_id, span_ids)
+            self._finish(span_keys([trace_id] * len(gone), gone))
+            self._counts["late spans"] += len(gone)
+            self._counts["late log records"] += event_count
+
+    def _finish_closed(self) -> None:
+        """What was closed is done with."""
+        if self._spans:
+            self._finish(span_keys(self._traces, self._spans))
+            self._traces, self._spans = [], []
 
     def _finish(self, keys: Keys) -> None:
         self._done.append(keys)
@@ -159,18 +205,17 @@ class Drain:
 
         With `pinned` the oldest traces are closed: they hold the log up.
         """
-        for complete in self.traces.ready(now_us / 1e6):
-            self._complete(complete, now_us)
+        self._close_ready(now_us)
         if pinned or self.traces.size > self.held_bytes_max:
             # Those that lack no parent need not be waited for.
-            for complete in self.traces.ready(now_us / 1e6 + self.traces.quiet_s):
+            for complete in self.traces.ready(self._at_us / 1e6 + self.traces.quiet_s):
                 self._complete(complete, now_us)
         while pinned or self.traces.size > self.held_bytes_max:
             pinned = False
             for complete in self.traces.oldest(CLOSED_AT_ONCE):
                 self._counts["traces closed early"] += 1
                 self._complete(complete, now_us)
-        self._done.append(span_keys(self._traces, self._spans))
+        self._finish_closed()
         if self._drafts:
             self._tables.append(table_of(self._drafts))
         self._counts["duplicate spans"] += self.traces.duplicate_count
@@ -178,12 +223,12 @@ class Drain:
         first = self.traces.first_mark()
         drained = Drained(
             pa.concat_tables(self._tables) if self._tables else empty_turns(),
-            np.concatenate(self._done),
+            np.concatenate(self._done) if self._done else np.zeros(0, np.uint64),
             +self._counts,
             self.position if first is None else first,
+            self.position,
         )
-        self._done, self._traces, self._spans = [], [], []
-        self._drafts, self._tables, self._counts = [], [], Counter()
+        self._done, self._drafts, self._tables, self._counts = [], [], [], Counter()
         self._known_here.clear()
         return drained
 

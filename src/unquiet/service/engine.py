@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from unquiet.app.replaying import Progress, keep_incidents, left_out
 from unquiet.conventions.live_traces import LiveTraces
 from unquiet.incidents import OVER
 from unquiet.model.changes import Change
-from unquiet.model.errors import WalError
+from unquiet.model.errors import StoreError, WalError
 from unquiet.model.settings import Settings
 from unquiet.service.draining import Drain, Drained
 from unquiet.service.telling import Parting
@@ -57,7 +58,7 @@ class Step:
 
 @dataclass(slots=True)
 class Engine:
-    """The one owner of a store, its log and its judgement. After an error it must be opened anew.
+    """The one owner of a store, its log and its judgement. After an error it must be opened anew: it refuses to go on.
 
     `taken` is called with turns that were stored and what was counted, `measured` with how many turns of sessions that
     closed were measured and how often each signal failed.
@@ -75,6 +76,7 @@ class Engine:
     _covered_us: int = 0
     _covered_judging: bool = False
     _committed: Position = field(default=Position(0, 0))
+    _half_done: bool = False
     taken: Callable[[pa.Table, Counter[str], int], None] | None = None
     measured: Callable[[int, Mapping[str, int]], None] | None = None
 
@@ -95,14 +97,35 @@ class Engine:
         follower = Follower.over(
             resume(store, settings.judgement, progress, changes()), store, settings.lateness, changes
         )
-        start = Position(*(store.get_setting(POSITION) or (0, 0)))
+        known = store.get_setting(POSITION) or [0, 0]
+        start, counted = Position(*known[:2]), Position(*known[-2:])
         traces = LiveTraces[Position](settings.quiet_s, settings.longest_s)
-        drain = Drain(traces, store.live.unknown_spans, start)
+        drain = Drain(traces, store.live.unknown_spans, start, counted)
         counts = Counter[str](store.get_setting(COUNTS) or {})
         return cls(store, WalReader(log, start), drain, follower, settings, changes, counts, _committed=start)
 
+    @contextmanager
+    def changing(self) -> Generator[None]:
+        """Whatever changes the judgement or what is drained happens inside, once at a time.
+
+        What ends half way leaves a memory that is not what is stored: turns that left the log and were not kept, sessions
+        that were judged and not counted. Nothing may be built on that, and it must not be saved.
+
+        Raises:
+            StoreError: something ended half way before.
+        """
+        if self._half_done:
+            raise StoreError("An earlier step of the judgement ended half way: its folder must be opened anew.")
+        self._half_done = True
+        yield
+        self._half_done = False
+
     def step(self, now_us: int) -> Step:
         """Drain what there is, judge what is due, tell what has changed."""
+        with self.changing():
+            return self._step(now_us)
+
+    def _step(self, now_us: int) -> Step:
         done = Step()
         entries = self.reader.read(READ_BYTES)
         self.drain.add(entries)
@@ -111,7 +134,7 @@ class Engine:
         clock_us = bodies[-1].arrived_us if bodies else now_us
         pinned = self.reader.undrained_bytes > self.settings.pinned_bytes and not entries
         drained = self.drain.take(clock_us, pinned=pinned)
-        if drained.counts or drained.position > self._committed:
+        if drained.turns.num_rows or drained.counts or drained.position > self._committed:
             done.turns = self._commit(drained, now_us)
         watermark_us = self.follower.due(now_us)
         if watermark_us is not None:
@@ -142,7 +165,7 @@ class Engine:
             more["late turns"] += taken.late
             counts = self.counts + more
             self.store.put_setting(COUNTS, dict(counts))
-            self.store.put_setting(POSITION, [drained.position.segment, drained.position.offset])
+            self.store.put_setting(POSITION, [*astuple(drained.position), *astuple(drained.counted)])
         self.counts = counts
         self._committed = drained.position
         self.reader.release(drained.position)
@@ -190,8 +213,11 @@ class Engine:
         self._covered_us, self._covered_judging = now_us, judge.plan is not None
 
     def settle(self, now_us: int) -> None:
-        """Drain the log to its end and make turns of every open trace: afterwards the log holds nothing that is needed."""
-        while self.step(now_us).busy:
+        """Drain the log to its end and make turns of every open trace: afterwards the log holds nothing that is needed.
+
+        Inside of `changing`.
+        """
+        while self._step(now_us).busy:
             continue
         self._commit(self.drain.flush(now_us), now_us)
 
@@ -201,7 +227,8 @@ class Engine:
 
     def close(self) -> Parting:
         """Save the judgement, so that the next start is quick. What is not judged yet stays in the journal."""
-        self.follower.checkpoint(force=True)
+        if not self._half_done:
+            self.follower.checkpoint(force=True)
         try:
             undrained = self.reader.undrained_bytes
         except WalError:

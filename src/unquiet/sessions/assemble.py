@@ -79,7 +79,7 @@ class Assembler:
             [("session_id", "ascending"), ("time", "ascending"), ("turn_index", "ascending"), ("turn_id", "ascending")]
         )
         first_rows, last_rows, at = self._visits(known)
-        closed_us = at[last_rows] + np.where(_ends(known)[last_rows], 0, _us(self.idle))
+        closed_us = at[last_rows] + np.where(ending(known)[last_rows], 0, _us(self.idle))
         over = closed_us <= watermark_us
         order = np.lexsort((at[first_rows[over]], closed_us[over]))
         firsts, lasts = first_rows[over][order], last_rows[over][order]
@@ -93,7 +93,7 @@ class Assembler:
         at = known.column("time").cast(pa.int64()).to_numpy()
         codes = known.column("session_id").combine_chunks().dictionary_encode().indices.to_numpy()
         new = np.ones(len(at), bool)
-        new[1:] = (codes[1:] != codes[:-1]) | (np.diff(at) > _us(self.idle)) | _ends(known)[:-1]
+        new[1:] = (codes[1:] != codes[:-1]) | (np.diff(at) > _us(self.idle)) | ending(known)[:-1]
         firsts = np.flatnonzero(new)
         lasts = np.append(firsts[1:], len(at)) - 1
         for first, last in zip(firsts, lasts, strict=True):
@@ -112,8 +112,8 @@ class Assembler:
             cuts.append(first)
 
 
-def _ends(turns: pa.Table) -> npt.NDArray[np.bool_]:
-    """Whether each turn ends its session by itself, (n,)."""
+def ending(turns: pa.Table) -> npt.NDArray[np.bool_]:
+    """Whether each turn ends its session by itself, (n,): its column ENDS, where there is one."""
     if ENDS not in turns.column_names:
         return np.zeros(turns.num_rows, bool)
     return turns.column(ENDS).combine_chunks().to_numpy(zero_copy_only=False)
