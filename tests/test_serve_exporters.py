@@ -148,9 +148,9 @@ def conversations(folder: Path) -> list[list[dict[str, Any]]]:
     """Sessions of the demo whose provider always answered, each a list of turns."""
     story = write_story(folder, sessions_per_day=12, days=7)
     sessions: dict[str, list[dict[str, Any]]] = {}
-    for line in gzip.open(story.turns):
-        row = json.loads(line)
-        sessions.setdefault(row["session_id"], []).append(row)
+    with gzip.open(story.turns) as lines:
+        for row in map(json.loads, lines):
+            sessions.setdefault(row["session_id"], []).append(row)
     whole = [rows for rows in sessions.values() if all(row["error"] is None for row in rows)]
     assert any(row["tool_calls"] for rows in whole[: 2 * SESSIONS] for row in rows)
     return whole[: 2 * SESSIONS]
