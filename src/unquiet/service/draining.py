@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from unquiet.conventions.bodies import BodyReader
 from unquiet.conventions.drafts import TurnDraft, table_of
+from unquiet.conventions.genai import EVALUATION_RESULT
 from unquiet.conventions.live_traces import Complete, LiveTraces
 from unquiet.conventions.otlp import Telemetry, read_json, read_resource_logs
 from unquiet.model.bodies import Body, BodyKind
@@ -130,7 +131,10 @@ class Drain:
                 self.traces.add(span, at, start, size)
         known = ~self._ask(span_keys([b.trace_id for b in bearers], [b.span_id for b in bearers]))
         for (event, bearer), behind in zip(found.events, known.tolist(), strict=True):
-            if behind:
+            if event.name == EVALUATION_RESULT:
+                # Said of a turn, not part of it: nothing reads them yet.
+                self._counts["evaluation results not used"] += 1
+            elif behind:
                 self._counts["late log records"] += 1
             else:
                 self.traces.add_event(event, bearer, at, start, size)
