@@ -11,7 +11,7 @@ from unquiet.cli.showing import DEEDS, Output, deed_line, show_incidents, show_r
 from unquiet.cli.status import show_status
 from unquiet.model.handling import Verb
 from unquiet.model.rejections import ReadReport
-from unquiet.model.wording import counted
+from unquiet.model.wording import counted, sized
 
 
 def told(show: Any, *values: Any, width: int = 60, **options: Any) -> str:
@@ -26,6 +26,7 @@ def test_counts() -> None:
     assert counted(1.0, "false incident") == "1 false incident"
     assert counted(0.5, "false incident") == "0.5 false incidents"
     assert counted(2, "story", "stories") == "2 stories"
+    assert [sized(size) for size in (1, 1023, 12_300, 3_500_000)] == ["1 byte", "1023 bytes", "12 KiB", "3.3 MiB"]
 
 
 def test_moments_say_their_zone_and_the_date_once() -> None:

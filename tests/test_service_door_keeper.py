@@ -59,7 +59,10 @@ def test_a_port_in_use_is_said_and_nothing_else(
         with pytest.raises(DoorError, match=f"HTTP door cannot be opened at 127.0.0.1:{port}: Address already in use"):
             keeper.start()
         assert capfd.readouterr().err == ""
-        with pytest.raises(DoorError, match=f"127.0.0.1:{port} cannot be opened for API.*UNQUIET_SERVICE_READ"):
+        with pytest.raises(
+            DoorError,
+            match=f"127.0.0.1:{port} cannot be opened for API.*: Address already in use. Choose.*SERVICE_READ",
+        ):
             listen(Address("127.0.0.1", port))
 
 

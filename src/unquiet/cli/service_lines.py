@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from unquiet.model.wording import counted
+from unquiet.model.wording import counted, sized
 
 Row = Mapping[str, Any]
 Line = tuple[str, str, bool]
@@ -99,7 +99,7 @@ def _undrained(service: Row) -> Line:
         return "not drained", "nothing: all that was acknowledged is in the folder", False
     return (
         "not drained",
-        f"{waiting / 2**20:.1f} MiB of the log: what has just come, and traces that are not complete",
+        f"{sized(waiting)} of the log: what has just come, and traces that are not complete",
         False,
     )
 

@@ -158,5 +158,6 @@ class GrpcServer:
 
 def _unbound(address: str, reason: str) -> DoorError:
     return DoorError(
-        f"The gRPC door cannot be opened at {address}: {reason}. Choose another address or port, or end what uses it."
+        f"The gRPC door cannot be opened at {address}: {reason}. Choose another address or port with `grpc` in [doors], or end "
+        "what uses it."
     )

@@ -134,8 +134,8 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise DoorError(
-            f"The HTTP door cannot be opened at {host}:{port}: {error.strerror or error}. Choose another address or port, or "
-            "end what uses it."
+            f"The HTTP door cannot be opened at {host}:{port}: {error.strerror or error}. Choose another address or port "
+            "with `http` in [doors], or end what uses it."
         ) from error
     listening.setblocking(False)
     return listening

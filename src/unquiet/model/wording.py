@@ -1,6 +1,13 @@
-"""Counts as a person writes them."""
+"""Counts and sizes as a person writes them."""
 
 from __future__ import annotations
+
+
+def sized(size_bytes: int) -> str:
+    """`512 bytes`, `12 KiB`, `3.4 MiB`."""
+    if size_bytes < 1 << 10:
+        return counted(size_bytes, "byte")
+    return f"{size_bytes / 2**10:.0f} KiB" if size_bytes < 1 << 20 else f"{size_bytes / 2**20:.1f} MiB"
 
 
 def counted(count: float, noun: str, plural: str = "") -> str:

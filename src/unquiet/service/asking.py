@@ -123,5 +123,7 @@ def _why(answer: httpx.Response) -> str:
     # What to do next is told for who speaks HTTP; of an incident and its state the detail says enough.
     fields = ("detail",) if answer.status_code in (404, 409) else ("detail", "next")
     said = [str(problem.get(name)) for name in fields if problem.get(name)]
+    if answer.status_code == 403:
+        said.append(f"Commands send the one in {TOKENS[0]}.")
     flaws = [f"{flaw.get('where')}: got {flaw.get('got')}, {flaw.get('allowed')}" for flaw in problem.get("errors", [])]
     return ". ".join([*said, *flaws])

@@ -149,8 +149,9 @@ def serve(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with listen(config.service.read) as listening:
-        parts = assemble(config, config_path, sinks)
+    # The folder first: of a second start "it is in use" says more than that its ports are.
+    parts = assemble(config, config_path, sinks)
+    with contextlib.closing(parts.mind), listen(config.service.read) as listening:
         parts.alerting.start(parts.mind)
         server = _web_server(parts)
         threads = _threads(parts, server, listening)
@@ -169,13 +170,19 @@ def serve(
 
 
 def listen(address: Address) -> socket.socket:
-    """The socket of the API, taken before anything else: a port in use is said at once."""
+    """The socket of the API, taken before anything is started: a port in use is said at once.
+
+    Raises:
+        DoorError: the address cannot be listened on.
+    """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
         return socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
     except OSError as error:
+        # The text of the error itself repeats the address.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise DoorError(
-            f"{address} cannot be opened for API, metrics and health: {error.strerror or error}. Choose another address with "
+            f"{address} cannot be opened for API, metrics and health: {why}. Choose another address with "
             "`read` in [service] or UNQUIET_SERVICE_READ, or end what uses it."
         ) from error
 

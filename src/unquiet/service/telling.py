@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from unquiet import __version__
-from unquiet.model.wording import counted
+from unquiet.model.wording import counted, sized
 from unquiet.service.checks import warnings
 from unquiet.service.config import Config
 
@@ -102,7 +102,7 @@ def farewell(config: Config, parting: Parting | None, error: str) -> Iterator[st
         until = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=parting.judged_us)
         yield f"{'judged' if parting.judging else 'learned from what came'} up to {until:%a %d %b %H:%M} UTC, and saved"
     left = parting.undrained_bytes
-    log = "an unknown part of the log" if left is None else f"{left / 2**20:.1f} MiB of the log" if left else ""
+    log = "an unknown part of the log" if left is None else f"{sized(left)} of the log" if left else ""
     rest = [f"{counted(parting.waiting, 'turn')} that came after"] if parting.waiting else []
     if log:
         rest.append(log)
