@@ -1,7 +1,7 @@
 """Alarms into incidents: onset, slice, exposure, evidence, suspects, and a sentence that a tired person understands."""
 
 from unquiet.incidents.affected import new_behaviour, showing
-from unquiet.incidents.casebook import OVER, Crossing, Streams, accepted, handle, slice_rows, watched
+from unquiet.incidents.casebook import OVER, Crossing, Streams, accepted, handle, moved_events, slice_rows, watched
 from unquiet.incidents.contrast import contrast
 from unquiet.incidents.daily import by_day
 from unquiet.incidents.exposure import Exposure, exposure
@@ -23,6 +23,7 @@ __all__ = [
     "further_parts",
     "handle",
     "members",
+    "moved_events",
     "new_behaviour",
     "rank_suspects",
     "recovered_at",

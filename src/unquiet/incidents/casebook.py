@@ -117,6 +117,10 @@ def _watched(incident: Incident, recorded: Recorded, streams: Streams) -> Incide
         return incident
     rows = slice_rows(recorded, streams.slices.index(incident.slice))
     event = streams.events.index(incident.event)
+    before = rows[recorded.started_us[rows] < incident.onset.at_us]
+    if not (recorded.y[before, event] >= 0).any():
+        # A later epoch began in its signal: nothing is known any more of what it was before.
+        return incident
     over_us = recovered_at(recorded, rows, event, incident.onset.at_us, incident.onset.latest_us)
     return incident if over_us is None else replace(incident, status="resolved", resolved_us=over_us)
 
@@ -126,6 +130,20 @@ def accepted(incident: Incident, streams: Streams) -> Incident:
     worded = {name for name, is_word in zip(streams.events, streams.worded.tolist(), strict=True) if is_word}
     left = tuple(sibling for sibling in incident.siblings if sibling.event in worded)
     return replace(incident, status=ACCEPTED, siblings=left)
+
+
+def moved_events(incident: Incident, recorded: Recorded, streams: Streams) -> IntArray:
+    """The events (k,) of all signals that moved with an incident, features of answers apart: rang with it or will soon."""
+    found = contrast(recorded, incident.onset.at_us, len(streams.slices))
+    score = found.score[streams.slices.index(incident.slice)]
+    rang = {incident.event, *(sibling.event for sibling in incident.siblings)}
+    signals = {
+        signal
+        for name, signal, nats in zip(streams.events, streams.signal_of, score.tolist(), strict=True)
+        if name in rang or nats >= UNCLEAR
+    }
+    moved = [signal in signals for signal in streams.signal_of] & ~streams.worded
+    return np.flatnonzero(moved).astype(np.int64)
 
 
 def crossing_onset(recorded: Recorded, crossing: Crossing) -> Onset:

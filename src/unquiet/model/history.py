@@ -69,6 +69,14 @@ class History:
         """Drop the event that was added last."""
         self.chunks = [replace(chunk, y=chunk.y[:, :-1]) for chunk in self.chunks]
 
+    def begin_epoch(self, events: IntArray, since_us: int) -> None:
+        """Let events (k,) not apply to the sessions that began before a moment: they are not compared with any more."""
+        self._join()
+        for place, chunk in enumerate(self.chunks):
+            y = chunk.y.copy()
+            y[np.ix_(chunk.started_us < since_us, events)] = -1
+            self.chunks[place] = replace(chunk, y=y)
+
     def forget(self, tick_us: int) -> None:
         """Drop the sessions that are not of the window on the day of a tick."""
         tick_us = _window_us(tick_us)

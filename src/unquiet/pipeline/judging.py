@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unquiet.counts import RecentSessions, event_matrix, tally, tick_of
-from unquiet.detectors import Alarm, Watch
-from unquiet.incidents import OVER, Crossing, Streams, handle, watched
+from unquiet.detectors import Alarm, Watch, begin_epoch
+from unquiet.incidents import OVER, Crossing, Streams, accepted, handle, moved_events, watched
 from unquiet.intents import NEW
 from unquiet.model.counts import TICK_US, TickCounts
 from unquiet.model.history import LATEST_US, History, Recorded
@@ -21,7 +21,7 @@ from unquiet.model.settings import Settings
 from unquiet.model.turns import TURNS
 from unquiet.pipeline.ledger import Ledger
 from unquiet.pipeline.measuring import Measured, measure, signal_infos
-from unquiet.pipeline.mix import Mix, apart
+from unquiet.pipeline.mix import Mix, apart, is_new_kind
 from unquiet.pipeline.opening import Texts, assembled, empty_keys
 from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us, streams_of, watch_of
 from unquiet.pipeline.summing import counted
@@ -33,6 +33,7 @@ from unquiet.stats.edetector import DEFAULT_WEIGHT_LEVELS, BetTables, weight_lev
 from unquiet.stats.runs import Answers
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 DAY_US = 86_400_000_000
 TURNS_AT_ONCE = 20_000
@@ -233,6 +234,40 @@ class Judge:
             for word in self.words.watch.step(batch, low, high):
                 self._explain_word(word, int(batch.tick_us[low]), batch.features.part(high, len(batch.features)))
         return alarms
+
+    def accept(self, incident_id: str) -> bool:
+        """Take what an incident tells of as normal from its onset on; False where that is none of the named signals.
+
+        All signals that moved with it begin a new baseline epoch, in all slices: what they did before the onset is no more
+        compared with. Features of answers go on as they are, their rates have learned meanwhile.
+        """
+        streams, plan, watch = self.streams, self.plan, self.watch
+        place = next((i for i, each in enumerate(self.incidents) if each.id == incident_id), None)
+        if place is None or streams is None or plan is None or watch is None:
+            return False
+        incident, recorded = self.incidents[place], self.history.upto(LATEST_US)
+        events = moved_events(incident, recorded, streams)
+        begin_epoch(watch, recorded, self._learned(recorded), events, incident.onset.at_us)
+        self.history.begin_epoch(events, incident.onset.at_us)
+        self.incidents = (*self.incidents[:place], accepted(incident, streams), *self.incidents[place + 1 :])
+        return True
+
+    def incidents_beside(self, incident_id: str) -> frozenset[str]:
+        """The incidents that tell of signals which begin anew when one is accepted, itself included; none where it is unknown."""
+        streams, incident = self.streams, next((each for each in self.incidents if each.id == incident_id), None)
+        if streams is None or incident is None:
+            return frozenset()
+        moved = {streams.events[event] for event in moved_events(incident, self.history.upto(LATEST_US), streams)}
+        return frozenset(each.id for each in self.incidents if each.event in moved or each.id == incident_id)
+
+    def _learned(self, recorded: Recorded) -> BoolArray:
+        """The recorded sessions (n,) that are evidence: not those of users who had many, nor of unknown kinds of request."""
+        shared = self.plan.shared_users if self.plan is not None else frozenset[str]()
+        users = [None if user in shared else user for user in recorded.user.tolist()]
+        level = weight_level(RecentSessions().ranks(users, recorded.tick_us))
+        names = self.plan.strata_names if self.plan is not None else {}
+        odd = [number for name, number in names.items() if is_new_kind(name)]
+        return (level < len(DEFAULT_WEIGHT_LEVELS)) & ~np.isin(recorded.stratum, odd)
 
     @property
     def streams(self) -> Streams | None:

@@ -27,7 +27,7 @@ from unquiet.model.incidents import Incident, Onset
 from unquiet.model.settings import Settings
 from unquiet.model.slices import Slice
 from unquiet.pipeline.measuring import Measured
-from unquiet.pipeline.plan import INTENT_NAME, MIX_SHARE, REQUEST
+from unquiet.pipeline.plan import INTENT_NAME, MIX_SHARE, NEW_KIND, REQUEST
 from unquiet.slices import FacetColumn
 from unquiet.stats.edetector import DEFAULT_WEIGHT_LEVELS, BetTables
 
@@ -209,7 +209,12 @@ def new_watch(share: float, tables: BetTables) -> Watch:
 def apart(kind: IntArray) -> dict[int, str]:
     """The strata of sessions whose kinds of request the learning period did not know, by their rows."""
     rows = np.flatnonzero((kind != ORDINARY) & (kind != UNKNOWN)).tolist()
-    return {row: f"(new kind {kind[row]})" if kind[row] >= 0 else "(new kind)" for row in rows}
+    return {row: f"(new kind {kind[row]})" if kind[row] >= 0 else NEW_KIND for row in rows}
+
+
+def is_new_kind(stratum: str) -> bool:
+    """Whether a stratum is that of requests which are new and have no name yet: nothing is learned from these."""
+    return stratum.partition(" | ")[0] == NEW_KIND
 
 
 def _keys(requests: list[Request]) -> list[str]:

@@ -20,6 +20,7 @@ from unquiet.model.handling import Action
 from unquiet.service.alerting import Alerting
 from unquiet.service.door_keeper import DoorKeeper
 from unquiet.service.door_process import LOG
+from unquiet.service.engine import Engine
 from unquiet.service.mind import Mind, NotReady, changes_of
 from unquiet.service.watching import Watching, memory_bytes
 from unquiet.web.numbers import Numbers
@@ -84,14 +85,20 @@ class ServiceBackend:
 
     def handle(self, incident_id: str, action: Action) -> Mapping[str, Any]:
         """Do it under the lock. Accepting an incident begins a new baseline epoch in its streams."""
+        now_us = self.clock_us()
         with self.mind.store() as store:
-            document = handle(store, incident_id, action, self.clock_us())
-            engine = self.mind.engine
-            if action.verb == "accept" and engine is not None:
-                engine.follower.judge.accept(incident_id)
-                engine.changed_by_hand()
+            if action.verb == "accept":
+                document = self._engine().accept(incident_id, lambda: handle(store, incident_id, action, now_us))
+            else:
+                document = handle(store, incident_id, action, now_us)
             self.mind.publish()
         return document
+
+    def _engine(self) -> Engine:
+        engine = self.mind.engine
+        if engine is None:
+            raise NotReady("the folder is being opened. Ask again in a while.")
+        return engine
 
     def mark(self, change: Change) -> None:
         """Remember it durably."""
@@ -106,21 +113,20 @@ class ServiceBackend:
     def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
         """Delete everywhere: doors closed, log drained, folder rewritten, doors open again. Senders try again meanwhile."""
         with self.mind.store() as store:
-            engine = self.mind.engine
-            if engine is None:
-                raise NotReady("the folder is being opened. Ask again in a while.")
+            engine = self._engine()
             self.doors.stop()
             try:
-                engine.settle(self.clock_us())
-                forgotten = forget(
-                    store,
-                    known_as(self.folder, {session}) if session else set(),
-                    known_as(self.folder, {user}) if user else set(),
-                    judges=(engine.follower.judge,),
-                    files=[path for path in sorted((self.folder / LOG).rglob("*")) if path.is_file()],
-                )
-                engine.follower.forget()
-                engine.changed_by_hand()
+                with engine.changing():
+                    engine.settle(self.clock_us())
+                    forgotten = forget(
+                        store,
+                        known_as(self.folder, {session}) if session else set(),
+                        known_as(self.folder, {user}) if user else set(),
+                        judges=(engine.follower.judge,),
+                        files=[path for path in sorted((self.folder / LOG).rglob("*")) if path.is_file()],
+                    )
+                    engine.follower.forget()
+                    engine.changed_by_hand()
             finally:
                 self.doors.reopen()
             self.mind.publish()

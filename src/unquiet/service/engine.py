@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -28,11 +28,13 @@ from unquiet.service.telling import Parting
 from unquiet.store import Store
 from unquiet.wal import Position, WalReader
 
-POSITION, COUNTS = "log position", "service counts"
+POSITION, COUNTED, COUNTS = "log position", "log counted", "service counts"
 READ_BYTES = 16 << 20
 TOLD_EVERY_US = 600_000_000
 COVERED_EVERY_US = 3_600_000_000
 LEARNING_COVERED_EVERY_US = 300_000_000
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,7 @@ class Engine:
         follower = Follower.over(
             resume(store, settings.judgement, progress, changes()), store, settings.lateness, changes
         )
-        known = store.get_setting(POSITION) or [0, 0]
-        start, counted = Position(*known[:2]), Position(*known[-2:])
+        start, counted = (Position(*(store.get_setting(name) or (0, 0))) for name in (POSITION, COUNTED))
         traces = LiveTraces[Position](settings.quiet_s, settings.longest_s)
         drain = Drain(traces, store.live.unknown_spans, start, counted)
         counts = Counter[str](store.get_setting(COUNTS) or {})
@@ -114,11 +115,14 @@ class Engine:
         Raises:
             StoreError: something ended half way before.
         """
-        if self._half_done:
-            raise StoreError("An earlier step of the judgement ended half way: its folder must be opened anew.")
+        self._check_whole()
         self._half_done = True
         yield
         self._half_done = False
+
+    def _check_whole(self) -> None:
+        if self._half_done:
+            raise StoreError("An earlier step of the judgement ended half way: its folder must be opened anew.")
 
     def step(self, now_us: int) -> Step:
         """Drain what there is, judge what is due, tell what has changed."""
@@ -165,7 +169,8 @@ class Engine:
             more["late turns"] += taken.late
             counts = self.counts + more
             self.store.put_setting(COUNTS, dict(counts))
-            self.store.put_setting(POSITION, [*astuple(drained.position), *astuple(drained.counted)])
+            self.store.put_setting(POSITION, astuple(drained.position))
+            self.store.put_setting(COUNTED, astuple(drained.counted))
         self.counts = counts
         self._committed = drained.position
         self.reader.release(drained.position)
@@ -220,6 +225,25 @@ class Engine:
         while self._step(now_us).busy:
             continue
         self._commit(self.drain.flush(now_us), now_us)
+
+    def accept(self, incident_id: str, note: Callable[[], Kept]) -> Kept:
+        """Take an incident as the new normal. What `note` keeps of it, the new baseline and the state become durable together.
+
+        `note` may raise: nothing has happened then. Incidents of the signals that begin anew are described for the last
+        time: what they are compared with is not known any more afterwards.
+        """
+        self._check_whole()
+        judge = self.follower.judge
+        with self.store.transaction():
+            noted = note()
+            self._half_done = True
+            last = judge.incidents_beside(incident_id)
+            documents = describe(judge, self.store, self.changes()) if last else []
+            keep_incidents(self.store, [each for each in documents if each["id"] in last], final=True)
+            judge.accept(incident_id)
+            self.follower.checkpoint(force=True)
+        self._half_done = False
+        return noted
 
     def changed_by_hand(self) -> None:
         """Save the judgement after it was changed from outside: what is done again after a crash must start with that."""
