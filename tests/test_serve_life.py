@@ -58,12 +58,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def test_a_second_service_says_who_owns_the_folder(running: Service) -> None:
-    second = Service(running.home, running.sections, ports=free_ports(3))
-    own = (running.home / "unquiet.toml").read_text()
+    """Also where it is started with the same ports, as by the same command."""
+    second = Service(running.home, running.sections, ports=running.ports)
     assert running.process is not None
     process = second.launch()
     assert process.wait(60) == 2
-    (running.home / "unquiet.toml").write_text(own)
     assert f"is in use by another unquiet (process {running.process.pid})" in second.said
     assert "Traceback" not in second.said
     assert running.owner() == running.process.pid
