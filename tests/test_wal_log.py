@@ -448,3 +448,20 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> N
     assert len(acknowledged) > 200
     assert acknowledged <= seen
     assert len(segment_sizes(tmp_path)) <= 2
+
+
+def test_a_second_writer_waits_until_the_first_has_ended(tmp_path: Path) -> None:
+    """A reader passes a segment that is followed by another: what the first still acknowledged would never be read."""
+    first = WalWriter.open(tmp_path, after=START, **ROOM)
+    with pytest.raises(WalError, match="Another process has been writing"):
+        WalWriter.open(tmp_path, after=START, wait_s=0.1, **ROOM)
+    opened: list[WalWriter] = []
+    waiting = threading.Thread(target=lambda: opened.append(WalWriter.open(tmp_path, after=START, **ROOM)))
+    waiting.start()
+    first.append(body(number=1))
+    assert not opened
+    first.close()
+    waiting.join(10)
+    opened[0].append(body(number=2))
+    assert [entry.body for entry in WalReader(tmp_path, START).read(1 << 20)] == [body(number=1), body(number=2)]
+    opened[0].close()

@@ -19,6 +19,7 @@ from unquiet.app.seeing import alarm_shares, languages, signals_without_input, s
 from unquiet.app.unnaming import without
 from unquiet.counts import Event
 from unquiet.incidents import (
+    ACCEPTED,
     Exposure,
     Part,
     Streams,
@@ -88,7 +89,8 @@ def describe_ageing(judge: Judge, store: Store, announced: Sequence[Change], day
 
 def _since(document: dict[str, object], incident: Incident) -> dict[str, object]:
     """The last document of an incident, with what became of it since."""
-    told = {**document, **standing_fields(incident)}
+    # What joined an incident is not asked of it any more once it is accepted.
+    told = {**document, **(standing_fields(incident) if incident.status != ACCEPTED else {})}
     if incident.status != "open":
         told |= {"status": incident.status, "resolved_at": iso(incident.resolved_us) if incident.resolved_us else None}
     return told

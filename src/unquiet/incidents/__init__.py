@@ -1,7 +1,17 @@
 """Alarms into incidents: onset, slice, exposure, evidence, suspects, and a sentence that a tired person understands."""
 
 from unquiet.incidents.affected import new_behaviour, showing
-from unquiet.incidents.casebook import OVER, Crossing, Streams, accepted, handle, moved_events, slice_rows, watched
+from unquiet.incidents.casebook import (
+    ACCEPTED,
+    OVER,
+    Crossing,
+    Streams,
+    accepted,
+    handle,
+    moved_events,
+    slice_rows,
+    watched,
+)
 from unquiet.incidents.contrast import contrast
 from unquiet.incidents.daily import by_day
 from unquiet.incidents.exposure import Exposure, exposure
@@ -11,6 +21,7 @@ from unquiet.incidents.suspects import rank_suspects
 from unquiet.incidents.wording import title
 
 __all__ = [
+    "ACCEPTED",
     "OVER",
     "Crossing",
     "Exposure",

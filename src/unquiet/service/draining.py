@@ -93,7 +93,8 @@ class Drain:
                 self._counts["damaged records"] += 1
                 self._counts["damaged bytes"] += entry.bytes_lost
             elif entry.body.kind is BodyKind.TURNS_JSONL:
-                self._take_rows(entry.body)
+                if known is None:  # else they were stored then
+                    self._take_rows(entry.body)
             else:
                 self._take(self._telemetry(entry.body), entry.body, start)
             if known is not None:

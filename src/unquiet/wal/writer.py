@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 import time
@@ -13,10 +14,13 @@ from pathlib import Path
 from unquiet.model.bodies import Body
 from unquiet.model.errors import WalError, WalFull
 from unquiet.wal.failures import explained
-from unquiet.wal.layout import Position, record_start, segment_head, segment_path, segment_sizes
+from unquiet.wal.layout import LOCK, Position, record_start, segment_head, segment_path, segment_sizes
 
 SMALL_BYTES = 1 << 16
 """Payloads up to here are copied behind their head, which is cheaper than a second write."""
+
+WAIT_S, LOOK_S = 30.0, 0.05
+"""How long one waits for an earlier writer to end, and how often it is looked: it may still answer what is under way."""
 
 SIZES_AGE_S, FREE_AGE_S = 0.1, 0.5
 """How old the looks at the sizes of the segments and at the free disk may be."""
@@ -64,6 +68,7 @@ class WalWriter:
         self._sizes_at = self._free_at = float("-inf")
         self._undrained = self._free = 0
         self._last_room: WalFull | None = None
+        self._lock = -1
 
     @classmethod
     def open(
@@ -75,8 +80,11 @@ class WalWriter:
         undrained_bytes_max: int,
         free_bytes_min: int,
         clock: Callable[[], float] = time.monotonic,
+        wait_s: float = WAIT_S,
     ) -> WalWriter:
         """Begin a new segment in a folder, which is made if need be.
+
+        Readers take a segment that is followed by another as complete, so an earlier writer must have ended: it is waited for.
 
         Args:
             folder: where the segments are; one writer at a time.
@@ -85,12 +93,15 @@ class WalWriter:
             undrained_bytes_max: no body is taken while the segments present are larger together.
             free_bytes_min: no body is taken while the disk has less free.
             clock: seconds that only grow; for how old a look at the disk may be.
+            wait_s: how long an earlier writer is waited for.
 
         Raises:
-            WalError: the folder cannot be made or written.
+            WalError: the folder cannot be made or written, or another process writes to it.
         """
+        lock = -1
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            lock = _locked(folder, wait_s)
             newest = max(segment_sizes(folder), default=0)
             writer = cls(
                 folder,
@@ -102,7 +113,10 @@ class WalWriter:
             )
             writer._start_segment()
         except OSError as error:
+            if lock >= 0:
+                os.close(lock)
             raise explained(folder, "opening the log", error) from error
+        writer._lock = lock
         return writer
 
     def append(self, body: Body) -> None:
@@ -166,6 +180,9 @@ class WalWriter:
             self._closed = True
             group = self._group
             self._end_segment()
+            if self._lock >= 0:
+                os.close(self._lock)
+                self._lock = -1
         if group.error is not None:
             raise explained(self._folder, "closing the log", group.error) from group.error
 
@@ -301,6 +318,25 @@ class WalWriter:
         with suppress(OSError):
             os.close(self._file)
         self._file = -1
+
+
+def _locked(folder: Path, wait_s: float) -> int:
+    """The lock of the one writer, which ends with its process; raises WalError where another one keeps it."""
+    file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < until:
+                time.sleep(LOOK_S)
+                continue
+            os.close(file)
+            raise WalError(
+                f"Another process has been writing to the log in {folder} for {wait_s:g} s. One service owns a folder: stop the "
+                "other, or choose another folder."
+            ) from None
+        return file
 
 
 def _write_all(file: int, data: bytes) -> None:
