@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from unquiet.model.counts import TICK_US
 from unquiet.model.settings import Settings
 from unquiet.model.turns import TURNS
-from unquiet.pipeline.judging import DAY_US, Judge
+from unquiet.pipeline.judging import DAY_US, Judge, firsts_of_ticks
 from unquiet.sessions import Assembler
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -184,3 +185,16 @@ def test_a_session_that_never_ends_is_cut_alike_in_any_batches() -> None:
 
     assert visits([]) == visits([100, 200, 350, 500])
     assert len(visits([])) >= 4
+
+
+def test_few_moments_tell_when_the_next_turn_came() -> None:
+    """The first turn at or after the end of any tick is the same, told from the first turns of the ticks alone."""
+    rng = np.random.default_rng(9)
+    at = np.sort(rng.integers(0, 50 * TICK_US, 300))
+    at[100] = 20 * TICK_US
+    at = np.sort(at)
+    first = firsts_of_ticks(rng.permutation(at))
+    assert len(first) <= 50
+    np.testing.assert_array_equal(firsts_of_ticks(np.concatenate([firsts_of_ticks(at[:150]), at[150:]])), first)
+    for tick in range(0, int(first[-1]), TICK_US):
+        assert first[np.searchsorted(first, tick)] == at[np.searchsorted(at, tick)]

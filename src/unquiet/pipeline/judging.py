@@ -105,7 +105,7 @@ class Judge:
         """Take the visits that closed when turns began at `at_us`, ascending; None where no visit closed."""
         if len(at_us):
             self.first_us = int(at_us[0]) if self.first_us is None else self.first_us
-            self.moments = np.sort(np.concatenate([self.moments, at_us]), kind="stable")
+            self.moments = firsts_of_ticks(np.concatenate([self.moments, at_us]))
         judged = Judged(pa.table({})) if measured is None else self._closed(measured)
         if len(at_us):
             self.moments = self.moments[self.moments > self.moments[-1] - 2 * DAY_US]
@@ -323,6 +323,12 @@ class Judge:
         self.history.append(chunk)
         self.history.forget(int(ticks[-1]))
         return chunk
+
+
+def firsts_of_ticks(at_us: IntArray) -> IntArray:
+    """The earliest of the moments in each tick: what is asked later is which turn came first after the end of a tick."""
+    at_us = np.sort(at_us, kind="stable")
+    return at_us[np.flatnonzero(np.diff(at_us // TICK_US, prepend=-1))]
 
 
 def closed_us(visits: pa.Table) -> IntArray:
