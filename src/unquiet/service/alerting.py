@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,28 @@ from unquiet.service.delivery import Deliverer, SinkHealth, attempt, send_test
 from unquiet.service.mind import Mind, NotReady
 from unquiet.service.noticing import condition_notices, notices_for
 from unquiet.service.sections import SEVERITIES
-from unquiet.store import Outbox, Store
+from unquiet.store import Outbox, Store, Told
 
 EVERY_S = 1.0
-WAIT_S = 30.0
+WAIT_S = 1.0
+"""How long a step waits for slow receivers, which go on by themselves: the service must be able to stop."""
+
+SECOND_US = 1_000_000
+GRACE_US = {
+    "door-dead": 15 * SECOND_US,
+    "drain-stalled": 15 * SECOND_US,
+    "detection-stalled": 0,
+    "sink-failing": 0,
+}
+"""Conditions that have waited before they fail wait less before they are told, so that all are within two minutes."""
+
+
+@dataclass(slots=True)
+class Direct:
+    """A notice that was sent while the outbox could not be asked, and who has it."""
+
+    notice: Notice
+    arrived: set[str] = field(default_factory=set[str])
 
 
 @dataclass(slots=True)
@@ -31,7 +49,10 @@ class Alerting:
     clock_us: Callable[[], int]
     seed: int
     deliverer: Deliverer | None = None
-    _unstored: dict[str, str] = field(default_factory=dict[str, str])
+    _mind: Mind | None = None
+    _told: dict[str, Told] = field(default_factory=dict[str, Told])
+    _direct: dict[str, Direct] = field(default_factory=dict[str, Direct])
+    _sending: set[str] = field(default_factory=set[str])
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def start(self, mind: Mind) -> None:
@@ -39,10 +60,14 @@ class Alerting:
 
         @contextlib.contextmanager
         def access() -> Generator[Outbox]:
-            with mind.store() as store:
-                yield store.outbox
+            try:
+                with mind.store() as store:
+                    yield store.outbox
+            except NotReady as error:
+                raise StoreError(str(error)) from error
 
         sinks = [sink for sink, _ in self.sinks]
+        self._mind = mind
         self.deliverer = Deliverer(access, sinks, self.clock_us, random.Random(self.seed))  # noqa: S311
 
     def tell(
@@ -54,38 +79,63 @@ class Alerting:
             self._put(store, notice, now_us)
 
     def conditions(self, mind: Mind, found: Sequence[Condition], now_us: int) -> None:
-        """Put what the conditions make due into the outbox; where there is none now, send it without."""
+        """Put what the conditions make due into the outbox; where it cannot be asked, send the worst without it."""
         if not self.sinks:
             return
         try:
             with mind.store(wait_s=1.0) as store, store.transaction():
-                for notice in condition_notices(found, store.outbox.told(), {}, now_us, self.url_base):
+                for each in self._direct.values():
+                    self._put(store, each.notice, now_us, each.arrived)
+                self._told = store.outbox.told()
+                for notice in condition_notices(found, self._told, GRACE_US, now_us, self.url_base):
                     self._put(store, notice, now_us)
         except (NotReady, StoreError):
-            self._send_now([each for each in found if each.name == "store-failing"], now_us)
+            self._send_now(found, now_us)
+        else:
+            self._direct.clear()
 
     def _send_now(self, found: Sequence[Condition], now_us: int) -> None:
-        """The one thing that the outbox cannot tell: that it cannot be written."""
-        for notice in condition_notices(found, {}, {}, now_us, self.url_base):
-            for sink, least in self.sinks:
-                if _reaches(notice, least) and self._unstored.get(sink.name) != notice.key:
-                    error = attempt(sink, notice)
-                    if error is None or error.permanent:
-                        self._unstored[sink.name] = notice.key
+        """What the outbox cannot tell: that it cannot be written, or that whoever holds it stands still."""
+        worst = [each for each in found if each.severity == "critical" and each.state == "failing"]
+        known = self._told | {key: Told(each.notice, None) for key, each in self._direct.items()}
+        for notice in condition_notices(worst, known, GRACE_US, now_us, self.url_base):
+            self._direct[notice.key] = Direct(notice)
+        threads = [
+            threading.Thread(target=self._send, args=(sink, least), daemon=True, name=f"alerts-now-{sink.name}")
+            for sink, least in self.sinks
+            if sink.name not in self._sending
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(WAIT_S)
 
-    def _put(self, store: Store, notice: Notice, now_us: int) -> None:
-        store.outbox.put(notice, [sink.name for sink, least in self.sinks if _reaches(notice, least)], now_us)
+    def _send(self, sink: AlertSink, least: str) -> None:
+        self._sending.add(sink.name)
+        try:
+            for each in list(self._direct.values()):
+                if _reaches(each.notice, least) and sink.name not in each.arrived:
+                    error = attempt(sink, each.notice)
+                    if error is None or error.permanent:
+                        each.arrived.add(sink.name)
+        finally:
+            self._sending.discard(sink.name)
+
+    def _put(self, store: Store, notice: Notice, now_us: int, arrived: Collection[str] = ()) -> None:
+        names = [sink.name for sink, least in self.sinks if _reaches(notice, least)]
+        store.outbox.put(notice, names, now_us, arrived=arrived)
 
     def run(self) -> None:
         """Deliver what is due until `stop` is called."""
         while not self._stop.wait(EVERY_S):
-            if self.deliverer is not None:
-                with contextlib.suppress(NotReady):
-                    self._step(self.deliverer)
+            self.run_once()
 
-    def _step(self, deliverer: Deliverer) -> None:
+    def run_once(self) -> None:
+        """Deliver what is due."""
+        if self.deliverer is None:
+            return
         try:
-            deliverer.step(self.clock_us(), wait_s=WAIT_S)
+            self.deliverer.step(self.clock_us(), wait_s=WAIT_S)
         except StoreError:
             # The loop meets the same error and says it; what waits in the outbox is sent when the folder is back.
             self._stop.wait(EVERY_S)
@@ -95,8 +145,11 @@ class Alerting:
         self._stop.set()
 
     def health(self) -> Mapping[str, SinkHealth]:
-        """How every sink is. NotReady where the outbox cannot be asked."""
-        return self.deliverer.sink_health() if self.deliverer is not None else {}
+        """How every sink is. NotReady or StoreError where the outbox cannot be asked."""
+        if self.deliverer is None or self._mind is None:
+            return {}
+        with self._mind.store(wait_s=1.0):
+            return self.deliverer.sink_health()
 
     def test(self) -> list[tuple[str, bool, str]]:
         """Send a test notice to every sink now: name, whether it was delivered, and why not."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from unquiet.service.door_keeper import DoorKeeper
 from unquiet.service.door_process import LOG
 from unquiet.service.engine import Engine
 from unquiet.service.mind import Mind, NotReady, changes_of
-from unquiet.service.watching import Watching, memory_bytes
+from unquiet.service.watching import Watching, disk_of, memory_bytes
 from unquiet.web.numbers import Numbers
 
 LOG_ROWS = 500
@@ -172,7 +171,7 @@ class ServiceBackend:
             budget=self.budget,
             incidents=dict(Counter(str(each["status"]) for each in pulse.documents)),
             alerts_pending={name: each.pending for name, each in sinks.items()},
-            disk_free_bytes=shutil.disk_usage(self.folder).free,
+            disk_free_bytes=disk_of(self.folder)[0],
             folder_bytes=pulse.sums.get("folder_bytes"),
             memory_bytes=memory_bytes(self.doors.pid),
             signal_failures=dict(judge.failures) if judge is not None else {},

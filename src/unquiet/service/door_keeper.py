@@ -17,7 +17,7 @@ from unquiet.model.errors import DoorError
 
 BACKOFF_S = (0.0, 1.0, 2.0, 5.0, 15.0)
 READY_S = 60.0
-STOP_S = 11.0
+STOP_S = 8.0
 """Longer than a request that is under way gets; then it is ended, unanswered."""
 
 

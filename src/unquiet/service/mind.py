@@ -86,29 +86,42 @@ class Mind:
 
     def run(self) -> None:
         """Go round until `stop` is called."""
-        failures = 0
         while not self._stop.is_set():
-            try:
-                self._open()
-                while not self._stop.is_set():
-                    self._round()
-                    failures, self.pulse.failures, self.pulse.error = 0, 0, ""
-            except (StoreError, WalError) as error:
-                failures += 1
-                self.pulse.failures, self.pulse.error = failures, str(error)
-                self.pulse.store_failed = isinstance(error, StoreError)
-                self._close(save=False)
-                self.pulse.doing = "waiting to open the folder again"
-                self._stop.wait(AGAIN_S[min(failures, len(AGAIN_S)) - 1])
+            self._stop.wait(self.turn())
         self.close()
+
+    def turn(self) -> float:
+        """Go round once, the folder opened first where it is not; in how many seconds to go on."""
+        began = time.monotonic()
+        try:
+            if self._engine is None:
+                self._open()
+            is_busy = self._round()
+        except (StoreError, WalError) as error:
+            self.pulse.failures += 1
+            self.pulse.error = str(error)
+            self.pulse.store_failed = isinstance(error, StoreError)
+            self._close(save=False)
+            self.pulse.doing = "waiting to open the folder again"
+            return AGAIN_S[min(self.pulse.failures, len(AGAIN_S)) - 1]
+        # Only now: a folder that can be opened may still refuse what is written.
+        self.pulse.failures, self.pulse.error, self.pulse.store_failed = 0, "", False
+        return 0.0 if is_busy else max(0.05, ROUND_S - (time.monotonic() - began))
 
     def stop(self) -> None:
         """End after the running step. What is judged is saved."""
         self._stop.set()
 
     def close(self) -> None:
-        """Save what is judged and let go of the folder; twice is no error."""
-        self._close(save=True)
+        """Save what is judged and let go of the folder; twice is no error.
+
+        A step that is under way in another thread is not waited for: what it had not committed is done again next time.
+        """
+        if self._lock.acquire(blocking=False):
+            try:
+                self._close(save=True)
+            finally:
+                self._lock.release()
 
     def open(self) -> None:
         """Open the folder before the loop runs, so that what is wrong with it is said at once.
@@ -132,13 +145,13 @@ class Mind:
             self._engine.drain.seen = self.observed.body
             self._engine.taken, self._engine.measured = self.observed.turns, self.observed.failures
             self._before = handled(store.incidents(), store)
-            self.pulse.store_failed = False
 
     def _progress(self, what: str, share: float) -> None:
         self.pulse.doing = f"{what} ({share:.0%})"
         self.pulse.round_us = self.clock_us()
 
-    def _round(self) -> None:
+    def _round(self) -> bool:
+        """One step of the engine, and what it brought shown; whether there is more to do at once."""
         engine, store = self._engine, self._store
         if engine is None or store is None:
             raise StoreError(f"{self.folder} was closed while it was in use.")
@@ -158,8 +171,7 @@ class Mind:
         done_us = self.clock_us()
         self.pulse.round_us = self.pulse.progress_us = self.pulse.tick_us = done_us
         self.pulse.doing = "waiting"
-        if not step.busy:
-            self._stop.wait(max(0.05, ROUND_S - (time.monotonic() - began)))
+        return step.busy
 
     def _retire(self, store: Store, engine: Engine, now_us: int) -> None:
         """Drop what is kept no longer, once an hour; evidence of incidents is read as far back as sessions are recorded."""

@@ -18,6 +18,11 @@ from unquiet.selfwatch import Capture, Content, Latest, Recent, Share, Skew, Tra
 SERVICE = "service.name"
 LATEST_TURNS = 2000
 UNKNOWN_SOURCE = "(no service.name)"
+ALL_SIGNALS = "(all signals)"
+REFUSED = ("400", "401", "413", "415")
+"""Statuses of bodies that will never be taken as they are. How many spans are in one is not known: each counts as one."""
+
+UNUSED = "metrics"
 
 
 class Observed:
@@ -29,6 +34,7 @@ class Observed:
         self.skew = Skew()
         self.recent = Recent()
         self.signals = Latest(LATEST_TURNS)
+        self._doors: dict[str, int] = {}
 
     def restore(self, known: Mapping[str, Any] | None, now_us: int) -> None:
         """Go on with what `state` gave, if there is any."""
@@ -68,10 +74,24 @@ class Observed:
             for kind, count in counts.items():
                 self.recent.add(now_us, kind, count)
 
+    def doors(self, said: Mapping[str, Any], now_us: int) -> None:
+        """What the doors took and turned away since the last time; they say counts since they were opened."""
+        counts = {f"offered {kind}": n for kind, n in said.get("accepted", {}).items()}
+        counts |= {f"rejected {kind}": n for kind, n in said.get("rejected", {}).items() if kind != UNUSED}
+        statuses = {name: n for name, n in said.get("bodies", {}).items() if name.rpartition(" ")[2] in REFUSED}
+        counts |= {f"rejected bodies: {name}": n for name, n in statuses.items()}
+        with self._lock:
+            for name, count in counts.items():
+                before = self._doors.get(name, 0)
+                # Doors that were opened anew begin at zero.
+                self.recent.add(now_us, name, count - before if count >= before else count)
+            self._doors = counts
+
     def failures(self, visits_turns: int, failed: Mapping[str, int]) -> None:
         """Signals were measured for so many turns; how often each failed."""
         with self._lock:
-            for name in {*failed, *self.signals.shares()}:
+            self.signals.add(ALL_SIGNALS, 0, visits_turns)
+            for name in {*failed, *self.signals.shares()} - {ALL_SIGNALS}:
                 self.signals.add(name, failed.get(name, 0), visits_turns)
 
     def advance(self, now_us: int) -> None:

@@ -7,13 +7,14 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 import uvicorn
@@ -23,7 +24,7 @@ from unquiet.app.folders import remember
 from unquiet.app.retention import Bounds
 from unquiet.app.status import status
 from unquiet.model.alerts import AlertSink
-from unquiet.model.errors import DoorError, StoreError
+from unquiet.model.errors import DoorError
 from unquiet.service.alerting import Alerting
 from unquiet.service.asking import ADDRESS
 from unquiet.service.backend import ServiceBackend
@@ -39,7 +40,9 @@ from unquiet.service.watching import PROFILE, Watching
 from unquiet.web.access import Access
 from unquiet.web.app import make_app
 
-STOP_S = 60.0
+STOP_S = 12.0
+"""How long the end may take; a step of the judgement that takes longer is left, and done again at the next start."""
+
 BACKLOG = 2048
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound here
 """Where commands of this machine find what listens on every address."""
@@ -100,13 +103,18 @@ class ServiceParts:
     backend: ServiceBackend
 
 
-def assemble(config: Config, config_path: Path | None, sinks: Sequence[tuple[AlertSink, str]]) -> ServiceParts:
-    """Make all parts and open the folder.
+def assemble(
+    config: Config,
+    config_path: Path | None,
+    sinks: Sequence[tuple[AlertSink, str]],
+    clock: Callable[[], int] = now_us,
+) -> ServiceParts:
+    """Make all parts and open the folder. `clock` gives microseconds since 1970.
 
     Raises:
         StoreError: the folder cannot be opened.
     """
-    folder, clock = config.service.folder, now_us
+    folder = config.service.folder
     pulse = Pulse(started_us=clock())
     alerting = Alerting(sinks, config.service.public_url, clock, secrets.randbits(64))
     observed = Observed(clock())
@@ -157,7 +165,7 @@ def serve(
         threads = _threads(parts, server, listening)
         try:
             parts.doors.start()
-            for thread in threads:
+            for thread in threads.values():
                 thread.start()
             _announce(parts, listening, say)
             _wait(stop, threads)
@@ -165,6 +173,8 @@ def serve(
         finally:
             _end(parts, server, threads)
             (config.service.folder / ADDRESS).unlink(missing_ok=True)
+    if threads["mind"].is_alive():
+        _leave(say)
     for line in farewell(config, parts.mind.parting, parts.mind.pulse.error):
         say(line)
 
@@ -187,14 +197,14 @@ def listen(address: Address) -> socket.socket:
         ) from error
 
 
-def _threads(parts: ServiceParts, server: uvicorn.Server, listening: socket.socket) -> list[threading.Thread]:
+def _threads(parts: ServiceParts, server: uvicorn.Server, listening: socket.socket) -> dict[str, threading.Thread]:
     runs: list[tuple[str, Callable[[], None]]] = [
         ("mind", parts.mind.run),
         ("watching", parts.watching.run),
         ("alerts", parts.alerting.run),
         ("web", lambda: server.run(sockets=[listening])),
     ]
-    return [threading.Thread(target=run, name=name, daemon=True) for name, run in runs]
+    return {name: threading.Thread(target=run, name=name, daemon=True) for name, run in runs}
 
 
 def _web_server(parts: ServiceParts) -> uvicorn.Server:
@@ -230,21 +240,30 @@ def _moment(at_us: int) -> datetime:
     return datetime.fromtimestamp(at_us / 1e6, UTC)
 
 
-def _wait(stop: threading.Event, threads: Sequence[threading.Thread]) -> None:
+def _wait(stop: threading.Event, threads: Mapping[str, threading.Thread]) -> None:
     while not stop.wait(0.5):
-        dead = [thread.name for thread in threads if not thread.is_alive()]
+        dead = [name for name, thread in threads.items() if not thread.is_alive()]
         if dead:
             raise DoorError(f"a part of the service died: {', '.join(dead)}. See the lines above, then start it again.")
 
 
-def _end(parts: ServiceParts, server: uvicorn.Server, threads: Sequence[threading.Thread]) -> None:
-    parts.doors.stop()
-    parts.mind.stop()
+def _end(parts: ServiceParts, server: uvicorn.Server, threads: Mapping[str, threading.Thread]) -> None:
+    """Doors first; the judgement last, so that what was sent is noted as sent. What takes longer than STOP_S is left."""
+    end = time.monotonic() + STOP_S
     parts.watching.stop()
     parts.alerting.stop()
     server.should_exit = True
-    for thread in threads:
-        if thread.is_alive():
-            thread.join(STOP_S)
-    with contextlib.suppress(StoreError):
-        parts.mind.close()
+    parts.doors.stop()
+    for name in ("alerts", "watching", "web", "mind"):
+        if name == "mind":
+            parts.mind.stop()
+        if threads[name].is_alive():
+            threads[name].join(max(0.5, end - time.monotonic()) if name == "mind" else 1.5)
+
+
+def _leave(say: Callable[[str], None]) -> NoReturn:
+    """End at once while a long step is under way, as a crash would: what was committed stays, the rest is done again."""
+    say("a long step of the judgement was cut off; what it had not committed is done again at the next start")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -19,11 +19,12 @@ from unquiet.selfwatch import Facts, Judge, Share, Sink, conditions
 from unquiet.service.alerting import Alerting
 from unquiet.service.delivery import SinkHealth
 from unquiet.service.door_keeper import DoorKeeper
-from unquiet.service.mind import Mind, NotReady
+from unquiet.service.mind import ROUND_S, Mind, NotReady
 from unquiet.service.observing import Observed
 
 EVERY_S = 5.0
 PROFILE = "self-watch profiles"
+JUDGE_EVERY = 6
 SAVE_EVERY = 60
 """The profiles of traffic are saved every so many looks: five minutes."""
 
@@ -58,6 +59,7 @@ class Watching:
         """Gather the facts, make the conditions, tell what has to be told."""
         now_us = self.clock_us()
         self.observed.advance(now_us)
+        self.observed.doors(self.doors.said, now_us)
         self.facts = self._facts(now_us)
         self.found = conditions(self.facts, self.found, now_us)
         self.alerting.conditions(self.mind, self.found, now_us)
@@ -76,9 +78,10 @@ class Watching:
         pulse = self.mind.pulse
         content, skew, recent, signals, traffic = self.observed.seen(now_us)
         undrained = self._undrained()
-        usage = shutil.disk_usage(self.folder)
+        free, total = disk_of(self.folder)
         late = recent.get("late spans", 0) + recent.get("late turns", 0)
-        accepted = recent.get("spans", 0) + recent.get("turns", 0)
+        drained = recent.get("spans", 0) + recent.get("turns", 0)
+        accepted = sum(count for name, count in recent.items() if name.startswith("offered "))
         rejected = {name: count for name, count in recent.items() if name.startswith("rejected")}
         return Facts(
             door_age_s=self._doors(now_us),
@@ -94,13 +97,14 @@ class Watching:
             content=content,
             signals=signals,
             skew_s=skew,
-            disk_free_bytes=usage.free,
-            disk_total_bytes=usage.total,
+            disk_free_bytes=free,
+            disk_total_bytes=total,
             damaged_records=pulse.counts.get("damaged records", 0),
             rejected=rejected,
             offered=accepted + sum(rejected.values()),
-            late=Share(min(late, accepted + late), accepted + late),
+            late=Share(late, drained + late),
             tick_age_s=_age_s(pulse.tick_us, now_us),
+            tick_every_s=ROUND_S,
             tick_error=pulse.error,
             memory_bytes=memory_bytes(self.doors.pid),
             memory_limit_bytes=self.memory_limit_bytes,
@@ -149,14 +153,15 @@ class Watching:
                 pending=each.pending,
                 oldest_s=(now_us - each.since_us) / 1e6 if each.pending and each.state == "failing" else 0.0,
                 failures=1 if each.state == "failing" else 0,
+                permanent=each.state == "failing" and not each.pending,
                 error=each.last_error,
             )
             for name, each in health.items()
         }
 
     def _llm_judge(self) -> Judge | None:
-        """How the last run of a judge ended; asked once a minute, because it asks the store."""
-        if self._judge is None or self._looks % 12 == 0:
+        """How the last run of a judge ended; asked every JUDGE_EVERY looks, because it asks the store."""
+        if self._judge is None or self._looks % JUDGE_EVERY == 0:
             try:
                 with self.mind.store(wait_s=0.5) as store:
                     runs = judge_conditions(store)
@@ -170,6 +175,15 @@ class Watching:
                 error=str(dead[0].get("why", "")) if dead else "",
             )
         return self._judge
+
+
+def disk_of(folder: Path) -> tuple[int, int] | tuple[None, None]:
+    """Free bytes and all bytes of the disk under a folder; None where the system does not tell."""
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return None, None
+    return usage.free, usage.total
 
 
 def _age_s(at_us: int | None, now_us: int) -> float | None:

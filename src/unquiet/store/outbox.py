@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import groupby
@@ -115,8 +115,8 @@ class Outbox:
             elif not database.has_table(table):
                 database.run(statement.replace("CREATE", "CREATE TEMP", 1))
 
-    def put(self, notice: Notice, sinks: Iterable[str], now_us: int) -> bool:
-        """Keep a notice for these sinks; False, and nothing is changed, where its id is known."""
+    def put(self, notice: Notice, sinks: Iterable[str], now_us: int, *, arrived: Collection[str] = ()) -> bool:
+        """Keep a notice for these sinks, some of which have it already; False, and nothing is changed, where its id is known."""
         if self._database.select("notices", ["seq"], where={"id": notice.id}):
             return False
         with self._transaction():
@@ -126,6 +126,8 @@ class Outbox:
             self._database.insert("notices", shared | own)
             for sink in dict.fromkeys(sinks):
                 row = {"sink": sink, "state": "pending", "attempts": 0, "next_us": now_us, "at_us": None, "why": ""}
+                if sink in arrived:
+                    row |= {"state": "delivered", "attempts": 1, "at_us": now_us}
                 self._database.insert("deliveries", shared | row)
         return True
 
