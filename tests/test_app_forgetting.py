@@ -201,7 +201,7 @@ def test_labels_notes_and_settings(folder: Path) -> None:
                 for t in turns
             ]
         )
-        store.add_source(
+        store.files.add(
             SourceRow("f", "p", 1, 1, {"bad": 1}, [Rejection("p:3", f"user {USER} has no time")], [f"of {USER}"])
         )
         store.put_setting("coverage", {"shared_users": f"taken as unknown: {USER}, bot", "x": [USER, "bot"], "n": 3})

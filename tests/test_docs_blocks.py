@@ -45,7 +45,7 @@ NOT_INSTALLED = {
 SENDERS = {"UNQUIET_TRACES", "UNQUIET_TOKEN"}
 """Variables that how-tos set for an application, not for the service."""
 
-ELSEWHERE = {"UNQUIET_JUDGE_KEY", "UNQUIET_SHARED"}
+ELSEWHERE = {"UNQUIET_CRASHES", "UNQUIET_JUDGE_KEY", "UNQUIET_SHARED"}
 
 
 def blocks(path: Path, kind: str) -> list[str]:

@@ -70,6 +70,7 @@ def test_a_second_service_says_who_owns_the_folder(running: Service) -> None:
 
 
 def test_commands_ask_the_running_service(running: Service) -> None:
+    until(lambda: running.get("status")["turns"] == 20)
     status = running.run("status", "--json")
     assert status.returncode == 0, status.stderr
     document = json.loads(status.stdout)

@@ -21,6 +21,7 @@ from unquiet.model.alerts import DeliveryError, Notice
 from unquiet.model.bodies import Body, BodyKind
 from unquiet.model.errors import StoreError
 from unquiet.selfwatch import READY, WATCHES
+from unquiet.service import watching
 from unquiet.service.config import load
 from unquiet.service.running import ServiceParts, assemble
 from unquiet.store import Store
@@ -106,7 +107,9 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    # What other tests left in this process is not the service's memory.
+    monkeypatch.setattr(watching, "memory_bytes", lambda _: 200 << 20)
     made = World(tmp_path)
     made.passes(30)
     assert [each.name for each in made.parts.watching.found if each.state == "failing"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 from unquiet.cli import unquiet
 from unquiet.model.errors import UnquietError
 from unquiet.service.asking import ADDRESS, NotAnswered, Served, served
+from unquiet.store.lock import FolderLock
 from unquiet.web.access import Access
 from web_backends import ID, FakeBackend, app_of
 
@@ -38,6 +40,16 @@ def running(backend: FakeBackend, access: Access | None = None) -> Iterator[str]
             thread.join(10)
 
 
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """The folder is this process's, as the service's is its own."""
+    lock = FolderLock(folder)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 @pytest.fixture
 def backend() -> FakeBackend:
     return FakeBackend()
@@ -46,8 +58,8 @@ def backend() -> FakeBackend:
 @pytest.fixture
 def folder(backend: FakeBackend, tmp_path: Path) -> Iterator[Path]:
     """A folder that a service without tokens owns."""
-    with running(backend) as url:
-        (tmp_path / ADDRESS).write_bytes(orjson.dumps({"url": url, "pid": 1}))
+    with running(backend) as url, owned(tmp_path):
+        (tmp_path / ADDRESS).write_bytes(orjson.dumps({"url": url, "pid": os.getpid()}))
         yield tmp_path
 
 
@@ -92,8 +104,8 @@ def test_it_forgets_one_after_the_other_and_asks_before(folder: Path, backend: F
 
 
 def test_tokens_come_from_the_environment(backend: FakeBackend, tmp_path: Path) -> None:
-    with running(backend, Access({"ann": READER}, {"bob": ACTOR})) as url:
-        (tmp_path / ADDRESS).write_bytes(orjson.dumps({"url": url, "pid": 1}))
+    with running(backend, Access({"ann": READER}, {"bob": ACTOR})) as url, owned(tmp_path):
+        (tmp_path / ADDRESS).write_bytes(orjson.dumps({"url": url, "pid": os.getpid()}))
 
         def asked(**environ: str) -> Served:
             service = served(tmp_path, environ)
@@ -121,7 +133,7 @@ def test_nobody_answers(tmp_path: Path) -> None:
     assert served(tmp_path, {}) is None
     (tmp_path / ADDRESS).write_text("{")
     assert served(tmp_path, {}) is None
-    (tmp_path / ADDRESS).write_bytes(orjson.dumps({"url": "http://127.0.0.1:1", "pid": 1}))
+    (tmp_path / ADDRESS).write_bytes(orjson.dumps({"url": "http://127.0.0.1:1", "pid": os.getpid()}))
     assert served(tmp_path, {}) is None
 
 

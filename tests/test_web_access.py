@@ -39,7 +39,7 @@ def unlocked(backend: FakeBackend) -> TestClient:
 
 
 def place(path: str) -> str:
-    return path.replace("{incident_id}", ID)
+    return path.replace("{incident_id}", ID) + ("?session=s1" if path.endswith("/turns") else "")
 
 
 def routed(client: TestClient) -> Iterator[tuple[str, str]]:
