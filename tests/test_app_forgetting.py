@@ -212,7 +212,7 @@ def test_labels_notes_and_settings(folder: Path) -> None:
             "x": ["bot"],
             "n": 3,
         }
-        source = store.source("f")
+        source = store.files.known("f")
         assert source is not None
         assert source.examples == [Rejection("p:3", "user (forgotten) has no time")]
     assert holds(folder, USER, *SESSION_IDS) == []

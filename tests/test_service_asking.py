@@ -97,7 +97,7 @@ def test_marks_reach_it(folder: Path, backend: FakeBackend) -> None:
 def test_it_forgets_one_after_the_other_and_asks_before(folder: Path, backend: FakeBackend) -> None:
     words = ["forget", "--user", "ann", "--session", "s1", "--session", "s2", "--db", str(folder)]
     refused = CliRunner().invoke(unquiet, words, input="n\n")
-    assert "everything of 1 user and 2 sessions will be removed for good by the service at http" in refused.output
+    assert "Everything of 1 user and 2 sessions will be removed from http" in refused.output
     assert backend.forgotten == []
     assert "removed 9 turns, 3 closed sessions, 0 labels" in run(folder, *words[:-2], "--yes")
     assert backend.forgotten == [("ann", None), (None, "s1"), (None, "s2")]

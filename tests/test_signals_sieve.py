@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import re2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from test_pipeline_measured import ODD_TEXTS, phrases, words
@@ -130,6 +130,7 @@ def test_the_model_says_what_fasttext_says_or_leaves_it_open() -> None:
     assert len({guess for guess, _ in settled}) > 12
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\x00\x0b"), max_size=60), min_size=1, max_size=20)
 )

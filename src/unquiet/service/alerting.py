@@ -28,6 +28,7 @@ GRACE_US = {
     "drain-stalled": 15 * SECOND_US,
     "detection-stalled": 0,
     "sink-failing": 0,
+    "traffic-stopped": 0,
 }
 """Conditions that have waited before they fail wait less before they are told, so that all are within two minutes."""
 
