@@ -122,6 +122,8 @@ def test_from_turns_alone(tmp_path: Path, turns: pa.Table) -> None:
     with Store.open(tmp_path / "bare") as store:
         store.append_turns(turns)
     assert dump(judge_of(tmp_path / "bare")) == state
+    with Store.open(tmp_path / "bare") as store:
+        assert store.live.arrivals().num_rows == len(store.live.pushes()) == 0
     assert dump(judge_of(tmp_path / "bare")) == state
     assert counted(tmp_path / "bare").equals(counts)
 

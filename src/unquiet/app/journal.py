@@ -22,7 +22,7 @@ from unquiet.model.changes import Change
 from unquiet.model.settings import Settings
 from unquiet.pipeline.judging import Judge
 from unquiet.pipeline.opening import assembled
-from unquiet.pipeline.saving import load, mark
+from unquiet.pipeline.saving import dump, load, mark
 from unquiet.pipeline.summing import count_names
 from unquiet.sessions import ENDS
 from unquiet.store import ARRIVALS, Store
@@ -100,6 +100,10 @@ def _judged_anew(
                     store.live.add_arrivals(arrivals_of(assembled(turns, settings.end_marker, whole=False), 0))
                     store.live.add_push(0, reached)
                     keep_push(store, judge, turns, reached)
+        state = dump(judge)
+        if state is not None:
+            # Else a next start would judge all of it again, out of a journal as long as the history.
+            remember_live(store, judge, state, 0, reached, ARRIVALS.empty_table())
     texts.forget_recent()
     return Resumed(judge, reached, 0, ARRIVALS.empty_table())
 
