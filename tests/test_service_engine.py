@@ -11,8 +11,9 @@ import orjson
 import pytest
 
 import live_worlds as worlds
-from live_worlds import EVER, LONGEST_S, SECOND, START_US, Item, Service
+from live_worlds import DAY, EVER, HOUR, LONGEST_S, SECOND, START_US, Item, Service
 from unquiet.app.handling import handle
+from unquiet.app.replaying import LIVE, replay
 from unquiet.model.bodies import Body, BodyKind
 from unquiet.model.errors import StoreError
 from unquiet.model.handling import Action, NotPossible, UnknownIncident
@@ -162,4 +163,28 @@ def test_what_cannot_be_accepted_changes_nothing(changed: Path, tmp_path: Path) 
     with pytest.raises(NotPossible):
         accept(service, incident["id"])
     service.step(later(10**6 + 1))
+    service.close()
+
+
+def test_what_was_accepted_stays_so_where_all_is_judged_anew(tmp_path: Path) -> None:
+    """After an upgrade or with other settings, and by a scan: at the same moment of the turns."""
+    entries = worlds.entries_of(worlds.bodies(worlds.world(1, days=5.0)))
+    service = Service(tmp_path / "db", entries)
+    service.step(START_US + 4 * DAY)
+    service.step(START_US + 4 * DAY + HOUR)
+    (incident,) = service.store.incidents()
+    accept(service, incident["id"])
+    worlds.run_to_end(service)
+    assert [each.status for each in service.engine.follower.judge.incidents] == ["accepted"]
+    expected, told = dump(service.engine.follower.judge), service.engine.documents()
+    with service.store.transaction():
+        service.store.put_setting(LIVE, None)
+    service.reopen()
+    assert dump(service.engine.follower.judge) == expected
+    service.engine.step(worlds.finish_us(entries) + 2 * HOUR)
+    assert [each["id"] for each in service.store.incidents()] == [incident["id"]]
+    assert [each | {"told_at": 0} for each in service.engine.documents()] == [each | {"told_at": 0} for each in told]
+    with service.store.transaction():
+        scanned = replay(service.store, service.settings.judgement, lambda *_: None)
+    assert dump(scanned) == expected
     service.close()

@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 
 from unquiet.app.calendar import lone_days
-from unquiet.app.replaying import LIVE, REACHED, STATE, Progress, keep_ageing, keep_push, steps
+from unquiet.app.replaying import LIVE, REACHED, STATE, Progress, accept_again, keep_ageing, keep_turns, steps
 from unquiet.app.texts import StoredTexts
 from unquiet.model.changes import Change
 from unquiet.model.settings import Settings
@@ -99,7 +99,8 @@ def _judged_anew(
                     reached = int(times(turns)[-1])
                     store.live.add_arrivals(arrivals_of(assembled(turns, settings.end_marker, whole=False), 0))
                     store.live.add_push(0, reached)
-                    keep_push(store, judge, turns, reached)
+                    keep_turns(store, judge, turns, announced)
+        accept_again(store, judge, announced)
         state = dump(judge)
         if state is not None:
             # Else a next start would judge all of it again, out of a journal as long as the history.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 
 from unquiet.app.calendar import lone_days, lone_note
-from unquiet.app.describing import describe_ageing
+from unquiet.app.describing import describe, describe_ageing
 from unquiet.app.mixing import describe_mix
 from unquiet.app.texts import StoredTexts
 from unquiet.model.changes import Change
+from unquiet.model.history import LATEST_US
 from unquiet.model.settings import Settings
 from unquiet.pipeline.judging import Judge
 from unquiet.pipeline.saving import dump, load
@@ -29,6 +32,7 @@ STEP_TURNS = 40_000
 
 STATE = "judgement"
 REACHED = "judgement reached"
+ACCEPTED = "accepted incidents"
 LIVE = "live judgement"
 """What a service that follows the folder knows of its own judgement; it is none of a scan's."""
 
@@ -59,7 +63,8 @@ def replay(store: Store, settings: Settings, progress: Progress, announced: Sequ
             turns = store.turns_between(max(begin, reached), end)
             if turns.num_rows:
                 texts.recent = turns
-                keep_push(store, judge, turns, turns.column("time").cast(pa.int64())[-1].as_py())
+                keep_turns(store, judge, turns, announced)
+    accept_again(store, judge, announced)
     progress("judging", 1.0)
     _save(store, judge)
     return judge
@@ -96,6 +101,46 @@ def keep_push(store: Store, judge: Judge, turns: pa.Table, watermark_us: int) ->
         store.append_sessions(rows)
     for counts in judged.counts:
         store.append_counts(counts)
+
+
+def keep_turns(store: Store, judge: Judge, turns: pa.Table, announced: Sequence[Change]) -> None:
+    """Judge turns in order of time, and keep what that brought; what was accepted meanwhile is accepted at its moment."""
+    at_us = turns.column("time").cast(pa.int64()).to_numpy()
+    first, last_us = 0, int(at_us[-1])
+    for moment_us, _ in accepted_before(store, last_us):
+        cut = int(np.searchsorted(at_us, moment_us, side="right"))
+        if cut > first:
+            keep_push(store, judge, turns.slice(first, cut - first), int(at_us[cut - 1]))
+            first = cut
+        accept_again(store, judge, announced, moment_us)
+    if first < len(at_us):
+        keep_push(store, judge, turns.slice(first), last_us)
+
+
+def accept_for_good(store: Store, judge: Judge, announced: Sequence[Change], incident_id: str, moment_us: int) -> None:
+    """Take an incident as the new normal, and remember at which moment of the turns: also a later judgement does it there.
+
+    Incidents of the signals that begin anew are described for the last time: what they are compared with is not known any
+    more afterwards. Inside of a transaction.
+    """
+    last = judge.incidents_beside(incident_id)
+    documents = describe(judge, store, announced) if last else []
+    keep_incidents(store, [each for each in documents if each["id"] in last], final=True)
+    if judge.accept(incident_id):
+        known = {name: at for at, name in accepted_before(store, LATEST_US)}
+        store.put_setting(ACCEPTED, sorted([at, name] for name, at in ({incident_id: moment_us} | known).items()))
+
+
+def accept_again(store: Store, judge: Judge, announced: Sequence[Change], moment_us: int = LATEST_US) -> None:
+    """Accept what was accepted up to a moment of the turns; what is accepted already stays so."""
+    for at_us, incident_id in accepted_before(store, moment_us):
+        accept_for_good(store, judge, announced, incident_id, at_us)
+
+
+def accepted_before(store: Store, moment_us: int) -> list[tuple[int, str]]:
+    """The incidents that were accepted up to a moment of the turns, and when."""
+    known: list[list[Any]] = store.get_setting(ACCEPTED) or []
+    return [(int(at), str(name)) for at, name in known if at <= moment_us]
 
 
 def _resume(store: Store, settings: Settings, texts: StoredTexts) -> tuple[Judge, datetime]:

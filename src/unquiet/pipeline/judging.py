@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from unquiet.counts import RecentSessions, event_matrix, tally, tick_of
 from unquiet.detectors import Alarm, Watch, begin_epoch
-from unquiet.incidents import OVER, Crossing, Streams, accepted, handle, moved_events, watched
+from unquiet.incidents import ACCEPTED, OVER, Crossing, Streams, accepted, handle, moved_events, watched
 from unquiet.intents import NEW
 from unquiet.model.counts import TICK_US, TickCounts
 from unquiet.model.history import LATEST_US, History, Recorded
@@ -236,14 +236,20 @@ class Judge:
         return alarms
 
     def accept(self, incident_id: str) -> bool:
-        """Take what an incident tells of as normal from its onset on; False where that is none of the named signals.
+        """Take what an incident tells of as normal from its onset on; False where it is none of named signals, or was taken.
 
         All signals that moved with it begin a new baseline epoch, in all slices: what they did before the onset is no more
         compared with. Features of answers go on as they are, their rates have learned meanwhile.
         """
         streams, plan, watch = self.streams, self.plan, self.watch
         place = next((i for i, each in enumerate(self.incidents) if each.id == incident_id), None)
-        if place is None or streams is None or plan is None or watch is None:
+        if (
+            place is None
+            or self.incidents[place].status == ACCEPTED
+            or streams is None
+            or plan is None
+            or watch is None
+        ):
             return False
         incident, recorded = self.incidents[place], self.history.upto(LATEST_US)
         events = moved_events(incident, recorded, streams)
@@ -255,7 +261,7 @@ class Judge:
     def incidents_beside(self, incident_id: str) -> frozenset[str]:
         """The incidents that tell of signals which begin anew when one is accepted, itself included; none where it is unknown."""
         streams, incident = self.streams, next((each for each in self.incidents if each.id == incident_id), None)
-        if streams is None or incident is None:
+        if streams is None or incident is None or incident.status == ACCEPTED:
             return frozenset()
         moved = {streams.events[event] for event in moved_events(incident, self.history.upto(LATEST_US), streams)}
         return frozenset(each.id for each in self.incidents if each.event in moved or each.id == incident_id)

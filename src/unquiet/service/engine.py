@@ -17,7 +17,7 @@ from unquiet.app.following import Follower
 from unquiet.app.journal import resume
 from unquiet.app.learning import still_learning
 from unquiet.app.mixing import describe_mix
-from unquiet.app.replaying import Progress, keep_incidents, left_out
+from unquiet.app.replaying import Progress, accept_for_good, keep_incidents, left_out
 from unquiet.conventions.live_traces import LiveTraces
 from unquiet.incidents import OVER
 from unquiet.model.changes import Change
@@ -229,18 +229,14 @@ class Engine:
     def accept(self, incident_id: str, note: Callable[[], Kept]) -> Kept:
         """Take an incident as the new normal. What `note` keeps of it, the new baseline and the state become durable together.
 
-        `note` may raise: nothing has happened then. Incidents of the signals that begin anew are described for the last
-        time: what they are compared with is not known any more afterwards.
+        `note` may raise: nothing has happened then.
         """
         self._check_whole()
         judge = self.follower.judge
         with self.store.transaction():
             noted = note()
             self._half_done = True
-            last = judge.incidents_beside(incident_id)
-            documents = describe(judge, self.store, self.changes()) if last else []
-            keep_incidents(self.store, [each for each in documents if each["id"] in last], final=True)
-            judge.accept(incident_id)
+            accept_for_good(self.store, judge, self.changes(), incident_id, self.follower.watermark_us)
             self.follower.checkpoint(force=True)
         self._half_done = False
         return noted
