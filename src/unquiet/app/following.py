@@ -117,6 +117,19 @@ class Follower:
             late[row] = not any(0 <= when - at[row] <= idle_us for when in open_at.get(names[row], ()))
         return late | ended
 
+    def needed_us(self) -> int | None:
+        """The time of the first turn that is still to be read, microseconds since 1970; None where nothing was judged or waits.
+
+        While the judgement learns that is its first turn of all: it is learned again after a restart.
+        """
+        judge = self.judge
+        tables = [judge.assembler.open_turns, *self.waiting]
+        found = [int(times(table).min()) for table in tables if table.num_rows]
+        found += [self.watermark_us] if self.watermark_us else []
+        if judge.plan is None and judge.first_us is not None:
+            found.append(judge.first_us)
+        return min(found, default=None)
+
     def due(self, now_us: int) -> int | None:
         """The watermark to push to; None while no tick has ended since the last push."""
         lateness_us = _us(self.lateness)

@@ -174,10 +174,15 @@ class Mind:
         return step.busy
 
     def _retire(self, store: Store, engine: Engine, now_us: int) -> None:
-        """Drop what is kept no longer, once an hour; evidence of incidents is read as far back as sessions are recorded."""
+        """Drop what is kept no longer, once an hour: never what the judgement reads, nor what evidence is read from.
+
+        Time is that of the turns: traffic of long ago that comes in now is judged before it is old.
+        """
         self.pulse.doing = "dropping what is kept no longer"
-        reached = engine.follower.watermark_us or now_us
-        needed = datetime.fromtimestamp((reached - WINDOW_US - DAY_US) / 1e6, UTC)
+        needed_us = engine.follower.needed_us()
+        if needed_us is None:
+            return
+        needed = datetime.fromtimestamp(max(needed_us - WINDOW_US - DAY_US, 0) / 1e6, UTC)
         retired = retire(store, self.bounds, datetime.fromtimestamp(now_us / 1e6, UTC), needed)
         store.outbox.prune(now_us - OUTBOX_US)
         self.pulse.sums["retention"] = retired.said
