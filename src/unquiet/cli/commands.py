@@ -18,6 +18,7 @@ from unquiet.app.scanning import ScanResult, scan
 from unquiet.app.status import OPEN
 from unquiet.cli.demo_page import INTRO, show_demo
 from unquiet.cli.forgetting import forget_command
+from unquiet.cli.gap import GAP_COMMANDS
 from unquiet.cli.labelling import judge_command, label_command
 from unquiet.cli.looking import look_into
 from unquiet.cli.options import found_at, keep_db, read_db
@@ -210,7 +211,7 @@ def status_command(db: Path | None, every_slice: bool, as_json: bool) -> None:
 unquiet.add_command(forget_command)
 unquiet.add_command(label_command)
 unquiet.add_command(judge_command)
-for command in COMMANDS:
+for command in (*COMMANDS, *GAP_COMMANDS):
     unquiet.add_command(command)
 
 

@@ -155,6 +155,16 @@ class DuckDBFolder:
         with explaining(self.folder, "using the database"):
             return self._connection.execute(sql, list(values)).fetchall()
 
+    def make_table(self, name: str, schema: pa.Schema) -> None:
+        """Make an empty table with the columns of an Arrow schema; where nothing may be written, for this connection only."""
+        kind = "TEMP TABLE" if self.read_only else "TABLE"
+        with explaining(self.folder, "using the database"):
+            self._connection.register("no_rows", schema.empty_table())
+            try:
+                self._connection.execute(f"CREATE {kind} {name} AS SELECT * FROM no_rows")  # noqa: S608
+            finally:
+                self._connection.unregister("no_rows")
+
     def begin(self) -> None:
         """Start a transaction."""
         self.run("BEGIN")
@@ -217,7 +227,7 @@ class DuckDBFolder:
         with explaining(self.folder, "using the database"):
             self._connection.register("new_rows", rows)
             try:
-                names = ", ".join(rows.column_names)
+                names = ", ".join(_quoted(name) for name in rows.column_names)
                 self._connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM new_rows")  # noqa: S608
             finally:
                 self._connection.unregister("new_rows")

@@ -15,7 +15,9 @@ import orjson
 import pyarrow as pa
 
 from unquiet.model.errors import StoreError
+from unquiet.model.evals import EVAL_RESULTS
 from unquiet.model.turns import TURNS
+from unquiet.model.voices import VOICES
 from unquiet.store.additive import summed
 from unquiet.store.duckdb_folder import DATABASE, DuckDBFolder
 from unquiet.store.failures import explaining
@@ -24,6 +26,7 @@ from unquiet.store.labels import Labels
 from unquiet.store.live import Live
 from unquiet.store.lock import FolderLock, may_write
 from unquiet.store.outbox import Outbox
+from unquiet.store.records import Records
 from unquiet.store.removal import Removal
 from unquiet.store.retirement import Retirement
 from unquiet.store.segments import Segment
@@ -61,6 +64,8 @@ class Store:
         self.labels = Labels(database, self.transaction)
         self.files = Files(database, self.transaction)
         self.live = Live(database, self._writer, self.transaction, self._turn_read)
+        self.evals = Records(database, self.transaction, "eval_results", EVAL_RESULTS)
+        self.voices = Records(database, self.transaction, "voices", VOICES)
         self.outbox = Outbox(database, self.transaction)
         self.removal = Removal(database, self._writer, self.transaction)
         self.retirement = Retirement(database, self._writer, self.transaction)

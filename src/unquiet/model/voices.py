@@ -1,0 +1,29 @@
+"""The voice: a ticket, a complaint, a rating or a post, as an Arrow table of fixed schema."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+TICKET, RATING, POST = "ticket", "rating", "post"
+KINDS = (TICKET, RATING, POST)
+
+VOICES = pa.schema(
+    [
+        pa.field("voice_id", pa.string(), nullable=False),
+        pa.field("time", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("origin", pa.string(), nullable=False),
+        pa.field("text", pa.large_string()),
+        pa.field("user_id", pa.string()),
+        pa.field("session_id", pa.string()),
+        pa.field("rating", pa.float64()),
+        pa.field("facets", pa.map_(pa.string(), pa.string())),
+    ]
+)
+"""The table of voices.
+
+`voice_id` identifies a voice across exports: the same id twice is a duplicate. `time` is when somebody said it. `kind` is one
+of KINDS, `origin` the system or format that it came from (csv, zendesk, intercom ...). `rating` runs from 0 (worst) to 1
+(best). `user_id` and `session_id` are null where the export does not tell them. `facets` holds every other scalar attribute,
+as text, keys unique.
+"""
