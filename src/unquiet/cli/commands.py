@@ -17,6 +17,7 @@ from unquiet.app.measuring import measure_files, needing_history
 from unquiet.app.scanning import ScanResult, scan
 from unquiet.app.status import OPEN
 from unquiet.cli.demo_page import INTRO, show_demo
+from unquiet.cli.drilling import drill_command
 from unquiet.cli.forgetting import forget_command
 from unquiet.cli.gap import GAP_COMMANDS
 from unquiet.cli.labelling import judge_command, label_command
@@ -208,6 +209,7 @@ def status_command(db: Path | None, every_slice: bool, as_json: bool) -> None:
             show_status(Output(), known, every_slice=every_slice)
 
 
+unquiet.add_command(drill_command)
 unquiet.add_command(forget_command)
 unquiet.add_command(label_command)
 unquiet.add_command(judge_command)

@@ -1,0 +1,44 @@
+"""The agent refuses what it used to do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from unquiet.drills.editing import answered
+from unquiet.model.drills import Before
+
+SURE = 0.5
+LEAST = 5
+"""With fewer refusals of its own the traffic does not tell how this agent refuses: then the bank is used."""
+
+BANK = (
+    "I'm sorry, but I can't help with that request.",
+    "Unfortunately I am not able to do this for you.",
+    "I'm afraid that is something I cannot assist with.",
+    "For policy reasons I can't process this here.",
+    "I apologize, but I'm unable to complete that.",
+)
+
+
+class Refusal:
+    """Refusals in the words in which this traffic refuses, where it does; else from a bank in English."""
+
+    name = "refusal"
+    says = "refuses what it used to do"
+    control = False
+    signals = ("refusal",)
+
+    def inject(self, turns: pa.Table, before: Before, rng: np.random.Generator) -> pa.Table:
+        """Every answer becomes a refusal."""
+        bank = _own(before) or list(BANK)
+        return answered(turns, [bank[each] for each in rng.integers(len(bank), size=turns.num_rows)])
+
+
+def _own(before: Before) -> list[str]:
+    refusal = before.readings.get("refusal")
+    if refusal is None:
+        return []
+    texts = before.turns.column("output").filter(pa.array(np.nan_to_num(refusal) >= SURE)).drop_null()
+    own = sorted(set(texts.to_pylist()))
+    return own if len(own) >= LEAST else []
