@@ -6,14 +6,38 @@ documented incident is a line in `presets.PRESETS`.
 
 from __future__ import annotations
 
+from unquiet.drills import answers, controls, formats, lengths, refusals, tools
 from unquiet.drills.dosing import choose_slice, sessions_of, touched
-from unquiet.drills.formats import CodeFences
 from unquiet.drills.presets import PRESETS
-from unquiet.drills.refusals import Refusal
-from unquiet.drills.tools import ToolsDropped
-from unquiet.drills.truncation import Truncation
 from unquiet.model.drills import Failure
 
 __all__ = ["FAILURES", "PRESETS", "choose_slice", "sessions_of", "touched"]
 
-FAILURES: tuple[Failure, ...] = (Refusal(), ToolsDropped(), Truncation(), CodeFences())
+FAILURES: tuple[Failure, ...] = (
+    refusals.Refusal(),
+    answers.HandOff(),
+    answers.Deflection(),
+    answers.StaleRetrieval(),
+    answers.Sycophancy(),
+    answers.ForeignScript(),
+    answers.WrongLanguage(),
+    answers.Yesterday(),
+    answers.RefusalsStop(),
+    lengths.Truncation(),
+    lengths.LengthCap(),
+    lengths.Lazy(),
+    lengths.SmallerModel(),
+    lengths.WiderSpread(),
+    lengths.LessThought(),
+    formats.CodeFences(),
+    formats.BrokenJson(),
+    tools.ToolsDropped(),
+    tools.ToolsPromised(),
+    tools.ToolErrorNarrated(),
+    tools.ToolLoop(),
+    tools.ClarifyRuns(),
+    controls.MixShift(),
+    controls.VolumeSurge(),
+    controls.HarmlessDeploy(),
+    controls.NothingChanges(),
+)

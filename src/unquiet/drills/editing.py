@@ -9,6 +9,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unquiet.model.drills import Before
+
+SURE = 0.5
+LEAST = 5
+"""With fewer examples the traffic does not tell how this agent does it."""
+
 
 def set_column(turns: pa.Table, name: str, values: pa.Array | pa.ChunkedArray | Sequence[object]) -> pa.Table:
     """`turns` with other values in a column, of the same type."""
@@ -33,3 +39,23 @@ def answered(turns: pa.Table, outputs: Sequence[str | None]) -> pa.Table:
 
 def _lengths(texts: pa.ChunkedArray) -> npt.NDArray[np.float64]:
     return pc.fill_null(pc.utf8_length(texts), 0).to_numpy().astype(float)
+
+
+def own_texts(before: Before, signal: str, least: int = LEAST) -> list[str]:
+    """The different answers that showed a signal before the onset, sorted; none where there are fewer than `least`."""
+    return _texts(before, signal, least, showing=True)
+
+
+def unlike(before: Before, signal: str) -> list[str]:
+    """The different answers that did not show a signal before the onset, sorted."""
+    return _texts(before, signal, 1, showing=False)
+
+
+def _texts(before: Before, signal: str, least: int, *, showing: bool) -> list[str]:
+    values = before.readings.get(signal)
+    if values is None:
+        return []
+    known = np.nan_to_num(values, nan=-1.0)
+    chosen = known >= SURE if showing else (known >= 0) & (known < SURE)
+    texts = sorted(set(before.turns.column("output").filter(pa.array(chosen)).drop_null().to_pylist()))
+    return texts if len(texts) >= least else []

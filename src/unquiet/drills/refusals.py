@@ -5,12 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from unquiet.drills.editing import answered
+from unquiet.drills.editing import answered, own_texts
 from unquiet.model.drills import Before
-
-SURE = 0.5
-LEAST = 5
-"""With fewer refusals of its own the traffic does not tell how this agent refuses: then the bank is used."""
 
 BANK = (
     "I'm sorry, but I can't help with that request.",
@@ -31,14 +27,5 @@ class Refusal:
 
     def inject(self, turns: pa.Table, before: Before, rng: np.random.Generator) -> pa.Table:
         """Every answer becomes a refusal."""
-        bank = _own(before) or list(BANK)
+        bank = own_texts(before, "refusal") or list(BANK)
         return answered(turns, [bank[each] for each in rng.integers(len(bank), size=turns.num_rows)])
-
-
-def _own(before: Before) -> list[str]:
-    refusal = before.readings.get("refusal")
-    if refusal is None:
-        return []
-    texts = before.turns.column("output").filter(pa.array(np.nan_to_num(refusal) >= SURE)).drop_null()
-    own = sorted(set(texts.to_pylist()))
-    return own if len(own) >= LEAST else []
