@@ -7,11 +7,11 @@ documented incident is a line in `presets.PRESETS`.
 from __future__ import annotations
 
 from unquiet.drills import answers, controls, formats, lengths, refusals, tools
-from unquiet.drills.dosing import choose_slice, sessions_of, touched
+from unquiet.drills.dosing import choose_slice, reach, sessions_of, touched
 from unquiet.drills.presets import PRESETS
 from unquiet.model.drills import Failure
 
-__all__ = ["FAILURES", "PRESETS", "choose_slice", "sessions_of", "touched"]
+__all__ = ["FAILURES", "PRESETS", "choose_slice", "reach", "sessions_of", "touched"]
 
 FAILURES: tuple[Failure, ...] = (
     refusals.Refusal(),

@@ -59,7 +59,7 @@ class _Worded:
 
     def inject(self, turns: pa.Table, before: Before, rng: np.random.Generator) -> pa.Table:
         """Every answer becomes one of them."""
-        bank = own_texts(before, self.signals[0]) or self.bank
+        bank = own_texts(before, self.signals[0]) or list(self.bank)
         return answered(turns, [bank[each] for each in rng.integers(len(bank), size=turns.num_rows)])
 
 

@@ -74,6 +74,19 @@ CONDITIONS: Mapping[str, Callable[[pa.Table], BoolArray]] = {
 """Further conditions: turns, (n,) -> which of them bring their session into reach."""
 
 
+def reach(turns: pa.Table, where: Slice, condition: str | None) -> BoolArray:
+    """The sessions that a failure can meet, by slice and condition, (sessions,) in the order of `sessions_of`."""
+    codes, _, firsts = sessions_of(turns)
+    inside = CONDITIONS[condition](turns) if condition else np.ones(len(codes), bool)
+    found = np.zeros(len(firsts), bool)
+    found[codes[inside]] = True
+    if where.conditions and len(firsts):
+        first_turns = turns.take(pa.array(firsts))
+        for facet, value in where.conditions:
+            found &= facet_values(first_turns, facet) == value
+    return found
+
+
 def touched(turns: pa.Table, onset_us: int, where: Slice, dose: Dose, rng: np.random.Generator) -> BoolArray:
     """The turns of the sessions that the failure meets, (n,). A session is met as a whole, or not at all.
 
@@ -82,22 +95,18 @@ def touched(turns: pa.Table, onset_us: int, where: Slice, dose: Dose, rng: np.ra
     if not turns.num_rows:
         return np.zeros(0, bool)
     codes, started_us, firsts = sessions_of(turns)
-    reach = np.zeros(len(firsts), bool)
-    inside = CONDITIONS[dose.condition](turns) if dose.condition else np.ones(len(codes), bool)
-    reach[codes[inside]] = True
-    for facet, value in where.conditions:
-        reach &= facet_values(turns.take(pa.array(firsts)), facet) == value
     luck = rng.random(len(firsts))
     if dose.sticky:
         users = turns.column("user_id").take(pa.array(firsts)).combine_chunks().dictionary_encode().indices
-        of_user = users.to_numpy(zero_copy_only=False)
-        known = ~np.isnan(of_user.astype(float))
+        of_user = users.to_numpy(zero_copy_only=False).astype(float)
+        known = ~np.isnan(of_user)
         luck[known] = rng.random(len(firsts))[of_user[known].astype(np.int64)]
-    return (reach & (started_us >= onset_us) & (luck < dose.share * _shape(dose, started_us - onset_us)))[codes]
+    part = dose.share * dose_at(dose, started_us - onset_us)
+    return (reach(turns, where, dose.condition) & (started_us >= onset_us) & (luck < part))[codes]
 
 
-def _shape(dose: Dose, age_us: IntArray) -> npt.NDArray[np.float64]:
-    """The part of the dose at so many microseconds after the onset."""
+def dose_at(dose: Dose, age_us: IntArray) -> npt.NDArray[np.float64]:
+    """The part of the dose at so many microseconds after the onset, (n,) in [0, 1]."""
     if dose.shape == "ramp":
         return np.clip(age_us / (dose.ramp_days * DAY_US), 0.0, 1.0)
     if dose.shape == "flicker":

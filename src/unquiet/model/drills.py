@@ -90,6 +90,7 @@ class Rehearsed:
     `onset_us` and `horizon_us` bound it; `slice` is where the failure was put. `affected` counts the sessions that were met
     until the end, `met` those that began before the alarm (all of them where there was none), `users` the users among these,
     `sessions` all sessions of that time. `raised_us` is None where nothing was raised. `incident`: what was raised first.
+    `oracle_us`: the expected delay of a CUSUM that sees who was met (see `unquiet.stats.oracle`), None where it is not heard.
     """
 
     preset: str
@@ -105,3 +106,11 @@ class Rehearsed:
     incident: Mapping[str, object] | None = None
     slice_right: bool = False
     onset_right: bool = False
+    oracle_us: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Delay over the expected delay of the oracle; None where one of them is not known."""
+        if self.raised_us is None or not self.oracle_us:
+            return None
+        return (self.raised_us - self.onset_us) / self.oracle_us
