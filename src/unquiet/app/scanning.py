@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unquiet.app.describing import coverage, describe, watched_streams
+from unquiet.app.ledgers import keep_sightings
+from unquiet.app.marks import keep_read, marks, once
 from unquiet.app.mixing import describe_mix
 from unquiet.app.replaying import Progress, keep_incidents, left_out, replay
 from unquiet.model.changes import Change
@@ -44,19 +46,22 @@ def scan(
     Raises:
         UnreadableSource, StoreError: nothing could be looked at.
     """
-    announced, change_report = _changes(changes)
+    read, change_report = _changes(changes)
     with Store.open(folder) as store:
         result = ScanResult({})
         if change_report.rejected_count:
             result.reports.append((", ".join(map(str, changes)), change_report))
         ingest(store, paths, mapping, result, progress)
         with store.transaction():
+            announced = once([*marks(store), *read])
+            keep_read(store, read)
             judge = replay(store, settings, progress, announced)
             documents = [*describe(judge, store, announced), *describe_mix(judge, store, announced)]
             documents.sort(key=lambda document: str(document["raised_at"]))
             keep_incidents(store, documents)
             notes = {**coverage(judge, store), **left_out(store, settings)}
             store.put_setting("coverage", notes)
+            keep_sightings(store, judge)
             store.put_setting("scanned_turns", store.turn_extent().count)
         result.document = scan_document(judge, documents, notes)
     return result

@@ -75,7 +75,12 @@ def demo_command(seed: int) -> None:
 @keep_db
 @click.option("--budget", type=float, default=1.0, show_default=True, help="False incidents accepted per 30 days.")
 @click.option("--map", "maps", multiple=True, metavar="NAME=COLUMN", help="Which column holds NAME: input=question.")
-@click.option("--changes", multiple=True, type=click.Path(path_type=Path), help="Deploy markers: time, kind, from, to.")
+@click.option(
+    "--changes",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Deploy markers: time, kind, from, to; or events of other tools.",
+)
 @click.option("--learn-days", type=float, default=7.0, show_default=True, help="Length of the learning period.")
 def scan_command(
     paths: tuple[str, ...],

@@ -83,6 +83,11 @@ class Judge:
         self.counted: list[pa.Table] = []
         self.day = -1
 
+    @property
+    def span_us(self) -> tuple[int | None, int | None]:
+        """When the first turn and the last one began, microseconds since 1970; None without turns."""
+        return self.first_us, int(self.moments[-1]) if len(self.moments) else None
+
     def push(self, turns: pa.Table, watermark_us: int) -> Judged:
         """Take turns in order of time, all of them up to `watermark_us`, and judge what has closed by then.
 

@@ -102,7 +102,7 @@ class ServiceBackend:
     def mark(self, change: Change) -> None:
         """Remember it durably."""
         with self.mind.store() as store:
-            mark(store, change)
+            mark(store, [change])
 
     def changes(self) -> Sequence[Change]:
         """All announced changes."""

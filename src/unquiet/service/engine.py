@@ -15,6 +15,7 @@ import pyarrow as pa
 from unquiet.app.describing import coverage, describe
 from unquiet.app.following import Follower
 from unquiet.app.journal import resume
+from unquiet.app.ledgers import keep_sightings
 from unquiet.app.learning import still_learning
 from unquiet.app.mixing import describe_mix
 from unquiet.app.replaying import Progress, accept_for_good, keep_incidents, left_out
@@ -214,6 +215,7 @@ class Engine:
         if judge.plan is None:
             notes["not_judged"] = still_learning(judge)
         self.store.put_setting("coverage", notes)
+        keep_sightings(self.store, judge)
         self.store.put_setting("scanned_turns", self.store.turn_extent().count)
         self._covered_us, self._covered_judging = now_us, judge.plan is not None
 
