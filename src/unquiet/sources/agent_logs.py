@@ -125,19 +125,38 @@ def _json_samples(path: Path, options: ReadOptions, report: ReadReport) -> Paylo
 
 
 def _zipped_samples(path: Path, report: ReadReport) -> Payloads:
+    header, samples = zipped_log(path, report)
+    for name, sample in samples:
+        if sample is not None:
+            yield name, _collected(inspect_spans(sample, header), name)
+
+
+def zipped_log(path: Path, report: ReadReport) -> tuple[Record, Iterator[tuple[str, Record | None]]]:
+    """The header of an `.eval` archive (empty where it cannot be read), and its samples with the names of their members.
+
+    Members that cannot be read are counted as damage; None stands for one that is no object.
+
+    Raises:
+        UnreadableSource: the archive is damaged or cut off.
+    """
+    samples = _members(path, report)
+    name, header = next(samples)
+    del name
+    return header or {}, samples
+
+
+def _members(path: Path, report: ReadReport) -> Iterator[tuple[str, Record | None]]:
+    """The header, then the samples."""
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
         raise UnreadableSource(f"{path}: the archive is damaged or cut off ({error}). Copy the log again.") from error
     with archive:
         names = archive.namelist()
-        header = (
-            _member(path, archive, "header.json" if "header.json" in names else "_journal/start.json", report) or {}
-        )
+        first = "header.json" if "header.json" in names else "_journal/start.json"
+        yield first, _member(path, archive, first, report)
         for name in sorted(name for name in names if name.startswith("samples/") and name.endswith(".json")):
-            sample = _member(path, archive, name, report)
-            if sample is not None:
-                yield name, _collected(inspect_spans(sample, header), name)
+            yield name, _member(path, archive, name, report)
 
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str, report: ReadReport) -> Record | None:

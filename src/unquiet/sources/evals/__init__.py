@@ -10,13 +10,17 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from unquiet.sources.evals.deepeval import DeepEval
+from unquiet.sources.evals.inspect_log import InspectResults
 from unquiet.sources.evals.junit import JUnit
+from unquiet.sources.evals.promptfoo import Promptfoo
+from unquiet.sources.evals.pytest_json import PytestJson
 from unquiet.sources.protocol import ReadOptions, Source
 from unquiet.sources.reading import FileRead, read_with
 
 __all__ = ["EVAL_FORMATS", "read_evals"]
 
-EVAL_FORMATS: tuple[Source, ...] = (JUnit(),)
+EVAL_FORMATS: tuple[Source, ...] = (JUnit(), Promptfoo(), InspectResults(), DeepEval(), PytestJson())
 """The formats; where two are equally sure, the first reads the file."""
 
 
