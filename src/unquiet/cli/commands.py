@@ -33,6 +33,7 @@ from unquiet.cli.showing import (
     show_scan,
 )
 from unquiet.cli.status import show_status
+from unquiet.cli.voices import show_incident_voices
 from unquiet.model.errors import ConfigError, UnquietError
 from unquiet.model.settings import Settings
 from unquiet.model.turns import TURNS
@@ -162,9 +163,12 @@ def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path |
             if sessions:
                 click.echo("\n".join(document["session_ids"]))
             elif as_json:
-                click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+                click.echo(orjson.dumps(look.with_voices(document), option=orjson.OPT_INDENT_2).decode())
             else:
                 show_incident(Output(), document, look.turns, found_at(folder))
+                told = look.with_voices(document).get("voices")
+                if told is not None:
+                    show_incident_voices(Output(), told)
     sys.exit(0 if sessions else _code([str(document["status"])]))
 
 

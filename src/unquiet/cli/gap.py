@@ -10,9 +10,9 @@ from unquiet.app.adding import Added, add_records
 from unquiet.app.folders import known_folder
 from unquiet.cli.options import read_db
 from unquiet.cli.showing import Output, show_reports
+from unquiet.cli.voices import voices_command
 from unquiet.model.wording import counted
 from unquiet.sources.evals import read_evals
-from unquiet.sources.voices import read_voices
 from unquiet.store import Store
 
 
@@ -27,19 +27,6 @@ def evals_command(paths: tuple[str, ...], db: Path | None) -> None:
     """  # noqa: D301
     with Store.open(known_folder(db), create=False) as store:
         _say(add_records(store, store.evals, read_evals(paths)), "eval result")
-
-
-@click.command("voices", short_help="Add tickets, ratings and posts.")
-@click.argument("paths", nargs=-1, required=True)
-@read_db
-def voices_command(paths: tuple[str, ...], db: Path | None) -> None:
-    """Add tickets, ratings and posts to a folder.
-
-    \b
-    unquiet voices tickets.csv
-    """  # noqa: D301
-    with Store.open(known_folder(db), create=False) as store:
-        _say(add_records(store, store.voices, read_voices(paths)), "voice")
 
 
 def _say(added: Added, what: str) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from unquiet.app.adding import Added
 from unquiet.app.folders import check_scanned
 from unquiet.app.handling import shown
 from unquiet.app.status import status
+from unquiet.app.voiced import overview, with_voices
+from unquiet.app.voicing import add_voices
 from unquiet.cli.evidence import COLUMNS
 from unquiet.service.asking import Served, ended_without_a_word, served
+from unquiet.service.voices import post_voices
+from unquiet.sources import FileRead
 from unquiet.store import Store
 
 Document = Mapping[str, Any]
@@ -36,6 +41,18 @@ class Look(Protocol):
 
     def status(self) -> Document:
         """What was read, judged and is visible."""
+        ...
+
+    def voices(self) -> Document:
+        """How many voices there are, how they were joined, and what they alone would have told."""
+        ...
+
+    def with_voices(self, document: Document) -> Document:
+        """The document of an incident with its voices, where the folder has any."""
+        ...
+
+    def add_voices(self, reads: Iterable[FileRead]) -> Added:
+        """Add the voices that files hold."""
         ...
 
 
@@ -65,6 +82,18 @@ class Stored:
         known = status(self._store, self._folder, datetime.now(UTC))
         return known | {"service_died": True} if ended_without_a_word(self._folder) else known
 
+    def voices(self) -> Document:
+        """As they are kept."""
+        return overview(self._store)
+
+    def with_voices(self, document: Document) -> Document:
+        """From the folder as it is now."""
+        return with_voices(self._store, self._folder, document)
+
+    def add_voices(self, reads: Iterable[FileRead]) -> Added:
+        """Into the folder."""
+        return add_voices(self._store, self._folder, reads)
+
 
 class Asked:
     """A folder that a running service owns."""
@@ -88,6 +117,18 @@ class Asked:
     def status(self) -> Document:
         """Of the folder and of the service."""
         return self._service.status()
+
+    def voices(self) -> Document:
+        """As the service keeps them."""
+        return self._service.voices()
+
+    def with_voices(self, document: Document) -> Document:
+        """As the service shows the incident by itself."""
+        return self._service.incident(str(document["id"]))
+
+    def add_voices(self, reads: Iterable[FileRead]) -> Added:
+        """Through the service, which makes them unreadable as its configuration says."""
+        return post_voices(self._service, reads)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ ADDRESS = "service.json"
 TOKENS = ("UNQUIET_ACT_TOKEN", "UNQUIET_READ_TOKEN")
 WAIT_S = 60.0
 FORGET_S = 900.0
+VOICES_S = 300.0
 
 
 class NotAnswered(UnquietError):
@@ -70,6 +71,18 @@ class Served:
     def incidents(self) -> list[dict[str, Any]]:
         """The documents of all incidents."""
         return self._asked("GET", "incidents")["incidents"]
+
+    def incident(self, incident_id: str) -> dict[str, Any]:
+        """The document of one incident, with its voices where there are any."""
+        return self._asked("GET", f"incidents/{quote(incident_id, safe='')}")
+
+    def voices(self) -> dict[str, Any]:
+        """How many voices there are, how they were joined, and what they alone would have told."""
+        return self._asked("GET", "voices", wait_s=VOICES_S)
+
+    def add_voices(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Add voices; how many of them were new. The last of several bodies takes as long as joining all of them."""
+        return self._asked("POST", "voices", body, wait_s=VOICES_S)
 
     def turns(self, session_ids: Sequence[str]) -> list[dict[str, Any]]:
         """The turns of sessions, by session and time."""

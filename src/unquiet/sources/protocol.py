@@ -28,7 +28,7 @@ class ReadOptions:
     `mapping` names, for a column of the turn table, the column of the file that holds it. `now_us` is the
     present (microseconds since 1970): turns more than a day later are rejected, like those before the year
     2000. A batch holds at most `batch_rows` rows and about `batch_bytes` of input; lines longer than
-    `line_limit_bytes` are skipped and counted.
+    `line_limit_bytes` are skipped and counted. `scale` is the range of ratings, worst to best, None where it is to be found.
     """
 
     now_us: int
@@ -36,6 +36,7 @@ class ReadOptions:
     batch_rows: int = BATCH_ROWS
     batch_bytes: int = BATCH_BYTES
     line_limit_bytes: int = LINE_LIMIT_BYTES
+    scale: tuple[float, float] | None = None
 
     @property
     def latest_us(self) -> int:
