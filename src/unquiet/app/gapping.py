@@ -18,6 +18,7 @@ from unquiet.gap.dashboards import (
     Panel,
     Verdict,
     bucketed,
+    daily_panel,
     eval_panel,
     slow_limits,
     turn_panels,
@@ -35,10 +36,7 @@ DAY = timedelta(days=1)
 LEAD = timedelta(microseconds=TRAILING_US)
 SIGHTED = ("turn_id", "session_id", "time", "error", "latency_ms")
 NO_EVALS = "not looked at: no evals were added (unquiet evals PATH)"
-NEVER_AN_ERROR = {
-    "error_rate": "no turn of the folder has an error: there was none, or errors are not recorded",
-    "tool_error_rate": "no tool call of the folder has an error: there was none, or their errors are not recorded",
-}
+NEVER = {"error_rate": "no error was ever recorded", "tool_error_rate": "no error of a tool was ever recorded"}
 
 
 def gap_document(store: Store, documents: Sequence[Document], days: int = DAYS) -> dict[str, Any]:
@@ -122,6 +120,7 @@ def incident_panels(document: Document, panels: Sequence[Panel]) -> dict[str, An
             "before": document["before"]["rate"],
             "since": document["after"]["rate"],
             "raised_at": document["raised_at"],
+            "rule": _own_rule(document, since, until),
         },
         "panels": told,
     }
@@ -129,7 +128,7 @@ def incident_panels(document: Document, panels: Sequence[Panel]) -> dict[str, An
 
 def _panel(panel: Panel, said: Verdict, hours: Verdict | None, since_us: int) -> dict[str, Any]:
     kind = panel.kind
-    note = NEVER_AN_ERROR.get(kind.name, "") if said.since == 0.0 and not panel.value[panel.value > 0].size else ""
+    note = NEVER.get(kind.name, "") if said.since == 0.0 and not panel.value[panel.value > 0].size else ""
     return {
         "name": kind.name,
         "title": kind.title,
@@ -145,6 +144,26 @@ def _panel(panel: Panel, said: Verdict, hours: Verdict | None, since_us: int) ->
         "judged_before": said.judged_before,
         "by_hour": _hours(hours),
         "points": _points(panel, since_us),
+    }
+
+
+def _own_rule(document: Document, since_us: int, until_us: int) -> dict[str, Any] | None:
+    """What the dashboards' rule would have said of the incident's own rate in its slice, by day: had it been a panel."""
+    days = document.get("by_day") or ()
+    if not days:
+        return None
+    at = [_us(datetime.fromisoformat(f"{each['day']}T00:00:00Z")) for each in days]
+    rates = [None if each["rate"] is None else float(each["rate"]) for each in days]
+    panel = daily_panel(document["event"], at, rates, -1 if document["direction"] == "down" else 1)
+    said = verdict(panel, since_us, until_us)
+    return {
+        "verdict": said.status,
+        "why": said.why or None,
+        "first_fired_at": _iso(said.first_fired_us) if said.first_fired_us is not None else None,
+        "fired": said.fired,
+        "judged": said.judged,
+        "fired_before": said.fired_before,
+        "judged_before": said.judged_before,
     }
 
 

@@ -10,6 +10,7 @@ from unquiet.app.adding import Added, add_records
 from unquiet.app.folders import known_folder
 from unquiet.cli.gap_page import gap_command
 from unquiet.cli.options import read_db
+from unquiet.cli.report_page import report_command
 from unquiet.cli.showing import Output, show_reports
 from unquiet.model.wording import counted
 from unquiet.sources.evals import read_evals
@@ -52,4 +53,5 @@ GAP_COMMANDS = (
     evals_command,
     voices_command,
     gap_command,
+    report_command,
 )

@@ -25,6 +25,7 @@ from unquiet.cli.status import WARN
 from unquiet.incidents.wording import percent
 from unquiet.model.errors import UnquietError
 from unquiet.model.wording import counted
+from unquiet.report.words import panel_value, panel_verdict
 
 Document = Mapping[str, Any]
 SERVED = (
@@ -103,30 +104,9 @@ def _show_panels(console: Console, beside: Document) -> None:
     console.print(f"\n{beside['incident']}  {beside['title']}", style="bold", soft_wrap=True)
     table = Table("what the dashboards showed", "before", "since", "3 sigma, 7 days", box=None, pad_edge=False)
     for each in beside["panels"]:
-        before, since = (written(each.get(name), each["unit"]) for name in ("before", "since"))
-        table.add_row(each["title"], before, since, said(each))
+        before, since = (panel_value(each.get(name), each["unit"]) for name in ("before", "since"))
+        table.add_row(each["title"], before, since, panel_verdict(each))
     signal = beside["signal"]
     rates = (percent(signal[name]) if signal[name] is not None else "-" for name in ("before", "since"))
     table.add_row(f"{readable(plain_name(signal['event']))} (unquiet)", *rates, f"raised {moment(signal['raised_at'])}")
     console.print(table)
-
-
-def written(value: float | None, unit: str) -> str:
-    """A value of a panel with its unit."""
-    if value is None:
-        return "-"
-    if unit == "share":
-        return percent(value)
-    if unit == "ms":
-        return f"{value / 1000:.1f} s" if value >= 1000 else f"{value:.0f} ms"
-    return f"{value:.0f}"
-
-
-def said(panel: Document) -> str:
-    """What a panel did since the onset, and as often before: `fired Sat 14 Mar (1 of 6 points; 1 of 8 before)`."""
-    if panel["verdict"] == "unknown":
-        return f"unknown: {panel['why']}" if not str(panel["why"]).startswith("not ") else str(panel["why"])
-    if panel["verdict"] == "flat":
-        return f"flat ({panel['why']})" if panel["why"] else "flat"
-    rate = f"{panel['fired']} of {panel['judged']}; before {panel['fired_before']} of {panel['judged_before']}"
-    return f"fired {moment(panel['first_fired_at'])} ({rate})"

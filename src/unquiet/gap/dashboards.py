@@ -143,6 +143,13 @@ def eval_panel(results: pa.Table) -> Panel:
     return Panel(EVALS, 0, at, value, np.where(few, lowest, low), np.where(few, 1.0, high))
 
 
+def daily_panel(name: str, at_us: Sequence[int], rates: Sequence[float | None], harm: int) -> Panel:
+    """A panel of a rate that is known by day, None on days without it, days ascending."""
+    at, value = np.array(at_us, np.int64), np.array([np.nan if rate is None else rate for rate in rates])
+    low, high = control_limits(at, value, TRAILING_US, sigmas=SIGMAS, least=LEAST)
+    return Panel(PanelKind(name, name, "share", harm), DAY_US, at, value, low, high)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a panel did between two moments: `flat`, `fired` or `unknown`, then `why` says why nothing can be said.
@@ -186,11 +193,11 @@ def verdict(panel: Panel, since_us: int, until_us: int) -> Verdict:
 
 
 def slow_limits(panels: Sequence[Panel]) -> dict[int, float]:
-    """For every day the latency in ms above which its rule fires: the p95 panel's limit by day, where there is one."""
+    """For the days on which the latency rule fired, the limit in ms that it fired at: of the p95 panel by day."""
     for panel in panels:
         if panel.kind.name == "p95_latency" and panel.width_us == DAY_US:
-            known = np.isfinite(panel.high)
-            return dict(zip(panel.at_us[known].tolist(), panel.high[known].tolist(), strict=True))
+            rang = panel.fired & panel.judged
+            return dict(zip(panel.at_us[rang].tolist(), panel.high[rang].tolist(), strict=True))
     return {}
 
 

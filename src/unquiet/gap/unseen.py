@@ -24,7 +24,7 @@ IntArray = npt.NDArray[np.int64]
 DAY_US = 86_400_000_000
 FAR_US = 2**62
 SIGHTS = ("errors", "latency", "evals")
-"""What may have seen a session: a turn that failed, one slower than the latency rule allows, an eval of it that failed."""
+"""What may have seen a session: a turn that failed, one above the limit of a latency rule that fired, an eval that failed."""
 
 MIX = "mix"
 ACCEPTED = "accepted"
@@ -71,7 +71,8 @@ def sighted(turns: pa.Table, slow_ms: Mapping[int, float], failed_evals: pa.Tabl
 
     Args:
         turns: turn_id, session_id, time, error and latency_ms of TURNS.
-        slow_ms: for the beginning of a day the latency above which the usual rule fires; days without are not seen by it.
+        slow_ms: for the beginning of a day on which the latency rule fired, the limit it fired at; a rule that was flat saw
+            nothing.
         failed_evals: session_id and turn_id of the eval results that failed; nulls match nothing.
     """
     at = turns.column("time").cast(pa.int64()).to_numpy()
