@@ -8,7 +8,9 @@ import click
 
 from unquiet.app.adding import Added, add_records
 from unquiet.app.folders import known_folder
+from unquiet.cli.gap_page import gap_command
 from unquiet.cli.options import read_db
+from unquiet.cli.report_page import report_command
 from unquiet.cli.showing import Output, show_reports
 from unquiet.cli.voices import voices_command
 from unquiet.model.wording import counted
@@ -34,4 +36,9 @@ def _say(added: Added, what: str) -> None:
     click.echo(f"{counted(added.new, what)} added", err=True)
 
 
-GAP_COMMANDS = (evals_command, voices_command)
+GAP_COMMANDS = (
+    evals_command,
+    voices_command,
+    gap_command,
+    report_command,
+)

@@ -27,6 +27,11 @@ Document = Mapping[str, Any]
 class Look(Protocol):
     """What commands that only read need to know."""
 
+    @property
+    def store(self) -> Store | None:
+        """The folder itself; None where a service owns it."""
+        ...
+
     def documents(self) -> Sequence[Document]:
         """The incidents, with what people did about them, in the order in which they were raised."""
         ...
@@ -61,6 +66,11 @@ class Stored:
 
     def __init__(self, store: Store, folder: Path) -> None:
         self._store, self._folder = store, folder
+
+    @property
+    def store(self) -> Store | None:
+        """Opened."""
+        return self._store
 
     def documents(self) -> Sequence[Document]:
         """As they are kept."""
@@ -100,6 +110,11 @@ class Asked:
 
     def __init__(self, service: Served) -> None:
         self._service = service
+
+    @property
+    def store(self) -> Store | None:
+        """Not to be had: one process writes and reads a folder."""
+        return None
 
     def documents(self) -> Sequence[Document]:
         """As the service shows them."""

@@ -1,0 +1,204 @@
+"""The facts of a report as sections of blocks, each with its source; what was not looked at says so.
+
+A section is `{"id", "title", "source", "blocks"}`. A block is one of
+
+    {"kind": "text", "text": str}
+    {"kind": "facts", "rows": [[name, value], ...]}
+    {"kind": "table", "head": [str, ...], "rows": [[str, ...], ...]}
+    {"kind": "list", "items": [str, ...]}
+    {"kind": "pair", "sides": [{"name", "session", "at", "turns": [{"asked", "called", "answered"}], "left_out"}, ...]}
+    {"kind": "commands", "items": [[command, why], ...]}
+    {"kind": "blank", "items": [str, ...]}                  for a person to fill in
+    {"kind": "days", ...}, {"kind": "panels", ...}          pictures; their numbers
+
+so that Markdown and HTML are two ways to write down the same blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from unquiet.model.wording import counted
+from unquiet.report.evidence import evidence_blocks
+from unquiet.report.facts import Facts
+from unquiet.report.happened import timeline
+from unquiet.report.outside import caught, dashboards, suspects, voices, why_green
+from unquiet.report.plain import one_line
+from unquiet.report.words import MIX, doing, moment, share, span, where
+
+Document = Mapping[str, Any]
+Section = dict[str, Any]
+
+NEEDS_A_PERSON = (
+    "What was the cause, as far as is known by now, and how was that found out?",
+    "What was done, when, and by whom?",
+    "Who of those reached was told, and what was made good?",
+    "What will be changed so that it does not come again, by whom, until when?",
+)
+
+
+def report_sections(facts: Facts) -> list[Section]:
+    """The sections of a report, in the order in which they are read."""
+    document = facts.document
+    shown = f"unquiet incident {document['id']} --json{facts.option}"
+    made = [
+        ("summary", "What happened", shown, _summary(facts)),
+        (
+            "evidence",
+            "The same request, before and since",
+            f"{shown}: evidence",
+            evidence_blocks(document, facts.turns),
+        ),
+        ("timeline", "Timeline", "named in each row", timeline(facts)),
+        ("reached", "Who was reached", shown, _reached(facts)),
+        ("dashboards", "What the dashboards showed", f"unquiet gap --json{facts.option}", dashboards(facts)),
+        (
+            "why-green",
+            "Why the evals were green",
+            f"unquiet why-green {document['id']}{facts.option}",
+            why_green(facts),
+        ),
+        ("voices", "Who had already complained", f"unquiet voices PATH{facts.option}", voices(facts)),
+        ("suspects", "What else changed then", f"{shown}: suspects", suspects(document)),
+        ("caught", "What would have caught it", "the sections above", caught(facts)),
+        ("follow-ups", "What to do now", "", _follow_ups(facts)),
+    ]
+    return [{"id": name, "title": title, "source": source, "blocks": blocks} for name, title, source, blocks in made]
+
+
+def _summary(facts: Facts) -> list[Section]:
+    document = facts.document
+    return [
+        {"kind": "text", "text": summary(document)},
+        {"kind": "facts", "rows": [list(row) for row in _tiles(document)]},
+        {"kind": "days", **_days(document)},
+        {"kind": "text", "text": noticed(facts)},
+    ]
+
+
+def summary(document: Document) -> str:
+    """What happened to whom in a few plain sentences, for somebody who knows nothing of unquiet."""
+    onset, excess, before, after = (document[name] for name in ("onset", "excess_sessions", "before", "after"))
+    number = f"{excess['estimate']:.0f} conversations ({excess['low']:.0f} to {excess['high']:.0f})"
+    users = f" of about {counted(document['users_reached'], 'user')}" if document["users_reached"] else ""
+    over = document.get("resolved_at")
+    ended = (
+        f"It was over on {moment(over, year=True)}."
+        if over
+        else f"It still went on as of {moment(document['told_at'])}."
+    )
+    usual = before.get("rate_mix_adjusted", before["rate"])
+    fewer = " fewer than was to be expected of such requests" if document["direction"] == "down" else ""
+    return (
+        f"Since {moment(onset['at'], year=True)}, {doing(document)}. Before, this was so in {share(usual)} of the conversations "
+        f"there, since then in {share(after['rate'])}. That makes about {number}{users} "
+        + (f"in which it was so{fewer}. " if fewer else "beyond what was to be expected. ")
+        + ended
+    )
+
+
+def noticed(facts: Facts) -> str:
+    """Who noticed when: unquiet, and what else rang."""
+    document = facts.document
+    late = span(document["onset"]["at"], document["raised_at"])
+    said = f"unquiet raised an alarm on {moment(document['raised_at'])}" + (
+        f", {late} after it began." if late else "."
+    )
+    if facts.beside is None:
+        return said
+    panels = facts.beside["panels"]
+    flat, fired = ([p["title"] for p in panels if p["verdict"] == verdict] for verdict in ("flat", "fired"))
+    if flat:
+        said += f" On the usual dashboards nothing moved beyond its usual range in: {', '.join(flat)}."
+    if fired:
+        said += f" These left their usual range on at least one day: {', '.join(fired)}."
+    return said
+
+
+def _tiles(document: Document) -> list[tuple[str, str]]:
+    excess, users = document["excess_sessions"], document["users_reached"]
+    over = document.get("resolved_at")
+    return [
+        ("Where", where(document["slice"])),
+        ("Since", moment(document["onset"]["at"], year=True)),
+        ("Reached", f"about {counted(round(excess['estimate']), 'conversation')}, " + _users(users)),
+        (
+            "Now",
+            f"over since {moment(over)}"
+            if over
+            else f"{one_line(document['status'])}, as of {moment(document['told_at'])}",
+        ),
+    ]
+
+
+def _users(users: int) -> str:
+    return f"about {counted(users, 'user')}" if users else "users unknown"
+
+
+def _days(document: Document) -> Section:
+    """The picture of the days: numbers, and the moments to mark in it."""
+    marks = [{"at": document["onset"]["at"], "label": "began", "kind": "onset"}]
+    marks += [
+        {"at": each["at"], "label": one_line(f"{each['kind']} {each['from']} -> {each['to']}", 44), "kind": "change"}
+        for each in document["suspects"]
+    ]
+    marks.append({"at": document["raised_at"], "label": "unquiet's alarm", "kind": "alarm"})
+    if document.get("resolved_at"):
+        marks.append({"at": document["resolved_at"], "label": "back to before", "kind": "over"})
+    return {
+        "caption": f"Share of conversations a day in which it is so ({where(document['slice'])})",
+        "days": [dict(each) for each in document.get("by_day") or ()],
+        "onset": dict(document["onset"]),
+        "marks": sorted(marks, key=lambda mark: mark["at"]),
+    }
+
+
+def _reached(facts: Facts) -> list[Section]:
+    document = facts.document
+    before, after, excess = (document[name] for name in ("before", "after", "excess_sessions"))
+    adjusted = before.get("rate_mix_adjusted")
+    mixed = f"; {share(adjusted)} for the requests of after" if adjusted is not None else ""
+    claimed = counted(len(document["session_ids"]), "session")
+    rows = [
+        [
+            "beyond expected",
+            f"{excess['estimate']:.0f} sessions (95 % interval {excess['low']:.0f} to {excess['high']:.0f})",
+        ],
+        ["users", _users(document["users_reached"])],
+        ["listed", f"{claimed} that look like it; some would have gone the same way anyway"],
+        ["slice", where(document["slice"])],
+        ["also in", "; ".join(where(each) for each in document["also_in"]) or "no other slice"],
+        ["rate before", f"{share(before['rate'])} of {counted(before['n'], 'session')}{mixed}"],
+        ["rate since", f"{share(after['rate'])} of {counted(after['n'], 'session')}"],
+    ]
+    kinds = [
+        f"{one_line(kind['label'])}: {counted(kind['sessions'], 'session')}" for kind in document.get("kinds") or ()
+    ]
+    if kinds:
+        rows.append(["asked for", "; ".join(kinds)])
+    blocks: list[Section] = [{"kind": "facts", "rows": rows}]
+    if document["signal"] != MIX:
+        blocks.append({"kind": "text", "text": "A session is one conversation of a user with the agent."})
+    return blocks
+
+
+def _follow_ups(facts: Facts) -> list[Section]:
+    name = str(facts.document["id"])
+    steps = [
+        (
+            "incident",
+            f"incident {name} --sessions",
+            "the ids of the sessions that look like it, to look after their users",
+        ),
+        ("export-evals", f"export-evals {name}", "regression cases from these requests, for your eval suite"),
+        ("drill", "drill", "would the next failure of this kind be noticed, and how fast"),
+        ("mark", 'mark "what was changed"', "announce the repair, so that it is known when behaviour goes back"),
+        ("accept", f"accept {name} --note WHY", "if the change was wanted: the new normal begins here"),
+    ]
+    known = [[f"unquiet {line}{facts.option}", why] for command, line, why in steps if command in facts.commands]
+    return [
+        *([{"kind": "commands", "items": known}] if known else []),
+        {"kind": "text", "text": "What only people know; to be filled in:"},
+        {"kind": "blank", "items": list(NEEDS_A_PERSON)},
+    ]
