@@ -10,6 +10,7 @@ from unquiet.app.adding import Added, add_records
 from unquiet.app.folders import known_folder
 from unquiet.cli.options import read_db
 from unquiet.cli.showing import Output, show_reports
+from unquiet.cli.why_green import why_green_command
 from unquiet.model.wording import counted
 from unquiet.sources.evals import read_evals
 from unquiet.sources.voices import read_voices
@@ -47,4 +48,4 @@ def _say(added: Added, what: str) -> None:
     click.echo(f"{counted(added.new, what)} added", err=True)
 
 
-GAP_COMMANDS = (evals_command, voices_command)
+GAP_COMMANDS = (evals_command, voices_command, why_green_command)
