@@ -13,6 +13,7 @@ from unquiet.cli.options import read_db
 from unquiet.cli.report_page import report_command
 from unquiet.cli.showing import Output, show_reports
 from unquiet.cli.voices import voices_command
+from unquiet.cli.why_green import why_green_command
 from unquiet.model.wording import counted
 from unquiet.sources.evals import read_evals
 from unquiet.store import Store
@@ -41,4 +42,5 @@ GAP_COMMANDS = (
     voices_command,
     gap_command,
     report_command,
+    why_green_command,
 )

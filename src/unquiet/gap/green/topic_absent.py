@@ -1,0 +1,74 @@
+"""No case asks what the affected requests ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from unquiet.gap.green.scene import HOLDS, NOT, UNKNOWN, Finding, Scene
+from unquiet.gap.near import NEIGHBOURS, Topic
+from unquiet.model.wording import counted
+
+MOST = 0.5
+"""Share of the affected requests without a near case from which on the topic is absent."""
+
+EXAMPLES = 3
+
+
+class TopicAbsent:
+    """The affected requests have no case near them."""
+
+    name = "topic absent"
+
+    def judge(self, scene: Scene) -> Finding:
+        """By the share of affected requests that have no near case."""
+        topic = scene.topic
+        if topic is None:
+            return Finding(self.name, UNKNOWN, scene.no_topic)
+        evidence, without = _evidence(scene, topic), topic.without_share
+        near = counted(len(scene.near_cases), "case")
+        if without >= MOST:
+            return Finding(self.name, HOLDS, _said(scene, topic), evidence, without)
+        verb = "lies" if len(scene.near_cases) == 1 else "lie"
+        said = f"{near} of the suite {verb} near the affected requests; {without:.0%} of these have none near them"
+        return Finding(self.name, NOT, said, evidence)
+
+
+def _said(scene: Scene, topic: Topic) -> str:
+    cases, near = counted(len(scene.asked), "case"), len(scene.near_cases)
+    whole = "no case is" if not near else f"only {near} of {cases} {'is' if near == 1 else 'are'}"
+    text = f"{whole} near the affected requests: {topic.without_share:.0%} of these have no near case"
+    if not topic.has_topic:
+        return text
+    most = float(topic.case_share.max())
+    return (
+        f"{text}. Of the production requests next to an affected one {topic.own_share.mean():.0%} were affected too; next to "
+        f"the best placed case {most:.0%}"
+    )
+
+
+def _evidence(scene: Scene, topic: Topic) -> dict[str, Any]:
+    order = np.argsort(topic.similarity, kind="stable")
+    rows = order[np.linspace(0, len(order) - 1, min(EXAMPLES, len(order))).astype(np.int64)]
+    return {
+        "affected_requests": len(topic.nearest),
+        "cases_with_input": len(scene.asked),
+        "near_cases": len(scene.near_cases),
+        "share_without_near_case": round(topic.without_share, 4),
+        "median_distance_to_nearest_case": round(1.0 - float(np.median(topic.similarity)), 4),
+        "neighbours": NEIGHBOURS,
+        "affected_among_neighbours_of_affected": round(float(topic.own_share.mean()), 4),
+        "affected_among_neighbours_of_best_case": round(float(topic.case_share.max()), 4),
+        "affected_among_all": round(topic.base_share, 4),
+        "near_from": round(topic.threshold, 4) if topic.has_topic else None,
+        "nearest": [
+            {
+                "affected": int(row),
+                "case": scene.case_names[int(scene.asked[topic.nearest[row]])],
+                "case_input": scene.case_inputs[int(scene.asked[topic.nearest[row]])],
+                "distance": round(1.0 - float(topic.similarity[row]), 4),
+            }
+            for row in rows.tolist()
+        ],
+    }
