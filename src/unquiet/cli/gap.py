@@ -8,6 +8,7 @@ import click
 
 from unquiet.app.adding import Added, add_records
 from unquiet.app.folders import known_folder
+from unquiet.cli.exporting import export_evals_command
 from unquiet.cli.gap_page import gap_command
 from unquiet.cli.options import read_db
 from unquiet.cli.report_page import report_command
@@ -40,6 +41,7 @@ def _say(added: Added, what: str) -> None:
 GAP_COMMANDS = (
     evals_command,
     voices_command,
+    export_evals_command,
     gap_command,
     report_command,
     why_green_command,
