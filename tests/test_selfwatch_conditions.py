@@ -24,6 +24,7 @@ PROVOKED: dict[str, dict[str, object]] = {
     "sink-failing": {"sink_down": True},
     "disk-nearly-full": {"disk_full": True},
     "log-damaged": {"log_damaged": True},
+    "bodies-unreadable": {"poison": True},
     "spans-rejected": {"rejecting": 0.5},
     "spans-late": {"late": 0.7},
     "clock-skew": {"clock_s": 600.0},
@@ -128,6 +129,7 @@ OF_THE_CONDITION = {
     "sink-failing": ("sinks",),
     "disk-nearly-full": ("disk_free_bytes", "disk_total_bytes"),
     "log-damaged": ("damaged_records",),
+    "bodies-unreadable": ("unreadable", "put_aside"),
     "spans-rejected": ("rejected", "offered"),
     "spans-late": ("late",),
     "clock-skew": ("skew_s",),
@@ -146,7 +148,7 @@ def test_each_missing_fact_makes_its_condition_unknown(name: str, fact: str, liv
 
 def test_no_fact_is_without_a_condition() -> None:
     used = {fact for facts in OF_THE_CONDITION.values() for fact in facts} | {"last_arrival_us", "silence"}
-    words = {"drain_error", "tick_error", "store_error", "tick_every_s"}
+    words = {"drain_error", "unreadable_error", "tick_error", "store_error", "tick_every_s"}
     assert {field.name for field in fields(Facts)} == used | words
 
 

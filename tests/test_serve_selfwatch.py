@@ -6,7 +6,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 import unquiet.signals
 from alert_receivers import notice
 from serve_worlds import PLAIN
+from unquiet.conventions.bodies import BodyReader
 from unquiet.model.alerts import DeliveryError, Notice
 from unquiet.model.bodies import Body, BodyKind
 from unquiet.model.errors import StoreError
@@ -196,6 +197,14 @@ def damaged_log(world: World, _patch: Patch) -> None:
     world.turns(1, world.now_us, name="t")
 
 
+def poison(world: World, patch: Patch) -> None:
+    def read(self: BodyReader, body: bytes) -> None:
+        raise KeyError("a word of the traffic")
+
+    patch.setattr(BodyReader, "read", read)
+    clock_ahead(world, patch)
+
+
 def rejected_spans(world: World, _patch: Patch) -> None:
     world.said |= {"accepted": {"traces": 200}, "rejected": {"traces": 50, "metrics": 7}}
 
@@ -240,6 +249,7 @@ PROVOKED: list[tuple[str, Callable[[World, Patch], None]]] = [
     ("sink-failing", refused_alert),
     ("disk-nearly-full", small_disk),
     ("log-damaged", damaged_log),
+    ("bodies-unreadable", poison),
     ("spans-rejected", rejected_spans),
     ("spans-rejected", unreadable_bodies),
     ("spans-late", late_turns),
@@ -338,6 +348,37 @@ def test_a_folder_that_cannot_be_asked_for_its_disk_is_unknown(world: World, mon
     metrics = world.web.get("/metrics")
     assert metrics.status_code == 200
     assert not any(line.startswith("unquiet_disk_free_bytes ") for line in metrics.text.splitlines())
+
+
+def test_what_was_put_aside_is_told_until_it_is_taken_away(world: World, monkeypatch: Patch) -> None:
+    poison(world, monkeypatch)
+    world.passes(60)
+    quarantine = world.parts.config.service.folder / "wal" / "quarantine"
+    (path,) = quarantine.iterdir()
+    shown = next(each for each in world.parts.watching.found if each.name == "bodies-unreadable")
+    assert "1 bodies" in shown.detail
+    assert "KeyError in " in shown.detail
+    assert "traffic" not in shown.detail
+    assert world.web.get("/api/v1/status").json()["service"]["counts"]["unreadable bodies"] == 1
+    assert 'unquiet_unreadable_total{kind="bodies"} 1.0' in world.web.get("/metrics").text
+    assert world.web.get("/readyz").status_code == 200
+    world.passes(11 * 60, 30)
+    assert world.state("bodies-unreadable") == "failing"
+    path.unlink()
+    world.passes(LOOK_S)
+    assert world.state("bodies-unreadable") == "ok"
+
+
+def test_what_was_put_aside_goes_with_the_turns_of_its_time(world: World, monkeypatch: Patch) -> None:
+    poison(world, monkeypatch)
+    world.passes(30)
+    quarantine = world.parts.config.service.folder / "wal" / "quarantine"
+    assert len(list(quarantine.iterdir())) == 1
+    world.parts.mind.bounds = replace(world.parts.mind.bounds, turn_days=1)
+    world.passes(3600, 600)
+    assert len(list(quarantine.iterdir())) == 1
+    world.passes(25 * 3600, 1800)
+    assert list(quarantine.iterdir()) == []
 
 
 def test_signals_that_never_failed_are_ok(world: World) -> None:

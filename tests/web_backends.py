@@ -84,6 +84,7 @@ def full_numbers() -> Numbers:
         duplicates=5,
         late_spans=6,
         turns=700,
+        unreadable={"bodies": 22},
         sessions_open=8,
         sessions_closed=90,
         undrained_bytes=1000,

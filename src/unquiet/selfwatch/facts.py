@@ -104,7 +104,8 @@ class Facts:
     `content`, `skew_s` (median of arrival minus end of span, seconds; negative: spans end in the future) go by source,
     `signals` (measurements that failed, of the latest turns) by signal. `rejected` (by reason) and `offered` count spans
     of the last ten minutes, `late` those that came after their session had closed, of those accepted. `damaged_records`
-    lie in segments of the log that still exist. `tick_age_s`: since the last tick was judged, `tick_every_s` apart.
+    lie in segments of the log that still exist. `unreadable` counts bodies, traces and turns that could not be read in the
+    last ten minutes, `put_aside` those that are kept. `tick_age_s`: since the last tick was judged, `tick_every_s` apart.
     `store_failed`: whether the last commit failed.
     """
 
@@ -124,6 +125,9 @@ class Facts:
     disk_free_bytes: int | None = None
     disk_total_bytes: int | None = None
     damaged_records: int | None = None
+    unreadable: int | None = None
+    put_aside: int | None = None
+    unreadable_error: str = ""
     rejected: Mapping[str, int] | None = None
     offered: int | None = None
     late: Share | None = None

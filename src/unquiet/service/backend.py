@@ -21,6 +21,7 @@ from unquiet.service.door_keeper import DoorKeeper
 from unquiet.service.door_process import LOG
 from unquiet.service.engine import Engine
 from unquiet.service.mind import Mind, NotReady, changes_of
+from unquiet.service.putting_aside import BODIES, TRACES, TURNS
 from unquiet.service.watching import Watching, disk_of, memory_bytes
 from unquiet.web.numbers import Numbers
 
@@ -159,6 +160,7 @@ class ServiceBackend:
             duplicates=counts.get("duplicate spans", 0) + counts.get("duplicate turns", 0),
             late_spans=counts.get("late spans", 0) + counts.get("late turns", 0),
             turns=counts.get("turns", 0),
+            unreadable={name.removeprefix("unreadable "): counts.get(name, 0) for name in (BODIES, TRACES, TURNS)},
             sessions_open=judge.assembler.open_count if judge is not None else None,
             sessions_closed=judge.session_count if judge is not None else None,
             undrained_bytes=facts.undrained_bytes,

@@ -24,9 +24,10 @@ from unquiet.model.changes import Change
 from unquiet.model.errors import StoreError, WalError
 from unquiet.model.settings import Settings
 from unquiet.service.draining import Drain, Drained
+from unquiet.service.putting_aside import PuttingAside
 from unquiet.service.telling import Parting
 from unquiet.store import Store
-from unquiet.wal import Position, WalReader
+from unquiet.wal import Position, Quarantine, WalReader
 
 POSITION, COUNTED, COUNTS = "log position", "log counted", "service counts"
 READ_BYTES = 16 << 20
@@ -101,7 +102,8 @@ class Engine:
         )
         start, counted = (Position(*(store.get_setting(name) or (0, 0))) for name in (POSITION, COUNTED))
         traces = LiveTraces[Position](settings.quiet_s, settings.longest_s)
-        drain = Drain(traces, store.live.unknown_spans, start, counted)
+        aside = PuttingAside(Quarantine(log).keep)
+        drain = Drain(traces, store.live.unknown_spans, start, counted, aside=aside)
         counts = Counter[str](store.get_setting(COUNTS) or {})
         return cls(store, WalReader(log, start), drain, follower, settings, changes, counts, _committed=start)
 

@@ -19,8 +19,11 @@ from unquiet.selfwatch import Facts, Judge, Share, Sink, conditions
 from unquiet.service.alerting import Alerting
 from unquiet.service.delivery import SinkHealth
 from unquiet.service.door_keeper import DoorKeeper
+from unquiet.service.door_process import LOG
 from unquiet.service.mind import ROUND_S, Mind, NotReady
 from unquiet.service.observing import Observed
+from unquiet.service.putting_aside import BODIES, ENDINGS, TRACES, TURNS
+from unquiet.wal import Quarantine
 
 EVERY_S = 5.0
 PROFILE = "self-watch profiles"
@@ -100,6 +103,9 @@ class Watching:
             disk_free_bytes=free,
             disk_total_bytes=total,
             damaged_records=pulse.counts.get("damaged records", 0),
+            unreadable=sum(recent.get(name, 0) for name in (BODIES, TRACES, TURNS)),
+            put_aside=self._put_aside(),
+            unreadable_error=pulse.unreadable,
             rejected=rejected,
             offered=accepted + sum(rejected.values()),
             late=Share(late, drained + late),
@@ -121,6 +127,12 @@ class Watching:
 
     def _last_arrival_us(self) -> int | None:
         return max(self.doors.said.get("last_arrival_us", {}).values(), default=None)
+
+    def _put_aside(self) -> int | None:
+        try:
+            return Quarantine(self.folder / LOG).count(*ENDINGS)
+        except WalError:
+            return None
 
     def _undrained(self) -> int | None:
         engine = self.mind.engine

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from unquiet.model.errors import WalError
 from unquiet.wal.failures import explained
 from unquiet.wal.layout import (
     QUARANTINE,
@@ -14,6 +14,7 @@ from unquiet.wal.layout import (
     segment_path,
     segment_sizes,
 )
+from unquiet.wal.quarantine import Quarantine
 from unquiet.wal.walking import SegmentFile, Step
 
 
@@ -22,7 +23,7 @@ class WalReader:
 
     def __init__(self, folder: Path, start: Position) -> None:
         """`start` is what the caller has committed: `release` is never needed for what lies before it."""
-        self._folder = folder
+        self._folder, self._quarantine = folder, Quarantine(folder)
         self._position = self._committed = start
 
     @property
@@ -120,18 +121,11 @@ class WalReader:
         name = f"{number:012d}-{step.start}.bin"
         where = f"{segment_path(self._folder, number).name}, bytes {step.start:,} to {step.end:,}"
         try:
-            self._put_aside(segment, step, name)
+            self._quarantine.keep(name, segment.read(step.start, lost))
             kept = f"They are kept in {QUARANTINE}/{name}."
-        except OSError as error:
-            kept = f"They could not be kept ({error.strerror or error})."
+        except (OSError, WalError) as error:
+            kept = f"They could not be kept ({error})."
         return Entry(None, end, f"The log is damaged ({where}): {lost:,} bytes could not be read. {kept}", lost)
-
-    def _put_aside(self, segment: SegmentFile, step: Step, name: str) -> None:
-        folder = self._folder / QUARANTINE
-        folder.mkdir(exist_ok=True)
-        file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(file, "wb") as kept:
-            kept.write(segment.read(step.start, step.end - step.start))
 
     def _remove_drained(self) -> None:
         """Remove what lies before the committed position, and its segment too where nothing is left in it."""

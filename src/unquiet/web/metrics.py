@@ -87,6 +87,13 @@ FAMILIES: tuple[Family, ...] = (
         "duplicate_spans", "counter", "Spans dropped because they were known already.", lambda n: _one(n.duplicates)
     ),
     Family("late_spans", "counter", "Spans that came after their session had closed.", lambda n: _one(n.late_spans)),
+    Family(
+        "unreadable",
+        "counter",
+        "Bodies, traces and turns that were acknowledged, could not be read and were put aside.",
+        lambda n: _by(n.unreadable),
+        ("kind",),
+    ),
     Family("turns", "counter", "Turns made and measured.", lambda n: _one(n.turns)),
     Family("sessions_open", "gauge", "Sessions that are not over.", lambda n: _one(n.sessions_open)),
     Family("sessions_closed", "counter", "Sessions that are over and were judged.", lambda n: _one(n.sessions_closed)),
