@@ -22,7 +22,7 @@ from unquiet.model.alerts import DeliveryError, Notice
 from unquiet.model.bodies import Body, BodyKind
 from unquiet.model.errors import StoreError
 from unquiet.selfwatch import READY, WATCHES
-from unquiet.service import watching
+from unquiet.service import engine, watching
 from unquiet.service.config import load
 from unquiet.service.running import ServiceParts, assemble
 from unquiet.store import Store
@@ -81,8 +81,10 @@ class World:
             assert self.parts.alerting.deliverer is not None
             self.parts.alerting.run_once()
 
-    def turns(self, count: int, at_us: int, text: str | None = "Where is my parcel?", name: str = "s") -> None:
-        """Turns arrive now, each of a session of its own, that happened at a moment."""
+    def turns(
+        self, count: int, at_us: int, text: str | None = "Where is my parcel?", name: str = "s", arrived_us: int = 0
+    ) -> None:
+        """Turns arrive now or at a moment, each of a session of its own, that happened at a moment."""
         rows = [
             {
                 "time": (at_us + n) / 1e6,
@@ -94,7 +96,7 @@ class World:
             for n in range(count)
         ]
         lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-        self.log.append(Body(BodyKind.TURNS_JSONL, "", self.now_us, count, lines))
+        self.log.append(Body(BodyKind.TURNS_JSONL, "", arrived_us or self.now_us, count, lines))
 
     def state(self, name: str) -> str:
         return next((each.state for each in self.parts.watching.found if each.name == name), "unknown")
@@ -348,6 +350,31 @@ def test_a_folder_that_cannot_be_asked_for_its_disk_is_unknown(world: World, mon
     metrics = world.web.get("/metrics")
     assert metrics.status_code == 200
     assert not any(line.startswith("unquiet_disk_free_bytes ") for line in metrics.text.splitlines())
+
+
+def test_the_lag_is_counted_from_the_arrival(world: World) -> None:
+    """Whoever stood still meanwhile: it is not the moment at which somebody noticed."""
+    arrived_us = world.now_us - 5 * MINUTE
+    world.turns(1, arrived_us, arrived_us=arrived_us)
+    world.mind_turns = False
+    world.passes(LOOK_S)
+    assert world.parts.watching.facts.undrained_s == 5 * 60 + LOOK_S
+    assert "behind" in str(world.web.get("/readyz").json()["reasons"])
+    world.mind_turns = True
+    world.passes(LOOK_S)
+    assert world.parts.watching.facts.undrained_s == 0.0
+    assert world.web.get("/readyz").status_code == 200
+
+
+def test_a_drain_that_goes_on_and_is_far_behind_is_told(world: World, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(engine, "READ_BYTES", 1)
+    for n in range(30):
+        world.turns(1, world.now_us - 20 * MINUTE + n, name=f"n{n}", arrived_us=world.now_us - 20 * MINUTE)
+    world.passes(60)
+    assert world.state("drain-stalled") == "failing"
+    assert world.told("drain-stalled") == ["opened"]
+    world.passes(TWO_MINUTES_S)
+    assert world.state("drain-stalled") == "ok"
 
 
 def test_what_was_put_aside_is_told_until_it_is_taken_away(world: World, monkeypatch: Patch) -> None:

@@ -98,8 +98,9 @@ class Judge:
 class Facts:
     """Everything that the conditions are made from; None where it is not known.
 
-    Ages are seconds. `door_age_s`: since each door's last heartbeat. `undrained_s`: the age of the oldest body that is not
-    drained, 0 where none waits. `drain_age_s`: since the drain made progress or had nothing to do; `drain_failures` in a row.
+    Ages are seconds. `door_age_s`: since each door's last heartbeat. `undrained_s`: since the oldest body that is
+    not drained arrived, 0 where none waits. `drain_age_s`: since the drain made progress or had nothing to do;
+    `drain_failures` in a row.
     `last_arrival_us`: microseconds since 1970, None where nothing ever arrived; `silence` is None until a week is known.
     `content`, `skew_s` (median of arrival minus end of span, seconds; negative: spans end in the future) go by source,
     `signals` (measurements that failed, of the latest turns) by signal. `rejected` (by reason) and `offered` count spans

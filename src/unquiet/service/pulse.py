@@ -27,7 +27,6 @@ class Pulse:
     error: str = ""
     store_failed: bool | None = None
     doing: str = "starting"
-    undrained_since_us: int | None = None
     unreadable: str = ""
     counts: Counter[str] = field(default_factory=Counter[str])
     sums: dict[str, Any] = field(default_factory=dict[str, Any])

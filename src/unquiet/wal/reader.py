@@ -81,6 +81,35 @@ class WalReader:
             if number >= at.segment
         )
 
+    @property
+    def next_arrival_us(self) -> int | None:
+        """When the oldest body that was not read yet arrived, microseconds since 1970; None where all was read.
+
+        May be asked from another thread than the one that reads.
+
+        Raises:
+            WalError: the disk failed.
+        """
+        at = self._position
+        try:
+            for number in self._numbers():
+                if number >= at.segment and (found := self._arrival(number, at)) is not None:
+                    return found
+        except OSError as error:
+            raise explained(self._folder, "looking at the log", error) from error
+        return None
+
+    def _arrival(self, number: int, at: Position) -> int | None:
+        try:
+            segment = SegmentFile(self._folder, number, sealed=False)
+        except FileNotFoundError:
+            # It was read to its end and removed meanwhile.
+            return None
+        try:
+            return segment.next_arrival_us(at.offset if number == at.segment else 0)
+        finally:
+            segment.close()
+
     def _read(self, bytes_max: int) -> list[Entry]:
         entries: list[Entry] = []
         room = bytes_max
