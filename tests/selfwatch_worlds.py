@@ -125,7 +125,11 @@ class World:
             judge=Judge(True, self.judge_failures, error="401 from the endpoint" if self.judge_failures else ""),
             sinks={
                 "hook": Sink(
-                    len(self.alerts), (now - self.alerts[0]) / 1e6 if self.alerts else 0.0, self.sink_failures, error=""
+                    True,
+                    len(self.alerts),
+                    (now - self.alerts[0]) / 1e6 if self.alerts else 0.0,
+                    self.sink_failures,
+                    error="",
                 )
             },
             content=self.capture.contents(),

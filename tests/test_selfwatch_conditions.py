@@ -98,7 +98,7 @@ def test_quiet_in_a_burst(name: str, lived: tuple[World, object]) -> None:
             undrained_bytes=40_000_000,
             undrained_s=180.0,
             drain_age_s=5.0,
-            sinks={"hook": Sink(1, 15.0, 1, error="timeout")},
+            sinks={"hook": Sink(True, 1, 15.0, 1, error="timeout")},
             disk_free_bytes=30 << 30,
         )
         assert {c.name for c in conditions(busy, [], world.now_us) if c.state == "failing"} == set()
@@ -201,6 +201,8 @@ def test_a_door_that_never_reported_is_unknown_and_hides_no_dead_one() -> None:
 
 def test_sinks_judges_disks() -> None:
     assert one("sink-failing", sinks={}).state == "ok"
+    assert one("sink-failing", sinks={"a": Sink(tried=True)}).state == "ok"
+    assert one("sink-failing", sinks={"a": Sink(tried=True), "b": Sink()}).state == "unknown"
     assert one("sink-failing", sinks={"a": Sink(), "b": Sink(permanent=True, error="403")}).state == "failing"
     assert one("judge-dead", judge=Judge(False, failures=9)).state == "ok"
     assert one("judge-dead", judge=Judge(True, stopped=True, error="cost cap of 5 USD")).state == "failing"

@@ -377,6 +377,36 @@ def test_a_drain_that_goes_on_and_is_far_behind_is_told(world: World, monkeypatc
     assert world.state("drain-stalled") == "ok"
 
 
+def test_a_sink_that_was_never_tried_is_unknown_until_it_takes_something(world: World) -> None:
+    def shown() -> dict[str, Any]:
+        found = world.web.get("/api/v1/status").json()["service"]["conditions"]
+        return next(each for each in found if each["name"] == "sink-failing")
+
+    world.passes(20 * 60, 30)
+    assert shown()["state"] == "unknown"
+    assert "flaky, page" in shown()["detail"]
+    assert "alerts test" in shown()["todo"]
+    assert world.web.get("/readyz").status_code == world.web.get("/healthz").status_code == 200
+    assert world.page.got == []
+    world.flaky.error = DeliveryError("401 Unauthorized", permanent=True)
+    answer = world.web.post("/api/v1/alerts/test", json={}, headers={"Origin": "http://127.0.0.1:8321"})
+    assert [each["delivered"] for each in answer.json()["results"]] == [True, False]
+    world.passes(2 * LOOK_S)
+    assert (shown()["state"], world.told("sink-failing")) == ("failing", ["opened"])
+    world.flaky.error = None
+    assert all(delivered for _, delivered, _ in world.parts.alerting.test())
+    world.passes(LOOK_S)
+    assert shown()["state"] == "ok"
+
+
+def test_one_delivery_shows_that_a_sink_works(world: World) -> None:
+    assert world.state("sink-failing") == "unknown"
+    with world.parts.mind.store() as store, store.transaction():
+        store.outbox.put(notice("test", key="test/both"), ["flaky", "page"], world.now_us)
+    world.passes(2 * LOOK_S)
+    assert world.state("sink-failing") == "ok"
+
+
 def test_what_was_put_aside_is_told_until_it_is_taken_away(world: World, monkeypatch: Patch) -> None:
     poison(world, monkeypatch)
     world.passes(60)

@@ -71,9 +71,11 @@ class Silence:
 class Sink:
     """Deliveries to a sink: those that wait, the age of the oldest (seconds, 0 where none waits), failures in a row.
 
-    `permanent`: the last failure will not go away by trying again. `error` is its text, without any secret.
+    `tried`: something was sent to it since the start, a test or an alert. `permanent`: the last failure will not go away by
+    trying again. `error` is its text, without any secret.
     """
 
+    tried: bool = False
     pending: int = 0
     oldest_s: float = 0.0
     failures: int = 0

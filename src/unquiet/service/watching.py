@@ -160,6 +160,7 @@ class Watching:
             return None
         return {
             name: Sink(
+                tried=each.state != "unknown",
                 pending=each.pending,
                 oldest_s=(now_us - each.since_us) / 1e6 if each.pending and each.state == "failing" else 0.0,
                 failures=1 if each.state == "failing" else 0,
