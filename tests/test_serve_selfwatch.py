@@ -407,6 +407,18 @@ def test_one_delivery_shows_that_a_sink_works(world: World) -> None:
     assert world.state("sink-failing") == "ok"
 
 
+def test_what_came_in_is_counted_by_its_kind(world: World) -> None:
+    world.said |= {"accepted": {"traces": 7, "turns": 2}, "rejected": {"logs": 3, "metrics": 5}}
+    world.turns(4, world.now_us - 10 * 365 * 24 * HOUR, name="old")
+    world.turns(4, world.now_us + 10 * 365 * 24 * HOUR, name="ahead")
+    world.passes(2 * LOOK_S)
+    samples = [line for line in world.web.get("/metrics").text.splitlines() if line.startswith("unquiet_spans_")]
+    assert 'unquiet_spans_accepted_total{kind="traces"} 7.0' in samples
+    assert 'unquiet_spans_accepted_total{kind="turns"} 2.0' in samples
+    assert 'unquiet_spans_rejected_total{kind="logs",reason="refused by a door"} 3.0' in samples
+    assert [line for line in samples if 'kind="turns",reason=' in line and line.endswith(" 4.0")]
+
+
 def test_what_was_put_aside_is_told_until_it_is_taken_away(world: World, monkeypatch: Patch) -> None:
     poison(world, monkeypatch)
     world.passes(60)

@@ -78,8 +78,8 @@ def full_numbers() -> Numbers:
     return Numbers(
         version="0.1.0",
         started_us=NOW_US - 3_600_000_000,
-        spans_accepted={"http": 1200, "grpc": 34},
-        spans_rejected={("http", "attribute too long"): 3},
+        spans_accepted={"traces": 1200, "logs": 34},
+        spans_rejected={("traces", "attribute too long"): 3},
         bodies={("http", 200): 40, ("http", 429): 2},
         duplicates=5,
         late_spans=6,

@@ -27,6 +27,7 @@ from unquiet.web.numbers import Numbers
 
 LOG_ROWS = 500
 MOST_TURNS = 1000
+AT_THE_DOOR = "refused by a door"
 
 
 @dataclass(slots=True)
@@ -150,7 +151,7 @@ class ServiceBackend:
         judge = engine.follower.judge if engine is not None else None
         facts = self.watching.facts
         sinks = facts.sinks or {}
-        rejected = {("all", name): count for name, count in said.get("rejected", {}).items()}
+        rejected = {(kind, AT_THE_DOOR): count for kind, count in said.get("rejected", {}).items()}
         return Numbers(
             version=__version__,
             started_us=pulse.started_us,
@@ -182,7 +183,7 @@ class ServiceBackend:
 
 def _drain_rejections(counts: Mapping[str, int]) -> dict[tuple[str, str], int]:
     prefix = "rejected turns: "
-    return {("drain", name.removeprefix(prefix)): n for name, n in counts.items() if name.startswith(prefix)}
+    return {("turns", name.removeprefix(prefix)): n for name, n in counts.items() if name.startswith(prefix)}
 
 
 def _door_status(name: str) -> tuple[str, int]:

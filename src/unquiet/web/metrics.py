@@ -65,16 +65,16 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "spans_accepted",
         "counter",
-        "Spans, log records and turns acknowledged.",
+        "Spans (kind traces), log records (logs) and turns acknowledged.",
         lambda n: _by(n.spans_accepted),
-        ("door",),
+        ("kind",),
     ),
     Family(
         "spans_rejected",
         "counter",
-        "Spans, log records and turns turned away.",
+        "Spans, log records, turns and data points turned away, at the door or after it.",
         lambda n: [(key, float(value)) for key, value in n.spans_rejected.items()],
-        ("door", "reason"),
+        ("kind", "reason"),
     ),
     Family(
         "bodies",
