@@ -24,6 +24,7 @@ PROVOKED: dict[str, dict[str, object]] = {
     "sink-failing": {"sink_down": True},
     "disk-nearly-full": {"disk_full": True},
     "log-damaged": {"log_damaged": True},
+    "bodies-unreadable": {"poison": True},
     "spans-rejected": {"rejecting": 0.5},
     "spans-late": {"late": 0.7},
     "clock-skew": {"clock_s": 600.0},
@@ -97,7 +98,7 @@ def test_quiet_in_a_burst(name: str, lived: tuple[World, object]) -> None:
             undrained_bytes=40_000_000,
             undrained_s=180.0,
             drain_age_s=5.0,
-            sinks={"hook": Sink(1, 15.0, 1, error="timeout")},
+            sinks={"hook": Sink(True, 1, 15.0, 1, error="timeout")},
             disk_free_bytes=30 << 30,
         )
         assert {c.name for c in conditions(busy, [], world.now_us) if c.state == "failing"} == set()
@@ -128,6 +129,7 @@ OF_THE_CONDITION = {
     "sink-failing": ("sinks",),
     "disk-nearly-full": ("disk_free_bytes", "disk_total_bytes"),
     "log-damaged": ("damaged_records",),
+    "bodies-unreadable": ("unreadable", "put_aside"),
     "spans-rejected": ("rejected", "offered"),
     "spans-late": ("late",),
     "clock-skew": ("skew_s",),
@@ -146,7 +148,7 @@ def test_each_missing_fact_makes_its_condition_unknown(name: str, fact: str, liv
 
 def test_no_fact_is_without_a_condition() -> None:
     used = {fact for facts in OF_THE_CONDITION.values() for fact in facts} | {"last_arrival_us", "silence"}
-    words = {"drain_error", "tick_error", "store_error", "tick_every_s"}
+    words = {"drain_error", "unreadable_error", "tick_error", "store_error", "tick_every_s"}
     assert {field.name for field in fields(Facts)} == used | words
 
 
@@ -199,6 +201,8 @@ def test_a_door_that_never_reported_is_unknown_and_hides_no_dead_one() -> None:
 
 def test_sinks_judges_disks() -> None:
     assert one("sink-failing", sinks={}).state == "ok"
+    assert one("sink-failing", sinks={"a": Sink(tried=True)}).state == "ok"
+    assert one("sink-failing", sinks={"a": Sink(tried=True), "b": Sink()}).state == "unknown"
     assert one("sink-failing", sinks={"a": Sink(), "b": Sink(permanent=True, error="403")}).state == "failing"
     assert one("judge-dead", judge=Judge(False, failures=9)).state == "ok"
     assert one("judge-dead", judge=Judge(True, stopped=True, error="cost cap of 5 USD")).state == "failing"

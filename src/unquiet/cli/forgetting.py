@@ -88,7 +88,9 @@ def _say(done: Forgotten, folder: Path | str) -> None:
 
 
 def _log_files(folder: Path, ids: set[str], drained: Position) -> list[Path]:
-    """Segments of the log that are in the folder up to their end, and quarantined bodies that name somebody to forget.
+    """Segments of the log that are in the folder up to their end, and all that was put aside.
+
+    What could not be read cannot be searched either: an id may stand in it in a form that nobody here knows.
 
     Raises:
         StoreError: the log still has traffic of theirs that is not in the folder yet.
@@ -97,16 +99,16 @@ def _log_files(folder: Path, ids: set[str], drained: Position) -> list[Path]:
     try:
         sizes = segment_sizes(log) if log.is_dir() else {}
         done = [segment_path(log, number) for number, size in sizes.items() if Position(number, size) <= drained]
-        others = [path for path in sorted(log.rglob("*")) if path.is_file() and path not in done]
+        aside = [path for path in sorted((log / QUARANTINE).rglob("*")) if path.is_file()]
+        others = [path for path in sorted(log.rglob("*")) if path.is_file() and path not in {*done, *aside}]
         named = [path for path in others if any(each in data for data in [path.read_bytes()] for each in wanted)]
     except OSError as error:
         raise StoreError(
             f"{error.filename} cannot be read ({error.strerror}). Let this user read the folder's log."
         ) from error
-    undrained = [path for path in named if path.parent.name != QUARANTINE]
-    if undrained:
+    if named:
         raise StoreError(
-            f"{', '.join(map(str, undrained))} holds traffic of theirs that is not in the folder yet. Start `unquiet serve` on the "
+            f"{', '.join(map(str, named))} holds traffic of theirs that is not in the folder yet. Start `unquiet serve` on the "
             "folder and forget them there, or stop it once everything is drained."
         )
-    return [*done, *named]
+    return [*done, *aside]

@@ -66,25 +66,36 @@ def alerts_group() -> None:
 
 @alerts_group.command("test", short_help="Send a test notice to every receiver.")
 @config_option
-def alerts_test_command(config_path: Path | None) -> None:
+@click.option("--service", "by_service", is_flag=True, help="Let the running service send it, as it was started.")
+def alerts_test_command(config_path: Path | None, by_service: bool) -> None:
     """Send a clearly marked test notice to every receiver of the configuration, now.
 
     \b
     unquiet alerts test
     unquiet alerts test --config unquiet.toml
+    unquiet alerts test --service
     """  # noqa: D301
+    path, config = _loaded(config_path, None)
+    found = _asked_to_test(config.service.folder) if by_service else _tested(config, path)
+    if not found:
+        raise ConfigError("no receiver is configured: add [alerts.NAME] with a kind to unquiet.toml.")
+    with printing():
+        for name, delivered, text in found:
+            Output().print(f"{name}: {'delivered' if delivered else text}", soft_wrap=True, highlight=False)
+    sys.exit(0 if all(delivered for _, delivered, _ in found) else 2)
+
+
+def _tested(config: Config, path: Path | None) -> list[tuple[str, bool, str]]:
     from unquiet.service.running import make_sinks
 
-    path, config = _loaded(config_path, None)
-    sinks = [sink for sink, _ in make_sinks(config, os.environ, _base(path))]
-    if not sinks:
-        raise ConfigError("no receiver is configured: add [alerts.NAME] with a kind to unquiet.toml.")
-    good = True
-    with printing():
-        for name, delivered, text in send_test(sinks, _now_us):
-            good = good and delivered
-            Output().print(f"{name}: {'delivered' if delivered else text}", soft_wrap=True, highlight=False)
-    sys.exit(0 if good else 2)
+    return send_test([sink for sink, _ in make_sinks(config, os.environ, _base(path))], _now_us)
+
+
+def _asked_to_test(folder: Path) -> list[tuple[str, bool, str]]:
+    service = served(folder, os.environ)
+    if service is None:
+        raise UnquietError(f"no service runs over {folder}: start it, or leave --service out to send from here.")
+    return [(str(each["sink"]), bool(each["delivered"]), str(each["error"])) for each in service.alerts_test()]
 
 
 @click.command("mark", short_help="Announce a change: a deploy, a new prompt, another model.")

@@ -19,11 +19,17 @@ Mark = TypeVar("Mark")
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """A trace that is over: its spans (and those that only events named) and the turns that they make."""
+    """A trace that is over: its spans (and those that only events named) and the turns that they make.
+
+    `error` is why no turns could be made of it, None where they could; `spans` and `events` are what it held then.
+    """
 
     trace_id: str
     span_ids: tuple[str, ...]
     turns: list[TurnDraft]
+    error: Exception | None = None
+    spans: tuple[Span, ...] = ()
+    events: tuple[tuple[str, SpanEvent, Span], ...] = ()
 
 
 @dataclass(slots=True)
@@ -144,7 +150,12 @@ class LiveTraces(Generic[Mark]):
     def _close(self, trace_id: str) -> Complete:
         trace = self._forget(trace_id)
         named = dict.fromkeys((*trace.spans, *(span_id for span_id, _, _ in trace.events)))
-        turns = turns_of(with_events(trace.spans.values(), trace.events), self._seen)
+        try:
+            turns = turns_of(with_events(trace.spans.values(), trace.events), self._seen)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - told to the caller: one trace must not keep all others from being read
+            return Complete(trace_id, tuple(named), [], error, tuple(trace.spans.values()), tuple(trace.events))
         return Complete(trace_id, tuple(named), turns)
 
     def _forget(self, trace_id: str) -> _Open[Mark]:

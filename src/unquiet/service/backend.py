@@ -21,11 +21,13 @@ from unquiet.service.door_keeper import DoorKeeper
 from unquiet.service.door_process import LOG
 from unquiet.service.engine import Engine
 from unquiet.service.mind import Mind, NotReady, changes_of
+from unquiet.service.putting_aside import BODIES, TRACES, TURNS
 from unquiet.service.watching import Watching, disk_of, memory_bytes
 from unquiet.web.numbers import Numbers
 
 LOG_ROWS = 500
 MOST_TURNS = 1000
+AT_THE_DOOR = "refused by a door"
 
 
 @dataclass(slots=True)
@@ -149,7 +151,7 @@ class ServiceBackend:
         judge = engine.follower.judge if engine is not None else None
         facts = self.watching.facts
         sinks = facts.sinks or {}
-        rejected = {("all", name): count for name, count in said.get("rejected", {}).items()}
+        rejected = {(kind, AT_THE_DOOR): count for kind, count in said.get("rejected", {}).items()}
         return Numbers(
             version=__version__,
             started_us=pulse.started_us,
@@ -159,6 +161,7 @@ class ServiceBackend:
             duplicates=counts.get("duplicate spans", 0) + counts.get("duplicate turns", 0),
             late_spans=counts.get("late spans", 0) + counts.get("late turns", 0),
             turns=counts.get("turns", 0),
+            unreadable={name.removeprefix("unreadable "): counts.get(name, 0) for name in (BODIES, TRACES, TURNS)},
             sessions_open=judge.assembler.open_count if judge is not None else None,
             sessions_closed=judge.session_count if judge is not None else None,
             undrained_bytes=facts.undrained_bytes,
@@ -180,7 +183,7 @@ class ServiceBackend:
 
 def _drain_rejections(counts: Mapping[str, int]) -> dict[tuple[str, str], int]:
     prefix = "rejected turns: "
-    return {("drain", name.removeprefix(prefix)): n for name, n in counts.items() if name.startswith(prefix)}
+    return {("turns", name.removeprefix(prefix)): n for name, n in counts.items() if name.startswith(prefix)}
 
 
 def _door_status(name: str) -> tuple[str, int]:

@@ -118,6 +118,10 @@ class Deliverer:
                 name: replace(_seen(lane, now_us), pending=pending.get(name, 0)) for name, lane in self._lanes.items()
             }
 
+    def tried(self, name: str, error: str | None) -> None:
+        """Note what became of something that was sent to a sink without the outbox: `error` is None where it arrived."""
+        self._note(self._lanes[name], error)
+
     def _planned(self, now_us: int) -> dict[str, tuple[_Lane, list[Delivery], list[Notice]]]:
         """What every idle sink has to do, and their lanes marked as busy."""
         work: dict[str, tuple[_Lane, list[Delivery], list[Notice]]] = {}

@@ -22,6 +22,7 @@ from unquiet.model.bodies import Body, BodyKind
 from unquiet.model.rejections import ReadReport
 from unquiet.model.spans import Span
 from unquiet.model.turns import empty_turns
+from unquiet.service.putting_aside import NOT_ITS_FAULT, PuttingAside
 from unquiet.service.span_keys import Keys, span_keys
 from unquiet.sources.protocol import ReadOptions, misplaced
 from unquiet.sources.turn_rows import TurnRows
@@ -61,7 +62,7 @@ class Drain:
 
     `unknown` asks the store which spans it does not have: what `take` gave must be there before more is added. What is read
     up to `counted` was counted before. Beyond `held_bytes_max` of open traces the oldest are closed.
-    `seen` is called with what each body of telemetry held.
+    `seen` is called with what each body of telemetry held. What cannot be read goes `aside`, and the next is read.
     """
 
     traces: LiveTraces[Position]
@@ -79,6 +80,7 @@ class Drain:
     _counts: Counter[str] = field(default_factory=Counter[str])
     _known_here: set[int] = field(default_factory=set[int])
     seen: Callable[[Telemetry, Body], None] | None = None
+    aside: PuttingAside = field(default_factory=PuttingAside)
     _reader: BodyReader = field(default_factory=BodyReader)
 
     def add(self, entries: Sequence[Entry]) -> None:
@@ -92,13 +94,21 @@ class Drain:
             if entry.body is None:
                 self._counts["damaged records"] += 1
                 self._counts["damaged bytes"] += entry.bytes_lost
-            elif entry.body.kind is BodyKind.TURNS_JSONL:
-                if known is None:  # else they were stored then
-                    self._take_rows(entry.body)
-            else:
-                self._take(self._telemetry(entry.body), entry.body, start)
+            elif entry.body.kind is not BodyKind.TURNS_JSONL or known is None:  # else its turns were stored then
+                self._take_body(entry.body, start)
             if known is not None:
                 self._counts, self.traces.duplicate_count = known
+
+    def _take_body(self, body: Body, start: Position) -> None:
+        try:
+            if body.kind is BodyKind.TURNS_JSONL:
+                self._take_rows(body)
+            else:
+                self._take(self._telemetry(body), body, start)
+        except NOT_ITS_FAULT:
+            raise
+        except Exception as error:  # noqa: BLE001 - it would end every start; it is kept, counted and told
+            self.aside.body(body, self.position, error, self._counts)
 
     def _close_ready(self, now_us: int) -> None:
         for complete in self.traces.ready(self._clock_s(now_us)):
@@ -221,8 +231,7 @@ class Drain:
                 self._counts["traces closed early"] += 1
                 self._complete(complete, now_us)
         self._finish_closed()
-        if self._drafts:
-            self._tables.append(table_of(self._drafts))
+        self._tables += self._rows(now_us)
         self._counts["duplicate spans"] += self.traces.duplicate_count
         self.traces.duplicate_count = 0
         first = self.traces.first_mark()
@@ -236,6 +245,26 @@ class Drain:
         self._done, self._drafts, self._tables, self._counts = [], [], [], Counter()
         self._known_here.clear()
         return drained
+
+    def _rows(self, now_us: int) -> list[pa.Table]:
+        """The drafts as tables; those that cannot be rows are found by making each alone."""
+        if not self._drafts:
+            return []
+        try:
+            return [table_of(self._drafts)]
+        except NOT_ITS_FAULT:
+            raise
+        except Exception:  # noqa: BLE001 - told of each draft that cannot be a row
+            return [table for draft in self._drafts for table in self._row(draft, now_us)]
+
+    def _row(self, draft: TurnDraft, now_us: int) -> list[pa.Table]:
+        try:
+            return [table_of([draft])]
+        except NOT_ITS_FAULT:
+            raise
+        except Exception as error:  # noqa: BLE001 - as of a body
+            self.aside.draft(draft, error, now_us, self._counts)
+            return []
 
     def _telemetry(self, body: Body) -> Telemetry:
         """What the door has let in; it was decoded there before, so it can be decoded here."""
@@ -255,7 +284,9 @@ class Drain:
         self._traces += [complete.trace_id] * len(complete.span_ids)
         self._spans += complete.span_ids
         self._counts["spans"] += len(complete.span_ids)
-        if not complete.turns:
+        if complete.error is not None:
+            self.aside.trace(complete, complete.error, now_us, self._counts)
+        elif not complete.turns:
             self._counts["spans without an agent"] += len(complete.span_ids)
         self._drafts += self._kept(complete.turns, now_us)
 
