@@ -14,6 +14,8 @@ from unquiet.cli.looking import Document, Look, look_into
 from unquiet.cli.options import found_at, read_db
 from unquiet.cli.showing import printing
 from unquiet.model.errors import ConfigError, UnquietError
+from unquiet.report import report_sections, to_html, to_markdown
+from unquiet.report.plain import one_line
 
 
 @click.command("report", short_help="Write the post-mortem of an incident.")
@@ -63,10 +65,6 @@ def _chosen(look: Look, incident_id: str, folder: Path) -> Document:
 def _written(
     look: Look, document: Document, option: str, commands: frozenset[str], *, as_html: bool, as_json: bool
 ) -> str:
-    # Templates take a moment to load that other commands can save.
-    from unquiet.report import report_sections, to_html, to_markdown
-    from unquiet.report.plain import one_line
-
     turns = look.turns(shown_sessions(document))
     facts = gather(look.store, document, turns, look.coverage(), option=option, commands=commands)
     sections = report_sections(facts)

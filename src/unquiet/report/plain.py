@@ -12,7 +12,13 @@ HEAD, TAIL = 900, 300
 LINE = 160
 """Characters of a name that are shown on one line."""
 
-MOST_MARK = r"[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]"
+MOST_MARKS = 3
+"""Marks above and below a letter; scripts that need them need no more, and a tower of them hides the lines around it."""
+
+JOINERS = {"\u200c", "\u200d"}
+"""Invisible, but words of some scripts and signs of emoji are put together with them."""
+
+_MARK = r"[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]"
 _MARKS = re.compile(f"({_MARK}{{{MOST_MARKS}}}){_MARK}+")
 
 

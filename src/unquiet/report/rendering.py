@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import TYPE_CHECKING, Any
 
 from unquiet.report.pictures import NARROW, WIDE, days_picture, panel_picture
 from unquiet.report.plain import one_line
 from unquiet.report.words import day
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 Section = Mapping[str, Any]
 
@@ -66,6 +67,9 @@ def cut_note(part: Mapping[str, Any]) -> str:
 
 
 def _environment(*, html: bool) -> Environment:
+    # Templates take a moment to load that other commands can save.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("unquiet.report"),
         # Of Markdown every text goes through `escaped` or `fenced`.
