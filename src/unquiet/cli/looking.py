@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from unquiet.app.folders import check_scanned
 from unquiet.app.handling import shown
+from unquiet.app.ledgers import SCHEMA, listed
 from unquiet.app.status import status
 from unquiet.cli.evidence import COLUMNS
 from unquiet.service.asking import Served, ended_without_a_word, served
@@ -36,6 +37,10 @@ class Look(Protocol):
 
     def status(self) -> Document:
         """What was read, judged and is visible."""
+        ...
+
+    def changes(self) -> Document:
+        """Announced changes and those that the traffic showed, schema `unquiet.changes/1`."""
         ...
 
 
@@ -65,6 +70,10 @@ class Stored:
         known = status(self._store, self._folder, datetime.now(UTC))
         return known | {"service_died": True} if ended_without_a_word(self._folder) else known
 
+    def changes(self) -> Document:
+        """As they were announced to the folder, and as its last judgement saw them."""
+        return listed(self._store)
+
 
 class Asked:
     """A folder that a running service owns."""
@@ -88,6 +97,15 @@ class Asked:
     def status(self) -> Document:
         """Of the folder and of the service."""
         return self._service.status()
+
+    def changes(self) -> Document:
+        """As the service knows them."""
+        known = self._service.changes()
+        changes = [
+            {**each, "announced": said} for name, said in (("changes", True), ("seen", False)) for each in known[name]
+        ]
+        changes.sort(key=lambda each: datetime.fromisoformat(str(each["at"])))
+        return {"schema": SCHEMA, "changes": changes, "kinds": known["kinds"], "sightings": known["sightings"]}
 
 
 @contextmanager

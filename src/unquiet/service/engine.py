@@ -15,8 +15,8 @@ import pyarrow as pa
 from unquiet.app.describing import coverage, describe
 from unquiet.app.following import Follower
 from unquiet.app.journal import resume
-from unquiet.app.ledgers import keep_sightings
 from unquiet.app.learning import still_learning
+from unquiet.app.ledgers import keep_sightings
 from unquiet.app.mixing import describe_mix
 from unquiet.app.replaying import Progress, accept_for_good, keep_incidents, left_out
 from unquiet.conventions.live_traces import LiveTraces

@@ -54,7 +54,7 @@ class GitHubReleases:
     def sniff(self, glimpse: Glimpse) -> float:
         """Sure with a tag and when it was published."""
         hook = glimpse.has("release.tag_name")
-        return 0.9 if hook or glimpse.has("tag_name") and bool(glimpse.keys & {"published_at", "created_at"}) else 0.0
+        return 0.9 if hook or (glimpse.has("tag_name") and bool(glimpse.keys & {"published_at", "created_at"})) else 0.0
 
     def read(self, path: Path, report: ReadReport) -> list[Change]:
         """One change a published release."""
