@@ -172,6 +172,29 @@ def test_cloudevents_in_every_mode(client: TestClient, backend: FakeBackend) -> 
     assert len(backend.marked) == 4
 
 
+def test_pagerduty_senders_find_their_address(client: TestClient, backend: FakeBackend) -> None:
+    body = {"routing_key": "s3cret", "payload": {"summary": "Deployed 5.3", "custom_details": {"scope": "tenant=a"}}}
+    answer = client.post("/v2/change/enqueue", json=body)
+    assert (answer.status_code, answer.json()) == (202, {"status": "success", "message": "Change event processed"})
+    assert [(c.after, c.scope) for c in backend.marked] == [("Deployed 5.3", (("tenant", "a"),))]
+    assert client.post("/v2/change/enqueue", json={"kind": "x"}).status_code == 422
+
+
+def test_ids_and_scopes_are_kept_and_events_of_pipelines_announce_nothing(
+    client: TestClient, backend: FakeBackend
+) -> None:
+    told = client.post("/api/v1/changes", json={"kind": "x", "to": "2", "id": "a1", "scope": {"tenant": "a"}}).json()
+    assert told["changes"][0]["scope"] == {"tenant": "a"}
+    assert client.post("/api/v1/changes", json=EVENT).status_code == 201
+    assert [change.event_id for change in backend.marked] == ["a1", "/ci/deploys 7"]
+    data = {"context": {"type": "dev.cdevents.testcaserun.finished.0.2.0"}, "subject": {"id": "t"}}
+    answer = client.post("/api/v1/changes", json={**EVENT, "data": data})
+    assert (answer.status_code, answer.json()["changes"]) == (201, [])
+    bad = client.post("/api/v1/changes", json={**EVENT, "data": {"scope": "harbor"}})
+    assert bad.status_code == 422
+    assert len(backend.marked) == 2
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -163,6 +163,9 @@ class FakeBackend:
     def mark(self, change: Change) -> None:
         self.marked.append(change)
 
+    def ledger(self) -> Mapping[str, Any]:
+        return {"seen": [], "kinds": [], "sightings": []}
+
     def changes(self) -> Sequence[Change]:
         return [Change(datetime(2026, 3, 10, 14, 7, tzinfo=UTC), "prompt", "v41", "v42", "pipeline"), *self.marked[-3:]]
 

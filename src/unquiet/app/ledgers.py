@@ -7,7 +7,7 @@ from typing import Any
 
 from unquiet.app.marks import Row, change_of, known_changes, row_of
 from unquiet.conventions.times import to_iso
-from unquiet.incidents import merged
+from unquiet.incidents import merged, micros
 from unquiet.model.changes import SEEN, Change
 from unquiet.pipeline.judging import Judge
 from unquiet.store import Store
@@ -28,8 +28,8 @@ def keep_sightings(store: Store, judge: Judge) -> None:
             {
                 "facet": each.facet,
                 "value": each.value,
-                "first": to_iso(each.first_us),
-                "last": to_iso(each.last_us),
+                "first": to_iso(each.first_us).replace("+00:00", "Z"),
+                "last": to_iso(each.last_us).replace("+00:00", "Z"),
                 "sessions": each.sessions,
             }
             for each in judge.ledger.sightings()
@@ -52,7 +52,8 @@ def listed(store: Store, more: Sequence[Change] = ()) -> dict[str, Any]:
 
 
 def _row(change: Change) -> Row:
-    return {**row_of(change), "announced": change.source != SEEN}
+    at = to_iso(micros(change)).replace("+00:00", "Z")
+    return {**row_of(change), "at": at, "announced": change.source != SEEN}
 
 
 def _kinds(changes: Sequence[Change], begin_us: int | None, end_us: int | None) -> list[dict[str, object]]:

@@ -10,6 +10,7 @@ from unquiet.app.adding import Added, add_records
 from unquiet.app.folders import known_folder
 from unquiet.cli.exporting import export_evals_command
 from unquiet.cli.gap_page import gap_command
+from unquiet.cli.marking import changes_command
 from unquiet.cli.options import read_db
 from unquiet.cli.report_page import report_command
 from unquiet.cli.showing import Output, show_reports
@@ -45,4 +46,5 @@ GAP_COMMANDS = (
     gap_command,
     report_command,
     why_green_command,
+    changes_command,
 )

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from unquiet.app.adding import Added
 from unquiet.app.folders import check_scanned
 from unquiet.app.handling import shown
+from unquiet.app.ledgers import SCHEMA, listed
 from unquiet.app.status import status
 from unquiet.app.voiced import overview, with_voices
 from unquiet.app.voicing import add_voices
@@ -60,6 +61,10 @@ class Look(Protocol):
         """Add the voices that files hold."""
         ...
 
+    def changes(self) -> Document:
+        """Announced changes and those that the traffic showed, schema `unquiet.changes/1`."""
+        ...
+
 
 class Stored:
     """A folder that this process opened."""
@@ -104,6 +109,10 @@ class Stored:
         """Into the folder."""
         return add_voices(self._store, self._folder, reads)
 
+    def changes(self) -> Document:
+        """As they were announced to the folder, and as its last judgement saw them."""
+        return listed(self._store)
+
 
 class Asked:
     """A folder that a running service owns."""
@@ -144,6 +153,15 @@ class Asked:
     def add_voices(self, reads: Iterable[FileRead]) -> Added:
         """Through the service, which makes them unreadable as its configuration says."""
         return post_voices(self._service, reads)
+
+    def changes(self) -> Document:
+        """As the service knows them."""
+        known = self._service.changes()
+        changes = [
+            {**each, "announced": said} for name, said in (("changes", True), ("seen", False)) for each in known[name]
+        ]
+        changes.sort(key=lambda each: datetime.fromisoformat(str(each["at"])))
+        return {"schema": SCHEMA, "changes": changes, "kinds": known["kinds"], "sightings": known["sightings"]}
 
 
 @contextmanager

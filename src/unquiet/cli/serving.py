@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from collections.abc import Mapping
@@ -14,10 +13,9 @@ import click
 
 from unquiet.app.folders import known_folder
 from unquiet.app.handling import handle
-from unquiet.app.marks import mark
-from unquiet.cli.options import keep_db, read_db
+from unquiet.cli.marking import mark_command
+from unquiet.cli.options import keep_db, read_db, who
 from unquiet.cli.showing import Output, printing
-from unquiet.model.changes import Change
 from unquiet.model.errors import ConfigError, UnquietError
 from unquiet.model.handling import Action, Verb
 from unquiet.service.asking import Served, served
@@ -98,47 +96,12 @@ def _asked_to_test(folder: Path) -> list[tuple[str, bool, str]]:
     return [(str(each["sink"]), bool(each["delivered"]), str(each["error"])) for each in service.alerts_test()]
 
 
-@click.command("mark", short_help="Announce a change: a deploy, a new prompt, another model.")
-@click.argument("what")
-@click.option("--kind", default="deploy", show_default=True, help="What changed: prompt, model, tools, release.")
-@click.option("--from", "before", metavar="VERSION", help="The version before.")
-@click.option("--at", metavar="TIME", help="When it happened, ISO 8601; default: now.")
-@read_db
-def mark_command(what: str, kind: str, before: str | None, at: str | None, db: Path | None) -> None:
-    """Announce a change, so that an incident near it can name it.
-
-    \b
-    unquiet mark "prompt v12"
-    unquiet mark v12 --kind prompt --from v11 --at 2026-03-10T14:00:00Z
-    """  # noqa: D301
-    moment = _moment(at)
-    folder = known_folder(db)
-    service = served(folder, os.environ)
-    if service is not None:
-        said = {"kind": kind, "from": before, "to": what, "at": moment.isoformat(), "source": _who()}
-        service.mark({name: value for name, value in said.items() if value is not None})
-    else:
-        with Store.open(folder, create=False) as store:
-            mark(store, Change(moment, kind, before, what, _who()))
-    click.echo(f"marked {kind} {before + ' -> ' if before else ''}{what} at {moment:%Y-%m-%d %H:%M} UTC")
-
-
-def _moment(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"--at {text}: expected a time like 2026-03-10T14:00:00Z.") from None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-
-
 def _deed(verb: Verb, text: str, options: Mapping[str, Any] | None = None) -> click.Command:
     """A command that does something about an incident."""
 
     def do(incident_id: str, note: str | None, db: Path | None, **more: str) -> None:
         until_us = _now_us() + round(_span(more["span"]).total_seconds() * 1e6) if "span" in more else None
-        action = Action(verb, _who(), note, until_us, more.get("reason"))
+        action = Action(verb, who(), note, until_us, more.get("reason"))
         folder = known_folder(db)
         service = served(folder, os.environ)
         document = _asked(service, incident_id, action) if service else _stored(folder, incident_id, action)
@@ -178,13 +141,6 @@ def _stored(folder: Path, incident_id: str, action: Action) -> Mapping[str, Any]
 
 def _now_us() -> int:
     return round(datetime.now(UTC).timestamp() * 1e6)
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody"
 
 
 def _loaded(config_path: Path | None, db: Path | None) -> tuple[Path | None, Config]:

@@ -276,4 +276,6 @@ def _show_suspects(console: Console, document: Mapping[str, Any]) -> None:
         text = (
             f"{suspect['kind']} {suspect['from']} -> {suspect['to']} at {moment(suspect['at'])} ({suspect['source']})"
         )
-        console.print(f"  {rank}. {text}", soft_wrap=True)
+        console.print(f"  {rank}. {'likely: ' if suspect.get('likely') else ''}{text}", soft_wrap=True)
+        if suspect.get("why"):
+            console.print(f"     {'; '.join(suspect['why'])}", soft_wrap=True, highlight=False)

@@ -23,7 +23,7 @@ from unquiet.pipeline.ledger import Ledger
 from unquiet.pipeline.measuring import Measured, measure, signal_infos
 from unquiet.pipeline.mix import Mix, apart, is_new_kind
 from unquiet.pipeline.opening import Texts, assembled, empty_keys
-from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us, streams_of, watch_of
+from unquiet.pipeline.plan import OF_TALK, Plan, budget_shares, make_plan, started_us, streams_of, watch_of
 from unquiet.pipeline.summing import counted
 from unquiet.pipeline.words import Words, event_name
 from unquiet.sessions import Assembler, ClosedSessions
@@ -184,7 +184,8 @@ class Judge:
             return []
         columns = plan.facets(visits, measured.requests)
         plan.see(columns)
-        self.ledger.see(columns, {r.facet: r.role for r in plan.roles}, started_us(visits))
+        told = {name: column for name, column in columns.items() if name not in OF_TALK}
+        self.ledger.see(told, {r.facet: r.role for r in plan.roles}, started_us(visits))
         ticks = tick_of(closed_us(visits))
         kind = mix.sort(columns, measured, ticks, started_us(visits)) if judge else mix.learn(columns, measured)
         names, stratum = plan.stratum(columns, visits, apart(kind) if judge else {}, measured.bare)

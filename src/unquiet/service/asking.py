@@ -93,6 +93,10 @@ class Served:
         """Do something about an incident; its document afterwards."""
         return self._asked("POST", f"incidents/{quote(incident_id, safe='')}/{verb}", body)
 
+    def changes(self) -> dict[str, Any]:
+        """Announced changes and those that the traffic showed."""
+        return self._asked("GET", "changes")
+
     def mark(self, body: Mapping[str, Any]) -> None:
         """Announce a change."""
         self._asked("POST", "changes", body)

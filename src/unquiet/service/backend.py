@@ -12,6 +12,7 @@ from typing import Any
 from unquiet import __version__
 from unquiet.app.forgetting import forget, known_as
 from unquiet.app.handling import handle
+from unquiet.app.ledgers import listed
 from unquiet.app.marks import mark
 from unquiet.model.changes import Change
 from unquiet.model.conditions import Condition
@@ -110,6 +111,13 @@ class ServiceBackend:
         """All announced changes."""
         with self.mind.store() as store:
             return changes_of(store, self.mind.files)
+
+    def ledger(self) -> Mapping[str, Any]:
+        """As the judgement kept it last."""
+        with self.mind.store() as store:
+            known = listed(store, changes_of(store, self.mind.files))
+        seen = [each for each in known["changes"] if not each["announced"]]
+        return {"seen": seen, "kinds": known["kinds"], "sightings": known["sightings"]}
 
     def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
         """Delete everywhere: doors closed, log drained, folder rewritten, doors open again. Senders try again meanwhile."""

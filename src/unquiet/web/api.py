@@ -10,13 +10,15 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from unquiet.conventions.times import to_us
-from unquiet.web.announcing import BadMoment, changes_of
-from unquiet.web.asking import MOST_EVENTS, Announcement, Choice, Forget, Mute, Note, Nothing, Session
+from unquiet.model.changes import Change
+from unquiet.web.announcing import BadAnnouncement, Body, changes_of
+from unquiet.web.asking import MOST_EVENTS, Announcement, Choice, Forget, Mute, Note, Nothing, PagerDutyChange, Session
 from unquiet.web.backend import Action, Backend, Document, NotPossible, UnknownIncident, Verb
 from unquiet.web.binary_events import EventRoute
 from unquiet.web.documents import (
     AlertLog,
     Changes,
+    Enqueued,
     Forgotten,
     Incident,
     Incidents,
@@ -32,6 +34,9 @@ from unquiet.web.guard import BATCH_TYPE, EVENT_TYPE, reader_of
 from unquiet.web.problems import MEDIA_TYPE, shown
 
 PREFIX = "/api/v1"
+ENQUEUE = "/v2/change/enqueue"
+"""Where PagerDuty takes change events."""
+
 LOCAL = "local"
 """Who acts where no token tells and no name is given."""
 
@@ -121,18 +126,27 @@ class Api:
         return self._backend.handle(incident_id, Action(verb, _who(request, body.who), body.note, until_us, reason))
 
     def changes(self) -> Changes:
-        """Every announced change."""
-        return Changes(changes=[suspect(change) for change in self._backend.changes()])
+        """Every announced change, and what the traffic showed by itself."""
+        announced = [suspect(change) for change in self._backend.changes()]
+        return Changes.model_validate({**self._backend.ledger(), "changes": announced})
 
     def announce(self, request: Request, body: Announcement) -> Changes:
         """A deploy marker: ours, a CloudEvent (also a batch), or a PagerDuty change event. Answers with what was understood."""
+        return Changes(changes=[suspect(change) for change in self._announced(body, _who(request, None))])
+
+    def enqueue(self, request: Request, body: PagerDutyChange) -> Enqueued:
+        """A PagerDuty change event, where its senders post it."""
+        self._announced(body, _who(request, None))
+        return Enqueued(status="success", message="Change event processed")
+
+    def _announced(self, body: Body, who: str) -> list[Change]:
         try:
-            announced = changes_of(body, self._now_us(), _who(request, None))
-        except BadMoment as error:
+            announced = changes_of(body, self._now_us(), who)
+        except BadAnnouncement as error:
             raise _flawed("at", "", str(error)) from error
         for change in announced:
             self._backend.mark(change)
-        return Changes(changes=[suspect(change) for change in announced])
+        return announced
 
     def conditions(self) -> Standings:
         """How the service itself is."""
@@ -162,7 +176,7 @@ def add_routes(app: FastAPI, backend: Backend, now_us: Callable[[], int]) -> Non
     ):
         usual = READING if method == "GET" else ACTING
         app.router.add_api_route(
-            PREFIX + path,
+            path if path == ENQUEUE else PREFIX + path,
             handler,
             methods=[method],
             status_code=code,
@@ -183,6 +197,7 @@ def add_routes(app: FastAPI, backend: Backend, now_us: Callable[[], int]) -> Non
         add("POST", f"/incidents/{{incident_id}}/{handler.__name__}", handler, Incident, 404, 409)
     add("GET", "/changes", api.changes, Changes)
     add("POST", "/changes", api.announce, Changes, code=201)
+    add("POST", ENQUEUE, api.enqueue, Enqueued, code=202)
     add("GET", "/conditions", api.conditions, Standings)
     add("GET", "/alerts", api.alerts, AlertLog)
     add("POST", "/alerts/test", api.alerts_test, Trials)

@@ -63,6 +63,10 @@ class Backend(Protocol):
         """The announced changes, in order of their times."""
         ...
 
+    def ledger(self) -> Document:
+        """What the traffic showed by itself: `seen` changes, `sightings`, and how routine all `kinds` are."""
+        ...
+
     def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
         """Delete everything of a user, a session, or of both, everywhere; how many of what were deleted, by kind."""
         ...

@@ -14,11 +14,20 @@ from unquiet.sources.changes.cloudevents import CloudEvents, event_change
 from unquiet.sources.changes.git_tags import GitTags, tags_of
 from unquiet.sources.changes.github import GitHubDeployments, GitHubReleases
 from unquiet.sources.changes.pagerduty import PagerDutyChanges, pagerduty_change
-from unquiet.sources.changes.rows import ChangeFormat, NoChange, scope_of
+from unquiet.sources.changes.rows import ChangeFormat, NoChange, moment, scope_of
 from unquiet.sources.changes.table import ChangeTable
 from unquiet.sources.glimpse import look_at
 
-__all__ = ["CHANGE_FORMATS", "NoChange", "event_change", "pagerduty_change", "read_changes", "scope_of", "tags_of"]
+__all__ = [
+    "CHANGE_FORMATS",
+    "NoChange",
+    "event_change",
+    "moment",
+    "pagerduty_change",
+    "read_changes",
+    "scope_of",
+    "tags_of",
+]
 
 CHANGE_FORMATS: tuple[ChangeFormat, ...] = (
     ChangeTable(),

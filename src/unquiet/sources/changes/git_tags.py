@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -50,12 +51,13 @@ def tags_of(repository: Path, report: ReadReport) -> list[Change]:
     Raises:
         UnreadableSource: there is no repository, or no git.
     """
+    git = shutil.which(COMMAND[0])
+    if git is None:
+        raise UnreadableSource("git is not installed here; print the tags elsewhere and name the file.")
     try:
-        done = subprocess.run(
-            ["git", "-C", str(repository), *COMMAND[1:]], capture_output=True, timeout=WAIT_S, check=False
+        done = subprocess.run(  # noqa: S603 - git itself, and a folder that the user named
+            [git, "-C", str(repository), *COMMAND[1:]], capture_output=True, timeout=WAIT_S, check=False
         )
-    except FileNotFoundError:
-        raise UnreadableSource("git is not installed here; print the tags elsewhere and name the file.") from None
     except subprocess.TimeoutExpired:
         raise UnreadableSource(f"{repository}: git did not answer within {WAIT_S:.0f} s.") from None
     if done.returncode:
