@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unquiet.app.adding import add_records
 from unquiet.app.describing import coverage, describe, watched_streams
 from unquiet.app.mixing import describe_mix
 from unquiet.app.replaying import Progress, keep_incidents, left_out, replay
@@ -17,6 +18,7 @@ from unquiet.model.settings import Settings
 from unquiet.pipeline.judging import Judge
 from unquiet.sources import NO_ROWS, FileRead, find_files, read_files
 from unquiet.sources.changes import read_changes
+from unquiet.sources.evals import read_evals
 from unquiet.store import SourceRow, Store
 
 SCHEMA = "unquiet.scan/1"
@@ -38,8 +40,11 @@ def scan(
     mapping: Mapping[str, str],
     changes: Sequence[Path],
     progress: Progress,
+    evals: Sequence[str] = (),
 ) -> ScanResult:
     """Read the files into the folder (those with known content are skipped) and judge all of its turns.
+
+    `evals` are reports of an evaluation suite: they are kept for what is asked about the incidents.
 
     Raises:
         UnreadableSource, StoreError: nothing could be looked at.
@@ -49,6 +54,8 @@ def scan(
         result = ScanResult({})
         if change_report.rejected_count:
             result.reports.append((", ".join(map(str, changes)), change_report))
+        if evals:
+            result.reports += add_records(store, store.evals, read_evals(evals)).reports
         ingest(store, paths, mapping, result, progress)
         with store.transaction():
             judge = replay(store, settings, progress, announced)

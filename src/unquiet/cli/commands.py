@@ -76,6 +76,7 @@ def demo_command(seed: int) -> None:
 @click.option("--budget", type=float, default=1.0, show_default=True, help="False incidents accepted per 30 days.")
 @click.option("--map", "maps", multiple=True, metavar="NAME=COLUMN", help="Which column holds NAME: input=question.")
 @click.option("--changes", multiple=True, type=click.Path(path_type=Path), help="Deploy markers: time, kind, from, to.")
+@click.option("--evals", multiple=True, metavar="PATH", help="Reports of an evaluation suite; see `unquiet evals`.")
 @click.option("--learn-days", type=float, default=7.0, show_default=True, help="Length of the learning period.")
 def scan_command(
     paths: tuple[str, ...],
@@ -84,6 +85,7 @@ def scan_command(
     budget: float,
     maps: tuple[str, ...],
     changes: tuple[Path, ...],
+    evals: tuple[str, ...],
     learn_days: float,
 ) -> None:
     """Read recorded traffic and find the incidents in it.
@@ -98,7 +100,7 @@ def scan_command(
     folder = db or scan_folder(paths, mapping, settings)
     try:
         with Bar(Console(stderr=True)) as bar:
-            result = scan(paths, folder, settings, mapping=mapping, changes=changes, progress=bar.update)
+            result = scan(paths, folder, settings, mapping=mapping, changes=changes, progress=bar.update, evals=evals)
     except KeyboardInterrupt:
         if is_store(folder):
             remember(folder)

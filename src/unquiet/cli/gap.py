@@ -8,25 +8,12 @@ import click
 
 from unquiet.app.adding import Added, add_records
 from unquiet.app.folders import known_folder
+from unquiet.cli.evals import evals_command
 from unquiet.cli.options import read_db
 from unquiet.cli.showing import Output, show_reports
 from unquiet.model.wording import counted
-from unquiet.sources.evals import read_evals
 from unquiet.sources.voices import read_voices
 from unquiet.store import Store
-
-
-@click.command("evals", short_help="Add reports of an evaluation suite.")
-@click.argument("paths", nargs=-1, required=True)
-@read_db
-def evals_command(paths: tuple[str, ...], db: Path | None) -> None:
-    """Add reports of an evaluation suite to a folder.
-
-    \b
-    unquiet evals report.xml
-    """  # noqa: D301
-    with Store.open(known_folder(db), create=False) as store:
-        _say(add_records(store, store.evals, read_evals(paths)), "eval result")
 
 
 @click.command("voices", short_help="Add tickets, ratings and posts.")

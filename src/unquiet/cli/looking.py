@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from unquiet.app.eval_runs import eval_runs
 from unquiet.app.folders import check_scanned
 from unquiet.app.handling import shown
 from unquiet.app.status import status
@@ -38,6 +39,10 @@ class Look(Protocol):
         """What was read, judged and is visible."""
         ...
 
+    def evals(self) -> Document:
+        """The runs of evaluation suites, schema unquiet.evals/1."""
+        ...
+
 
 class Stored:
     """A folder that this process opened."""
@@ -65,6 +70,10 @@ class Stored:
         known = status(self._store, self._folder, datetime.now(UTC))
         return known | {"service_died": True} if ended_without_a_word(self._folder) else known
 
+    def evals(self) -> Document:
+        """Of the folder."""
+        return eval_runs(self._store)
+
 
 class Asked:
     """A folder that a running service owns."""
@@ -88,6 +97,10 @@ class Asked:
     def status(self) -> Document:
         """Of the folder and of the service."""
         return self._service.status()
+
+    def evals(self) -> Document:
+        """As the service knows them."""
+        return self._service.evals()
 
 
 @contextmanager
