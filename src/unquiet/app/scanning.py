@@ -9,6 +9,7 @@ from pathlib import Path
 
 from unquiet.app.adding import add_records
 from unquiet.app.describing import coverage, describe, watched_streams
+from unquiet.app.eval_joining import join_verdicts
 from unquiet.app.mixing import describe_mix
 from unquiet.app.replaying import Progress, keep_incidents, left_out, replay
 from unquiet.model.changes import Change
@@ -57,6 +58,7 @@ def scan(
         if evals:
             result.reports += add_records(store, store.evals, read_evals(evals)).reports
         ingest(store, paths, mapping, result, progress)
+        join_verdicts(store)
         with store.transaction():
             judge = replay(store, settings, progress, announced)
             documents = [*describe(judge, store, announced), *describe_mix(judge, store, announced)]
@@ -94,6 +96,8 @@ def ingest(
         known = store.files.known(fingerprint) if fingerprint else None
         if known is None:
             _ingest_file(store, read, fingerprint or _unread(read.path))
+            if read.report.verdicts:
+                add_records(store, store.evals, read_evals([read.path]))
             result.reports.append((str(read.path), read.report))
         else:
             result.reports.append((str(read.path), _known(known, str(read.path), read.report.notes)))

@@ -18,14 +18,24 @@ from unquiet.model.rejections import ReadReport, Rejection
 from unquiet.sources.evals.deepeval import DeepEval
 from unquiet.sources.evals.inspect_log import InspectResults
 from unquiet.sources.evals.junit import JUnit
+from unquiet.sources.evals.otlp_results import OtlpResults
 from unquiet.sources.evals.promptfoo import Promptfoo
 from unquiet.sources.evals.pytest_json import PytestJson
+from unquiet.sources.otlp_file import OtlpJson, OtlpProto
 from unquiet.sources.protocol import ReadOptions, Source
 from unquiet.sources.reading import FileRead, read_with
 
 __all__ = ["EVAL_FORMATS", "read_content", "read_evals"]
 
-EVAL_FORMATS: tuple[Source, ...] = (JUnit(), Promptfoo(), InspectResults(), DeepEval(), PytestJson())
+EVAL_FORMATS: tuple[Source, ...] = (
+    JUnit(),
+    Promptfoo(),
+    InspectResults(),
+    DeepEval(),
+    PytestJson(),
+    OtlpResults(OtlpJson()),
+    OtlpResults(OtlpProto()),
+)
 """The formats; where two are equally sure, the first reads the file."""
 
 
