@@ -24,8 +24,7 @@ LEAST_TOLD = 6
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was removed: turns, sessions, labels; incidents that named them; segment files written anew; files of the log;
-    results of evaluations that judged their turns.
+    """What was removed: turns, sessions, labels, eval results; edited incidents; segment files written anew; files of the log.
 
     `left_in` names states of the folder that still hold one of the ids and that nobody here can read: whoever keeps them must
     see to it.
