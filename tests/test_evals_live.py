@@ -91,10 +91,11 @@ def test_what_a_judge_said(tmp_path: Path, label: str | None, more: dict[str, st
     )
     (found,) = read_evals([path], now=AT + timedelta(days=1))
     (row,) = [row for table in found.tables for row in table.to_pylist()]
-    assert (row["status"], row["score"], row["case_name"], row["suite"]) == (status, 0.25, "relevance", "bank")
+    assert (row["status"], row["score"], row["case_name"], row["suite"]) == (status, 0.25, "relevance", "relevance")
     assert (row["run"], row["turn_id"]) == ("relevance 2026-03-10", f"{TRACE}:{CALL}")
     assert row["checks"][0]["reason"] == more.get("error.type", "off topic")
     assert dict(row["facets"]).get("score.label") == label
+    assert dict(row["facets"])["service.name"] == "bank"
 
 
 def test_a_scan_takes_what_judges_said_and_joins_it_to_the_turn(tmp_path: Path) -> None:

@@ -85,9 +85,10 @@ def show_runs(console: Output, runs: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _numbers(run: Mapping[str, Any]) -> str:
-    total = sum(run[name] for name in STATUSES)
+    total = sum(run[name] for name in STATUSES) - run["on_turns"]
     counts = [f"{run[name]} {name.replace('_', ' ')}" for name in STATUSES if run[name]]
     requests = "every request known" if run["with_input"] == total else f"{run['with_input']} of {total} requests known"
     judged = [f"{run['on_turns']} of production turns"] if run["on_turns"] else []
     models = f"model {', '.join(run['models'])}" if run["models"] else "model not told"
-    return "; ".join([", ".join(counts), *judged, requests, models])
+    told = [*judged, models] if total == 0 else [*judged, requests, models]
+    return "; ".join([", ".join(counts), *told])

@@ -62,7 +62,7 @@ def evaluation_row(event: SpanEvent, of: Span) -> dict[str, Any]:
         "run": f"{name} {to_iso(event.time_us)[:10]}",
         "time": event.time_us,
         "tool": TOOL,
-        "suite": text_or_none(of.resource.get("service.name")),
+        "suite": name,
         "case_name": name,
         "status": status,
         "score": _finite(score),
@@ -70,7 +70,7 @@ def evaluation_row(event: SpanEvent, of: Span) -> dict[str, Any]:
         "reason": error or (None if status == PASSED else explained),
         "session_id": id_text(pick(said, *_SESSION)) or id_text(pick(of.attributes, *_SESSION)),
         "turn_id": place,
-        "facets": _facets(said),
+        "facets": _facets({"service.name": of.resource.get("service.name"), **said}),
     }
 
 

@@ -129,7 +129,7 @@ async def _conflict(request: Request, error: Exception) -> Response:
 
 async def _unreadable(request: Request, error: Exception) -> Response:
     del request
-    return problem(422, str(error), "Send the report as its tool wrote it.")
+    return problem(422, str(error).removesuffix("."), "Send the report as its tool wrote it.")
 
 
 async def _unable(request: Request, error: Exception) -> Response:
