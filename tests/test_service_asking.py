@@ -162,3 +162,13 @@ def test_wrong_words_never_reach_it(folder: Path, backend: FakeBackend) -> None:
 def test_accepting_needs_a_service(tmp_path: Path) -> None:
     with pytest.raises(UnquietError, match=f"Start it with `unquiet serve --db {tmp_path}`, then accept"):
         run(tmp_path, "accept", ID)
+
+
+def test_reports_of_evals_are_sent_to_the_service(folder: Path, backend: FakeBackend, tmp_path: Path) -> None:
+    report = tmp_path / ".latest_run_full.json"
+    report.write_bytes(b"{}")
+    said = CliRunner().invoke(unquiet, ["evals", str(report), "--db", str(folder)])
+    assert (said.exit_code, said.output) == (0, "60 eval results added\n")
+    assert backend.reports == [(".latest_run_full.json", b"{}")]
+    listed = CliRunner().invoke(unquiet, ["evals", "--db", str(folder)])
+    assert "58 passed, 1 failed, 1 not run; every request known; model m-1" in listed.output

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from unquiet.model.errors import StoreError
+from unquiet.model.errors import StoreError, UnreadableSource
 from unquiet.selfwatch import READY
 from unquiet.web.backend import Action
 from web_backends import DOCUMENT, ID, NOW_US, ORIGIN, FakeBackend, client_of
@@ -56,6 +56,32 @@ def test_actions_are_handed_on(verb: Any, client: TestClient, backend: FakeBacke
     assert answer.json()["handled_by"] == "Ada"
     client.post(f"/api/v1/incidents/{ID}/{verb}", json={})
     assert backend.actions == [(ID, Action(verb, "Ada", "known")), (ID, Action(verb, "local"))]
+
+
+def test_a_report_of_evals_is_handed_on_as_it_is(client: TestClient, backend: FakeBackend) -> None:
+    path, content = "/api/v1/evals?name=nightly.xml", b"<testsuite/>" + b" " * (1 << 20)
+    for kind in ("application/xml", "application/octet-stream", "application/json"):
+        answer = client.post(path, content=content, headers={"content-type": kind})
+        assert (answer.status_code, answer.json()["added"]) == (201, 60)
+    assert backend.reports == [("nightly.xml", content)] * 3
+    assert client.get("/api/v1/evals").json() == backend.evals()
+    assert client.post(path, content=b"x", headers={"content-type": "text/plain"}).status_code == 415
+    large = client.post(path, content=bytes((16 << 20) + 1), headers={"content-type": "application/xml"})
+    assert (large.status_code, "16777216 are allowed" in large.json()["detail"]) == (413, True)
+    foreign = {"content-type": "application/xml", "origin": "http://elsewhere.example"}
+    assert client.post(path, content=content, headers=foreign).status_code == 403
+    assert len(backend.reports) == 3
+
+
+def test_a_report_that_cannot_be_read_is_answered_with_422(client: TestClient, backend: FakeBackend) -> None:
+    def refuse(name: str, content: bytes) -> Any:
+        del content
+        raise UnreadableSource(f"{name}: the XML is damaged. Write the report again.")
+
+    backend.add_evals = refuse  # type: ignore[method-assign]
+    answer = client.post("/api/v1/evals", content=b"<", headers={"content-type": "application/xml"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "report: the XML is damaged. Write the report again"
 
 
 def test_mute_needs_an_end_and_a_reason(client: TestClient, backend: FakeBackend) -> None:

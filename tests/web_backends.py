@@ -118,6 +118,7 @@ class FakeBackend:
         self.marked: list[Change] = []
         self.actions: list[tuple[str, Action]] = []
         self.forgotten: list[tuple[str | None, str | None]] = []
+        self.reports: list[tuple[str, bytes]] = []
         self.found: list[Condition] = all_ok()
         self.beat_us: int | None = NOW_US - 1_000_000
         self.figures = full_numbers()
@@ -172,6 +173,17 @@ class FakeBackend:
     def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
         self.forgotten.append((user, session))
         return {"turns": 3, "sessions": 1}
+
+    def evals(self) -> Mapping[str, Any]:
+        run = {"run": "nightly 1", "tool": "junit", "suites": ["nightly"], "at": "2026-03-10T02:00:00Z"}
+        counts = {"passed": 58, "failed": 1, "error": 0, "not_run": 1, "undecided": 0, "with_input": 60, "on_turns": 0}
+        more = {"until": "2026-03-10T02:00:00Z", "models": ["m-1"], "prompt_hashes": []}
+        return {"schema": "unquiet.evals/1", "runs": [{**run, **more, **counts}]}
+
+    def add_evals(self, name: str, content: bytes) -> Mapping[str, Any]:
+        self.reports.append((name, content))
+        read = {"path": name, "cases": 60, "used": 60, "rejected": {}, "examples": [], "notes": []}
+        return {**self.evals(), "added": 60, "files": [read]}
 
     def alerts_test(self) -> Sequence[Mapping[str, Any]]:
         return [{"sink": "hook", "delivered": True, "error": None}]

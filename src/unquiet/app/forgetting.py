@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from unquiet.app.eval_joining import join_verdicts
 from unquiet.app.replaying import REACHED, STATE
 from unquiet.app.seen import Seen
 from unquiet.app.unnaming import without
@@ -23,7 +24,7 @@ LEAST_TOLD = 6
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was removed: turns, sessions and labels; incidents that named them; segment files written anew; files of the log.
+    """What was removed: turns, sessions, labels, eval results; edited incidents; segment files written anew; files of the log.
 
     `left_in` names states of the folder that still hold one of the ids and that nobody here can read: whoever keeps them must
     see to it.
@@ -36,6 +37,7 @@ class Forgotten:
     labels: int = 0
     files_removed: int = 0
     left_in: tuple[str, ...] = ()
+    evals: int = 0
 
 
 def known_as(folder: Path, ids: Collection[str]) -> set[str]:
@@ -72,6 +74,7 @@ def forget(
     Raises:
         StoreError: something could not be removed; running it again goes on.
     """
+    join_verdicts(store)
     found = store.removal.find(session_ids, user_ids)
     ids = found.sessions | found.users
     values = store.removal.own_facets(found)
@@ -95,6 +98,7 @@ def forget(
         removed.labels,
         _unlink(files),
         tuple(name for name in store.removal.states_with(ids) if name not in states),
+        removed.evals,
     )
 
 

@@ -71,6 +71,8 @@ def retire(store: Store, bounds: Bounds, now: datetime, needed_from: datetime) -
     if bounds.turn_days is not None:
         old_us = min(_us(now - timedelta(days=bounds.turn_days)), needed_us)
         due += [Due("turns", old_us), Due("sessions", old_us)]
+        # What judges said of turns goes with them; a suite's own results name nobody.
+        store.evals.retire("turn_id", old_us)
     if bounds.count_days is not None:
         due.append(Due("counts", _us(now - timedelta(days=bounds.count_days))))
     gone = [_retire(store, due)] if due else []

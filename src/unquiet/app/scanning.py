@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unquiet.app.adding import add_records
 from unquiet.app.describing import coverage, describe, watched_streams
+from unquiet.app.eval_joining import join_verdicts
 from unquiet.app.ledgers import keep_sightings
 from unquiet.app.marks import keep_read, marks, once
 from unquiet.app.mixing import describe_mix
@@ -19,6 +21,7 @@ from unquiet.model.settings import Settings
 from unquiet.pipeline.judging import Judge
 from unquiet.sources import NO_ROWS, FileRead, find_files, read_files
 from unquiet.sources.changes import read_changes
+from unquiet.sources.evals import read_evals
 from unquiet.store import SourceRow, Store
 
 SCHEMA = "unquiet.scan/1"
@@ -40,8 +43,11 @@ def scan(
     mapping: Mapping[str, str],
     changes: Sequence[Path],
     progress: Progress,
+    evals: Sequence[str] = (),
 ) -> ScanResult:
     """Read the files into the folder (those with known content are skipped) and judge all of its turns.
+
+    `evals` are reports of an evaluation suite: they are kept for what is asked about the incidents.
 
     Raises:
         UnreadableSource, StoreError: nothing could be looked at.
@@ -51,7 +57,10 @@ def scan(
         result = ScanResult({})
         if change_report.rejected_count:
             result.reports.append((", ".join(map(str, changes)), change_report))
+        if evals:
+            result.reports += add_records(store, store.evals, read_evals(evals)).reports
         ingest(store, paths, mapping, result, progress)
+        join_verdicts(store)
         with store.transaction():
             announced = once([*marks(store), *read])
             keep_read(store, read)
@@ -92,6 +101,8 @@ def ingest(
         known = store.files.known(fingerprint) if fingerprint else None
         if known is None:
             _ingest_file(store, read, fingerprint or _unread(read.path))
+            if read.report.verdicts:
+                add_records(store, store.evals, read_evals([read.path]))
             result.reports.append((str(read.path), read.report))
         else:
             result.reports.append((str(read.path), _known(known, str(read.path), read.report.notes)))

@@ -82,6 +82,7 @@ def demo_command(seed: int) -> None:
     type=click.Path(path_type=Path),
     help="Deploy markers: time, kind, from, to; or events of other tools.",
 )
+@click.option("--evals", multiple=True, metavar="PATH", help="Reports of an evaluation suite; see `unquiet evals`.")
 @click.option("--learn-days", type=float, default=7.0, show_default=True, help="Length of the learning period.")
 def scan_command(
     paths: tuple[str, ...],
@@ -90,6 +91,7 @@ def scan_command(
     budget: float,
     maps: tuple[str, ...],
     changes: tuple[Path, ...],
+    evals: tuple[str, ...],
     learn_days: float,
 ) -> None:
     """Read recorded traffic and find the incidents in it.
@@ -104,7 +106,7 @@ def scan_command(
     folder = db or scan_folder(paths, mapping, settings)
     try:
         with Bar(Console(stderr=True)) as bar:
-            result = scan(paths, folder, settings, mapping=mapping, changes=changes, progress=bar.update)
+            result = scan(paths, folder, settings, mapping=mapping, changes=changes, progress=bar.update, evals=evals)
     except KeyboardInterrupt:
         if is_store(folder):
             remember(folder)

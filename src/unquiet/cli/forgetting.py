@@ -66,7 +66,8 @@ def _ask(service: Served, users: tuple[str, ...], sessions: tuple[str, ...], *, 
     for body in bodies:
         done.update(service.forget(body))
     first = [done[name] for name in ("turns", "sessions", "incidents_edited", "files_rewritten")]
-    _say(Forgotten(*first, labels=done["labels"], files_removed=done["files_removed"]), service.url)
+    gone = Forgotten(*first, labels=done["labels"], files_removed=done["files_removed"], evals=done["evals"])
+    _say(gone, service.url)
 
 
 def _say(done: Forgotten, folder: Path | str) -> None:
@@ -76,6 +77,8 @@ def _say(done: Forgotten, folder: Path | str) -> None:
     click.echo(
         f"{counted(done.incidents_edited, 'incident')} no longer name them; {counted(done.files_rewritten, 'file')} rewritten"
     )
+    if done.evals:
+        click.echo(f"{counted(done.evals, 'eval result')} that judged them removed")
     if done.files_removed:
         click.echo(f"{counted(done.files_removed, 'file')} of the log removed")
     for name in done.left_in:

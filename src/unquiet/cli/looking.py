@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from unquiet.app.adding import Added
+from unquiet.app.eval_runs import eval_runs
 from unquiet.app.folders import check_scanned
 from unquiet.app.handling import shown
 from unquiet.app.ledgers import SCHEMA, listed
@@ -65,6 +66,10 @@ class Look(Protocol):
         """Announced changes and those that the traffic showed, schema `unquiet.changes/1`."""
         ...
 
+    def evals(self) -> Document:
+        """The runs of evaluation suites, schema unquiet.evals/1."""
+        ...
+
 
 class Stored:
     """A folder that this process opened."""
@@ -112,6 +117,10 @@ class Stored:
     def changes(self) -> Document:
         """As they were announced to the folder, and as its last judgement saw them."""
         return listed(self._store)
+
+    def evals(self) -> Document:
+        """Of the folder."""
+        return eval_runs(self._store)
 
 
 class Asked:
@@ -162,6 +171,10 @@ class Asked:
         ]
         changes.sort(key=lambda each: datetime.fromisoformat(str(each["at"])))
         return {"schema": SCHEMA, "changes": changes, "kinds": known["kinds"], "sightings": known["sightings"]}
+
+    def evals(self) -> Document:
+        """As the service knows them."""
+        return self._service.evals()
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from unquiet import __version__
+from unquiet.app.adding import add_records
+from unquiet.app.eval_runs import eval_runs, read_document
 from unquiet.app.forgetting import forget, known_as
 from unquiet.app.handling import handle
 from unquiet.app.ledgers import listed
@@ -24,6 +26,7 @@ from unquiet.service.engine import Engine
 from unquiet.service.mind import Mind, NotReady, changes_of
 from unquiet.service.putting_aside import BODIES, TRACES, TURNS
 from unquiet.service.watching import Watching, disk_of, memory_bytes
+from unquiet.sources.evals import read_content
 from unquiet.web.numbers import Numbers
 
 LOG_ROWS = 500
@@ -118,6 +121,19 @@ class ServiceBackend:
             known = listed(store, changes_of(store, self.mind.files))
         seen = [each for each in known["changes"] if not each["announced"]]
         return {"seen": seen, "kinds": known["kinds"], "sightings": known["sightings"]}
+
+    def evals(self) -> Mapping[str, Any]:
+        """From the folder."""
+        with self.mind.store() as store:
+            return eval_runs(store)
+
+    def add_evals(self, name: str, content: bytes) -> Mapping[str, Any]:
+        """Read it beside the loop, keep it under the lock."""
+        reads = read_content(name, content, self.clock_us())
+        with self.mind.store() as store:
+            added = add_records(store, store.evals, reads)
+            files = [read_document(path, report) for path, report in added.reports]
+            return eval_runs(store) | {"added": added.new, "files": files}
 
     def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
         """Delete everywhere: doors closed, log drained, folder rewritten, doors open again. Senders try again meanwhile."""

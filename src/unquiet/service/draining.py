@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from unquiet.conventions.bodies import BodyReader
 from unquiet.conventions.drafts import TurnDraft, table_of
-from unquiet.conventions.genai import EVALUATION_RESULT
+from unquiet.conventions.evaluations import evaluation_row, verdicts_of
 from unquiet.conventions.live_traces import Complete, LiveTraces
 from unquiet.conventions.otlp import Telemetry, read_json, read_resource_logs
 from unquiet.model.bodies import Body, BodyKind
@@ -24,6 +25,7 @@ from unquiet.model.spans import Span
 from unquiet.model.turns import empty_turns
 from unquiet.service.putting_aside import NOT_ITS_FAULT, PuttingAside
 from unquiet.service.span_keys import Keys, span_keys
+from unquiet.sources.evals.rows import results_table
 from unquiet.sources.protocol import ReadOptions, misplaced
 from unquiet.sources.turn_rows import TurnRows
 from unquiet.wal import START, Entry, Position
@@ -40,7 +42,7 @@ SET_BACK_US = 60_000_000
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What came out of the log: turns, the keys of the spans that are done with, what was counted on the way.
+    """What came out of the log: turns, keys of the spans that are done with, counts, and `verdicts`: rows of EVAL_RESULTS.
 
     `position` is where the log must be read from after a restart: before it everything is in `turns` or counted. `counted`
     is up to where what was read is in `counts`: open traces are read again, and then not counted again.
@@ -51,6 +53,7 @@ class Drained:
     counts: Counter[str]
     position: Position
     counted: Position
+    verdicts: pa.Table
 
 
 @dataclass(slots=True)
@@ -78,6 +81,7 @@ class Drain:
     _drafts: list[TurnDraft] = field(default_factory=list[TurnDraft])
     _tables: list[pa.Table] = field(default_factory=list[pa.Table])
     _counts: Counter[str] = field(default_factory=Counter[str])
+    _verdicts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     _known_here: set[int] = field(default_factory=set[int])
     seen: Callable[[Telemetry, Body], None] | None = None
     aside: PuttingAside = field(default_factory=PuttingAside)
@@ -125,6 +129,7 @@ class Drain:
     def _take(self, found: Telemetry, body: Body, start: Position) -> None:
         self._counts["rejected spans"] += len(found.rejected)
         self._counts["log records without a span"] += found.log_count
+        self._judged(found, body)
         bearers = [bearer for _, bearer in found.events]
         every = [*found.spans, *bearers]
         if not every:
@@ -142,13 +147,26 @@ class Drain:
                 self.traces.add(span, at, start, size)
         known = ~self._ask(span_keys([b.trace_id for b in bearers], [b.span_id for b in bearers]))
         for (event, bearer), behind in zip(found.events, known.tolist(), strict=True):
-            if event.name == EVALUATION_RESULT:
-                # Said of a turn, not part of it: nothing reads them yet.
-                self._counts["evaluation results not used"] += 1
-            elif behind:
+            if behind:
                 self._counts["late log records"] += 1
             else:
                 self.traces.add_event(event, bearer, at, start, size)
+
+    def _judged(self, found: Telemetry, body: Body) -> None:
+        """Take what judges said: of a turn, not part of it, so that it need not wait for its trace."""
+        options = ReadOptions(now_us=body.arrived_us)
+        for event, span in verdicts_of(found.spans, found.verdicts):
+            try:
+                row = evaluation_row(event, span)
+            except ValueError:
+                self._counts["rejected evaluation results: no evaluator"] += 1
+                continue
+            flaw = misplaced(row["time"], options)
+            if flaw is None:
+                self._verdicts.append(row)
+                self._counts["evaluation results"] += 1
+            else:
+                self._counts[f"rejected evaluation results: {flaw[0]}"] += 1
 
     def _fresh(self, spans: Sequence[Span]) -> BoolArray:
         """Which spans are neither in the store nor done with since the last commit."""
@@ -241,7 +259,9 @@ class Drain:
             +self._counts,
             self.position if first is None else first,
             self.position,
+            results_table(self._verdicts),
         )
+        self._verdicts = []
         self._done, self._drafts, self._tables, self._counts = [], [], [], Counter()
         self._known_here.clear()
         return drained

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from unquiet.app.describing import coverage, describe
+from unquiet.app.eval_joining import join_verdicts
 from unquiet.app.following import Follower
 from unquiet.app.journal import resume
 from unquiet.app.learning import still_learning
@@ -181,6 +182,8 @@ class Engine:
         with self.store.transaction():
             added = self.store.append_new_turns(drained.turns)
             self.store.live.remember_spans(drained.span_keys)
+            if drained.verdicts.num_rows:
+                self.store.evals.append(drained.verdicts)
             taken = self.follower.take(added, now_us)
             more = drained.counts
             more["turns"] += added.num_rows
@@ -226,6 +229,7 @@ class Engine:
 
     def _cover(self, now_us: int) -> None:
         judge = self.follower.judge
+        join_verdicts(self.store)
         notes: dict[str, Any] = {
             **coverage(judge, self.store),
             **left_out(self.store, self.settings.judgement),

@@ -5,20 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Path, Query, Request
+from fastapi import Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from unquiet.conventions.times import to_us
 from unquiet.model.changes import Change
 from unquiet.web.announcing import BadAnnouncement, Body, changes_of
-from unquiet.web.asking import MOST_EVENTS, Announcement, Choice, Forget, Mute, Note, Nothing, PagerDutyChange, Session
+from unquiet.web.asking import (
+    MOST_EVENTS,
+    Announcement,
+    Choice,
+    Forget,
+    Mute,
+    Note,
+    Nothing,
+    PagerDutyChange,
+    Report,
+    Session,
+)
 from unquiet.web.backend import Action, Backend, Document, NotPossible, UnknownIncident, Verb
 from unquiet.web.binary_events import EventRoute
 from unquiet.web.documents import (
     AlertLog,
     Changes,
     Enqueued,
+    Evals,
     Forgotten,
     Incident,
     Incidents,
@@ -30,7 +42,7 @@ from unquiet.web.documents import (
     standing,
     suspect,
 )
-from unquiet.web.guard import BATCH_TYPE, EVENT_TYPE, reader_of
+from unquiet.web.guard import BATCH_TYPE, EVENT_TYPE, REPORT_TYPES, reader_of
 from unquiet.web.problems import MEDIA_TYPE, shown
 
 PREFIX = "/api/v1"
@@ -46,7 +58,7 @@ REASONS: Mapping[int, str] = {
     404: "there is no such incident",
     409: "the incident's state does not allow it",
     413: "the body is too large",
-    415: "the body is no JSON",
+    415: "the body is of another type",
     422: "a parameter or field is not allowed",
 }
 BATCH_SIZE = {"minItems": 1, "maxItems": MOST_EVENTS}
@@ -63,6 +75,11 @@ def errors(statuses: Sequence[int]) -> dict[int | str, dict[str, Any]]:
         status: {"description": REASONS[status], "content": schema} for status in sorted(statuses)
     }
     return {**named, "default": {"description": "any other error", "content": schema}}
+
+
+async def _whole(request: Request) -> bytes:
+    """The body as it is."""
+    return await request.body()
 
 
 class Api:
@@ -161,6 +178,14 @@ class Api:
         del body
         return {"results": self._backend.alerts_test()}
 
+    def evals(self) -> Document:
+        """The runs of evaluation suites."""
+        return self._backend.evals()
+
+    def add_evals(self, chosen: Annotated[Report, Query()], content: Annotated[bytes, Depends(_whole)]) -> Document:
+        """Add a report of an evaluation suite: a file as its tool wrote it. The same one again adds nothing."""
+        return self._backend.add_evals(chosen.name, content)
+
     def forget(self, body: Forget) -> Document:
         """Delete everything of a user or a session, everywhere. It cannot be undone."""
         said = body.model_dump(include=body.model_fields_set)
@@ -170,6 +195,7 @@ class Api:
 def add_routes(app: FastAPI, backend: Backend, now_us: Callable[[], int]) -> None:
     """Every route of the API."""
     api = Api(backend, now_us)
+    bodies = {"announce": _also_events(), "add_evals": _report()}
 
     def add(
         method: str, path: str, handler: Callable[..., Any], model: type[BaseModel], *statuses: int, code: int = 200
@@ -185,7 +211,7 @@ def add_routes(app: FastAPI, backend: Backend, now_us: Callable[[], int]) -> Non
             responses=errors((*usual, *statuses)),
             operation_id=handler.__name__,
             tags=["api"],
-            openapi_extra=_also_events() if handler == api.announce else None,
+            openapi_extra=bodies.get(handler.__name__),
             route_class_override=EventRoute if handler == api.announce else None,
         )
 
@@ -201,6 +227,8 @@ def add_routes(app: FastAPI, backend: Backend, now_us: Callable[[], int]) -> Non
     add("GET", "/conditions", api.conditions, Standings)
     add("GET", "/alerts", api.alerts, AlertLog)
     add("POST", "/alerts/test", api.alerts_test, Trials)
+    add("GET", "/evals", api.evals, Evals)
+    add("POST", "/evals", api.add_evals, Evals, code=201)
     add("POST", "/forget", api.forget, Forgotten)
 
 
@@ -209,6 +237,12 @@ def _also_events() -> dict[str, Any]:
     event = {"$ref": "#/components/schemas/CloudEvent"}
     content = {EVENT_TYPE: {"schema": event}, BATCH_TYPE: {"schema": {"type": "array", "items": event, **BATCH_SIZE}}}
     return {"requestBody": {"content": content}}
+
+
+def _report() -> dict[str, Any]:
+    """The media types of reports, for the OpenAPI document."""
+    whole: dict[str, Any] = {"schema": {}}
+    return {"requestBody": {"content": dict.fromkeys(sorted(REPORT_TYPES), whole), "required": True}}
 
 
 def _who(request: Request, said: str | None) -> str:

@@ -56,6 +56,12 @@ class Session(Asked):
     session: str = Field(min_length=1, max_length=1000, description="the id of the session")
 
 
+class Report(Asked):
+    """What a report of an evaluation suite is called."""
+
+    name: str = Field(default="report", min_length=1, max_length=200, description="the name of the file")
+
+
 class Note(Asked):
     """Who does it, and a word about why."""
 

@@ -67,6 +67,18 @@ class Backend(Protocol):
         """What the traffic showed by itself: `seen` changes, `sightings`, and how routine all `kinds` are."""
         ...
 
+    def evals(self) -> Document:
+        """The runs of evaluation suites, schema unquiet.evals/1."""
+        ...
+
+    def add_evals(self, name: str, content: bytes) -> Document:
+        """Add a report of an evaluation suite durably: the runs, how many results were new, and what was read.
+
+        Raises:
+            UnreadableSource: the report as a whole cannot be understood.
+        """
+        ...
+
     def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
         """Delete everything of a user, a session, or of both, everywhere; how many of what were deleted, by kind."""
         ...

@@ -234,6 +234,30 @@ class Status(Open):
     coverage: Any = Field(default=None, description="what was not looked at, and why")
 
 
+class EvalRun(Open):
+    """One execution of an evaluation suite."""
+
+    run: str
+    tool: str
+    suites: list[str]
+    at: str = Field(description=f"{MOMENT}: the first result")
+    until: str = Field(description=f"{MOMENT}: the last result")
+    passed: int
+    failed: int
+    error: int = Field(description="cases that broke, or whose evaluator did")
+    not_run: int
+    undecided: int = Field(description="nothing says whether these were good: no check, or a score without a threshold")
+
+
+class Evals(Open):
+    """What is known of evaluation suites."""
+
+    format: str = Field(alias="schema")
+    runs: list[EvalRun] = Field(description="the earliest first")
+    added: int | None = Field(default=None, description="results that were new; the others were known")
+    files: list[Any] = Field(default=[], description="what was read of each report, and what was rejected and why")
+
+
 class LogEntry(Open):
     """One message to one sink."""
 

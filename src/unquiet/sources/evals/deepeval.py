@@ -38,7 +38,7 @@ class DeepEval:
     def read(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
         """One result a test case, conversations included."""
         results = Results(path, "deepeval", options, report)
-        document = read_document(path)
+        document = read_document(path, options.whole_limit_bytes)
         run: dict[str, Any] = {
             "run": text(document.get("identifier")) or results.digest(),
             "time": results.time_of(_saved_at(path)),

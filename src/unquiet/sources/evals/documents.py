@@ -9,22 +9,19 @@ from unquiet.model.errors import UnreadableSource
 from unquiet.sources.json_records import BadJsonError, parse
 from unquiet.sources.stream import read_head
 
-DOCUMENT_LIMIT_BYTES = 256 * 1024 * 1024
-"""A document is held whole, and its objects take several times its size."""
-
 Json: TypeAlias = dict[str, Any]
 
 
-def read_document(path: Path) -> Json:
+def read_document(path: Path, limit_bytes: int) -> Json:
     """The object that a file holds.
 
     Raises:
         UnreadableSource: it is too large, damaged, cut off, not UTF-8, or no object.
     """
-    data = read_head(path, DOCUMENT_LIMIT_BYTES + 1)
-    if len(data) > DOCUMENT_LIMIT_BYTES:
+    data = read_head(path, limit_bytes + 1)
+    if len(data) > limit_bytes:
         raise UnreadableSource(
-            f"{path}: one JSON document of more than {DOCUMENT_LIMIT_BYTES:,} bytes. Write one report a run, or fewer cases."
+            f"{path}: one JSON document of more than {limit_bytes:,} bytes. Write one report a run, or fewer cases."
         )
     try:
         value = parse(data.removeprefix(b"\xef\xbb\xbf"))

@@ -40,9 +40,9 @@ class InspectResults:
         """One result a sample and an epoch; samples of the dataset that are not in the log did not run."""
         results = Results(path, "inspect", options, report)
         if read_head(path, 2) == b"PK":
-            header, samples = zipped_log(path, report)
+            header, samples = zipped_log(path, options, report)
         else:
-            header = read_document(path)
+            header = read_document(path, options.whole_limit_bytes)
             samples = ((f"sample {place}", each) for place, each in enumerate(objects(header.get("samples")), 1))
         task = part(header.get("eval"))
         if not text(task.get("task")):
@@ -69,8 +69,8 @@ class _Log:
             at = self.results.time_of(sample.get("started_at") or created)
             ident = result_id("inspect", run["run"], name, sample.get("epoch"))
             yield from self.results.add(place, row | run | {"time": at, "case_name": name, "result_id": ident})
-        # Of a run that is still going on nobody knows yet.
-        if self.header.get("status") != "started":
+        # Of a run that is still going on nobody knows yet, and what cannot be read may have run.
+        if self.header.get("status") != "started" and not self.results.report.rejected:
             yield from self._missing(seen)
 
     def _run(self) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from unquiet.sources.glimpse import Glimpse
 from unquiet.sources.protocol import ReadOptions
 from unquiet.sources.stream import DAMAGE, open_bytes
 
-LIMIT_BYTES = 256 * 1024 * 1024
 OUTCOMES = {"failure": FAILED, "error": ERROR, "skipped": NOT_RUN}
 """What became of a case, by the element in it; where there are several, the first of this order goes."""
 XFAIL = "pytest.xfail"
@@ -47,7 +46,7 @@ class JUnit:
         """One result a test case."""
         results = Results(path, "junit", options, report)
         with open_bytes(path) as stream:
-            yield from _Reading(results).tables(_Bounded(stream, path))
+            yield from _Reading(results).tables(_Bounded(stream, options.whole_limit_bytes))
         yield from results.rest()
 
 
@@ -56,15 +55,15 @@ class _Bounded:
     """A stream that ends with an error beyond the limit."""
 
     stream: IO[bytes]
-    path: Path
-    left: int = LIMIT_BYTES
+    limit_bytes: int
+    _read: int = 0
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
         data = self.stream.read(size)
-        self.left -= len(data)
-        if self.left < 0:
-            raise OSError(f"it is longer than {LIMIT_BYTES:,} bytes")
+        self._read += len(data)
+        if self._read > self.limit_bytes:
+            raise OSError(f"it is longer than {self.limit_bytes:,} bytes")
         return data
 
 

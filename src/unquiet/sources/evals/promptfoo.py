@@ -84,8 +84,8 @@ class _Whole:
         self._results = results
 
     def tables(self, options: ReadOptions) -> Iterator[pa.Table]:
-        del options
-        results, document = self._results, read_document(self._results.path)
+        results = self._results
+        document = read_document(results.path, options.whole_limit_bytes)
         inner = part(document.get("results"))
         listed = inner.get("results")
         if not isinstance(listed, list):

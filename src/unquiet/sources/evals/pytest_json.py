@@ -41,7 +41,7 @@ class PytestJson:
     def read(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
         """One result a test, and one a file whose tests could not be collected."""
         results = Results(path, "pytest", options, report)
-        document = read_document(path)
+        document = read_document(path, options.whole_limit_bytes)
         suite = _folder(text(document.get("root")))
         at_us = results.time_of(document.get("created"))
         run = {"run": f"{suite or 'pytest'} {to_iso(at_us)}", "time": at_us, "suite": suite}
