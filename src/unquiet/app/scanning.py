@@ -10,6 +10,8 @@ from pathlib import Path
 from unquiet.app.describing import coverage, describe, watched_streams
 from unquiet.app.mixing import describe_mix
 from unquiet.app.replaying import Progress, keep_incidents, left_out, replay
+from unquiet.app.voiced import with_voices
+from unquiet.app.voicing import keep_voices, refresh
 from unquiet.model.changes import Change
 from unquiet.model.errors import UnreadableSource
 from unquiet.model.rejections import DUPLICATE, ReadReport, Rejection
@@ -17,6 +19,7 @@ from unquiet.model.settings import Settings
 from unquiet.pipeline.judging import Judge
 from unquiet.sources import NO_ROWS, FileRead, find_files, read_files
 from unquiet.sources.changes import read_changes
+from unquiet.sources.voices import read_voices
 from unquiet.store import SourceRow, Store
 
 SCHEMA = "unquiet.scan/1"
@@ -38,6 +41,7 @@ def scan(
     mapping: Mapping[str, str],
     changes: Sequence[Path],
     progress: Progress,
+    voices: Sequence[Path] = (),
 ) -> ScanResult:
     """Read the files into the folder (those with known content are skipped) and judge all of its turns.
 
@@ -49,6 +53,8 @@ def scan(
         result = ScanResult({})
         if change_report.rejected_count:
             result.reports.append((", ".join(map(str, changes)), change_report))
+        if voices:
+            result.reports += keep_voices(store, folder, read_voices(voices)).reports
         ingest(store, paths, mapping, result, progress)
         with store.transaction():
             judge = replay(store, settings, progress, announced)
@@ -58,7 +64,9 @@ def scan(
             notes = {**coverage(judge, store), **left_out(store, settings)}
             store.put_setting("coverage", notes)
             store.put_setting("scanned_turns", store.turn_extent().count)
-        result.document = scan_document(judge, documents, notes)
+        refresh(store, folder)
+        told = [dict(with_voices(store, document)) for document in documents]
+        result.document = scan_document(judge, told, notes)
     return result
 
 

@@ -77,6 +77,9 @@ def demo_command(seed: int) -> None:
 @click.option("--budget", type=float, default=1.0, show_default=True, help="False incidents accepted per 30 days.")
 @click.option("--map", "maps", multiple=True, metavar="NAME=COLUMN", help="Which column holds NAME: input=question.")
 @click.option("--changes", multiple=True, type=click.Path(path_type=Path), help="Deploy markers: time, kind, from, to.")
+@click.option(
+    "--voices", multiple=True, type=click.Path(path_type=Path), help="Tickets, ratings, posts: see `unquiet voices`."
+)
 @click.option("--learn-days", type=float, default=7.0, show_default=True, help="Length of the learning period.")
 def scan_command(
     paths: tuple[str, ...],
@@ -85,6 +88,7 @@ def scan_command(
     budget: float,
     maps: tuple[str, ...],
     changes: tuple[Path, ...],
+    voices: tuple[Path, ...],
     learn_days: float,
 ) -> None:
     """Read recorded traffic and find the incidents in it.
@@ -99,7 +103,7 @@ def scan_command(
     folder = db or scan_folder(paths, mapping, settings)
     try:
         with Bar(Console(stderr=True)) as bar:
-            result = scan(paths, folder, settings, mapping=mapping, changes=changes, progress=bar.update)
+            result = scan(paths, folder, settings, mapping=mapping, changes=changes, voices=voices, progress=bar.update)
     except KeyboardInterrupt:
         if is_store(folder):
             remember(folder)
