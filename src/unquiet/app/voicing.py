@@ -17,6 +17,7 @@ from unquiet import intents
 from unquiet.app.adding import Added, add_records
 from unquiet.app.cleaning import Cleaning
 from unquiet.app.describing import iso
+from unquiet.app.unnaming import without
 from unquiet.gap.joining import LIKE_US, USER_US, Chosen, Likeness, candidates, micros
 from unquiet.gap.voice_streams import VoiceAlarm, by_hour, voice_alarms
 from unquiet.model.privacy import PrivacySettings
@@ -125,27 +126,47 @@ def refresh(store: Store, folder: Path) -> None:
 
 
 def forget_voices(store: Store, session_ids: Collection[str], user_ids: Collection[str], words: Collection[str]) -> int:
-    """Remove the voices of sessions and users, and those that name one of `words`; how many. Inside of a transaction.
+    """Remove the voices of sessions and users; how many. In voices of others `words` are blotted out. Inside of a transaction.
 
-    Ids of users are asked for as they are stored with traffic and as they are given, so that voices with either go.
+    Users are named as traffic has them and as they are given: voices may have either.
     """
-    rows = store.voices.read()
-    joins = store.voice_joins.read(["voice_id", "session_id"])
+    rows, joins = store.voices.read(), store.voice_joins.read(["voice_id", "session_id"])
+    if not rows.num_rows:
+        return 0
     theirs = joins.filter(pc.is_in(joins.column("session_id"), value_set=pa.array(sorted(session_ids), pa.string())))
     parts = (("session_id", session_ids), ("user_id", user_ids), ("voice_id", theirs.column("voice_id").to_pylist()))
     gone = [pc.is_in(rows.column(name), value_set=pa.array(sorted(ids), pa.string())) for name, ids in parts]
-    told = [_names(rows, word) for word in words]
-    mask = functools.reduce(pc.or_, [*gone, *told])
-    ids: list[str] = rows.column("voice_id").filter(mask).to_pylist()
+    ids: list[str] = rows.column("voice_id").filter(functools.reduce(pc.or_, gone)).to_pylist()
+    others = rows.filter(pc.invert(functools.reduce(pc.or_, gone))).to_pylist()
+    edited = [told for row in others if (told := _blotted(row, words)) is not None]
     store.voice_joins.remove("voice_id", ids)
-    return store.voices.remove("voice_id", ids)
+    store.voices.remove("voice_id", [*ids, *(row["voice_id"] for row in edited)])
+    store.voices.append(pa.Table.from_pylist(edited, schema=VOICES))
+    return len(ids)
 
 
-def _names(voices: pa.Table, word: str) -> pa.ChunkedArray:
-    """Which voices hold a word in their text or their facets; never null."""
-    facets = [" ".join(f"{name} {value}" for name, value in row or ()) for row in voices.column("facets").to_pylist()]
-    texts = (voices.column("text"), pa.chunked_array([pa.array(facets, pa.large_string())]))
-    return functools.reduce(pc.or_, (pc.fill_null(pc.match_substring(each, word), fill_value=False) for each in texts))
+def _blotted(row: Mapping[str, Any], words: Collection[str]) -> dict[str, Any] | None:
+    """The voice without words in its text and facets; None where there is none in them."""
+    told = [row["text"], *(value for _, value in row["facets"] or ())]
+    text, *values = (each if each is None else without(each, words) for each in told)
+    if [text, *values] == told:
+        return None
+    return {
+        **row,
+        "text": text,
+        "facets": [(name, new) for (name, _), new in zip(row["facets"] or (), values, strict=True)],
+    }
+
+
+def drop_old_voices(store: Store, before_us: int) -> int:
+    """Remove the voices from before a moment, with what they were joined to; how many."""
+    old = store.voices.read(["voice_id", "time"])
+    ids = old.column("voice_id").filter(pa.array(micros(old.column("time")) < before_us)).to_pylist()
+    if ids:
+        with store.transaction():
+            store.voice_joins.remove("voice_id", ids)
+            store.voices.remove("voice_id", ids)
+    return len(ids)
 
 
 def hashed(table: pa.Table, hasher: UserHasher | None) -> pa.Table:
