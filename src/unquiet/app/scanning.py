@@ -14,6 +14,8 @@ from unquiet.app.ledgers import keep_sightings
 from unquiet.app.marks import keep_read, marks, once
 from unquiet.app.mixing import describe_mix
 from unquiet.app.replaying import Progress, keep_incidents, left_out, replay
+from unquiet.app.voiced import with_voices
+from unquiet.app.voicing import keep_voices, refresh
 from unquiet.model.changes import Change
 from unquiet.model.errors import UnreadableSource
 from unquiet.model.rejections import DUPLICATE, ReadReport, Rejection
@@ -22,6 +24,7 @@ from unquiet.pipeline.judging import Judge
 from unquiet.sources import NO_ROWS, FileRead, find_files, read_files
 from unquiet.sources.changes import read_changes
 from unquiet.sources.evals import read_evals
+from unquiet.sources.voices import read_voices
 from unquiet.store import SourceRow, Store
 
 SCHEMA = "unquiet.scan/1"
@@ -44,6 +47,7 @@ def scan(
     changes: Sequence[Path],
     progress: Progress,
     evals: Sequence[str] = (),
+    voices: Sequence[Path] = (),
 ) -> ScanResult:
     """Read the files into the folder (those with known content are skipped) and judge all of its turns.
 
@@ -59,6 +63,8 @@ def scan(
             result.reports.append((", ".join(map(str, changes)), change_report))
         if evals:
             result.reports += add_records(store, store.evals, read_evals(evals)).reports
+        if voices:
+            result.reports += keep_voices(store, folder, read_voices(voices)).reports
         ingest(store, paths, mapping, result, progress)
         join_verdicts(store)
         with store.transaction():
@@ -72,7 +78,9 @@ def scan(
             store.put_setting("coverage", notes)
             keep_sightings(store, judge)
             store.put_setting("scanned_turns", store.turn_extent().count)
-        result.document = scan_document(judge, documents, notes)
+        refresh(store, folder)
+        told = [dict(with_voices(store, document)) for document in documents]
+        result.document = scan_document(judge, told, notes)
     return result
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import functools
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from unquiet import intents
 from unquiet.app.adding import Added, add_records
 from unquiet.app.cleaning import Cleaning
 from unquiet.app.describing import iso
-from unquiet.gap.joining import LIKE_US, USER_US, Likeness, join_by_ids, micros
+from unquiet.app.unnaming import without
+from unquiet.gap.joining import LIKE_US, USER_US, Chosen, Likeness, candidates, micros
 from unquiet.gap.voice_streams import VoiceAlarm, by_hour, voice_alarms
 from unquiet.model.privacy import PrivacySettings
 from unquiet.model.settings import Settings
-from unquiet.model.voices import SIMILARITY, UNJOINED, VOICE_JOINS, VOICES
+from unquiet.model.voices import SESSION, SIMILARITY, UNJOINED, USER, VOICE_JOINS, VOICES
 from unquiet.pipeline.plan import shared_users
 from unquiet.privacy import KEY_FILE, UserHasher, folder_key
 from unquiet.sources import FileRead
@@ -35,23 +37,49 @@ VOLUME, KNOWN, UNLIKE = "all voices", "like those before", "unlike those before"
 TOPICS = 8
 DAY = timedelta(days=1)
 DAY_US = 86_400_000_000
-LARGE = 100_000_000
+SAMPLE = 2000
+"""Requests that tell how much a voice is like any request."""
 
 
-def add_voices(store: Store, folder: Path, reads: Iterable[FileRead], privacy: PrivacySettings | None = None) -> Added:
-    """Add what files hold, and join all voices of the folder anew.
-
-    Where the folder has a key, texts are redacted and user ids hashed with it before they are kept, as `privacy` says.
+def add_voices(store: Store, folder: Path, reads: Iterable[FileRead]) -> Added:
+    """Add what files hold, and join all voices of the folder anew where any is.
 
     Raises:
         UnreadableSource, StoreError, ConfigError: nothing could be read, kept, or made unreadable.
     """
-    cleaning = _cleaning(folder, privacy)
-    cleaned = (FileRead(each.path, _cleaned(each.tables, cleaning), each.report) for each in reads)
-    added = add_records(store, store.voices, cleaned)
+    added = keep_voices(store, folder, reads)
     if added.new:
         refresh(store, folder)
     return added
+
+
+def keep_voices(store: Store, folder: Path, reads: Iterable[FileRead]) -> Added:
+    """Add what files hold, joined to nothing yet.
+
+    Where the folder has a key, texts are redacted and user ids hashed with it before they are kept, as a service does by
+    default.
+
+    Raises:
+        UnreadableSource, StoreError, ConfigError: nothing could be read, kept, or made unreadable.
+    """
+    cleaning = _cleaning(folder, None)
+    cleaned = (FileRead(each.path, _cleaned(each.tables, cleaning), each.report) for each in reads)
+    return add_records(store, store.voices, cleaned)
+
+
+def add_rows(
+    store: Store, folder: Path, rows: pa.Table, privacy: PrivacySettings | None = None, *, more: bool = False
+) -> dict[str, int]:
+    """Add rows of VOICES; how many were `added`, and how many `known` already. With `more` to come they are not joined yet.
+
+    Raises:
+        StoreError, ConfigError: nothing could be kept, or made unreadable.
+    """
+    cleaning = _cleaning(folder, privacy)
+    done = store.voices.append(rows if cleaning is None else _clean(rows, cleaning))
+    if not more:
+        refresh(store, folder)
+    return {"added": done.new, "known": done.duplicates}
 
 
 def _cleaning(folder: Path, privacy: PrivacySettings | None) -> Cleaning | None:
@@ -93,8 +121,52 @@ def refresh(store: Store, folder: Path) -> None:
     joins = _joins(store, hashed(voices, hasher), hashed(turns, hasher))
     streams = _streams(store, voices, turns)
     with store.transaction():
-        store.voice_joins.replace(joins)
+        store.voice_joins.replace_all(joins)
         store.put_setting(STREAMS, streams)
+
+
+def forget_voices(store: Store, session_ids: Collection[str], user_ids: Collection[str], words: Collection[str]) -> int:
+    """Remove the voices of sessions and users; how many. In voices of others `words` are blotted out. Inside of a transaction.
+
+    Users are named as traffic has them and as they are given: voices may have either.
+    """
+    rows, joins = store.voices.read(), store.voice_joins.read(["voice_id", "session_id"])
+    if not rows.num_rows:
+        return 0
+    theirs = joins.filter(pc.is_in(joins.column("session_id"), value_set=pa.array(sorted(session_ids), pa.string())))
+    parts = (("session_id", session_ids), ("user_id", user_ids), ("voice_id", theirs.column("voice_id").to_pylist()))
+    gone = [pc.is_in(rows.column(name), value_set=pa.array(sorted(ids), pa.string())) for name, ids in parts]
+    ids: list[str] = rows.column("voice_id").filter(functools.reduce(pc.or_, gone)).to_pylist()
+    others = rows.filter(pc.invert(functools.reduce(pc.or_, gone))).to_pylist()
+    edited = [told for row in others if (told := _blotted(row, words)) is not None]
+    store.voice_joins.remove("voice_id", ids)
+    store.voices.remove("voice_id", [*ids, *(row["voice_id"] for row in edited)])
+    store.voices.append(pa.Table.from_pylist(edited, schema=VOICES))
+    return len(ids)
+
+
+def _blotted(row: Mapping[str, Any], words: Collection[str]) -> dict[str, Any] | None:
+    """The voice without words in its text and facets; None where there is none in them."""
+    told = [row["text"], *(value for _, value in row["facets"] or ())]
+    text, *values = (each if each is None else without(each, words) for each in told)
+    if [text, *values] == told:
+        return None
+    return {
+        **row,
+        "text": text,
+        "facets": [(name, new) for (name, _), new in zip(row["facets"] or (), values, strict=True)],
+    }
+
+
+def drop_old_voices(store: Store, before_us: int) -> int:
+    """Remove the voices from before a moment, with what they were joined to; how many."""
+    old = store.voices.read(["voice_id", "time"])
+    ids = old.column("voice_id").filter(pa.array(micros(old.column("time")) < before_us)).to_pylist()
+    if ids:
+        with store.transaction():
+            store.voice_joins.remove("voice_id", ids)
+            store.voices.remove("voice_id", ids)
+    return len(ids)
 
 
 def hashed(table: pa.Table, hasher: UserHasher | None) -> pa.Table:
@@ -108,52 +180,66 @@ def hashed(table: pa.Table, hasher: UserHasher | None) -> pa.Table:
 
 
 def _joins(store: Store, voices: pa.Table, turns: pa.Table) -> pa.Table:
-    at_us = micros(turns.column("time"))
-    days = max((int(at_us[-1]) - int(at_us[0])) / DAY_US, 1.0)
+    """Join by session, else by user, else by similarity; rows of VOICE_JOINS."""
     sessions = turns.group_by(["session_id", "user_id"], use_threads=False).aggregate([])
-    crowd = pa.array(sorted(shared_users(sessions.column("user_id"), days)), pa.string())
-    alone = pc.if_else(
-        pc.is_in(turns.column("user_id"), value_set=crowd), pa.scalar(None, pa.string()), turns.column("user_id")
-    )
-    how, session = join_by_ids(voices, turns.set_column(turns.column_names.index("user_id"), "user_id", alone), USER_US)
-    likeness = np.full(voices.num_rows, np.nan)
-    left = np.flatnonzero(pc.equal(how, UNJOINED).to_numpy(zero_copy_only=False))
-    if len(left):
-        rows, similar, theirs = _by_likeness(store, voices.take(pa.array(left)), int(at_us[0]), int(at_us[-1]))
-        named, told = how.to_pylist(), session.to_pylist()
-        for row, value, found in zip(left[rows].tolist(), similar.tolist(), theirs, strict=True):
-            named[row], told[row], likeness[row] = SIMILARITY, found, value
-        how, session = pa.array(named, pa.string()), pa.array(told, pa.string())
-    columns = [voices.column("voice_id"), voices.column("time"), how, session, pa.array(likeness, from_pandas=True)]
-    return pa.Table.from_arrays([_flat(each) for each in columns], schema=VOICE_JOINS)
-
-
-def _flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def _by_likeness(
-    store: Store, voices: pa.Table, start_us: int, end_us: int
-) -> tuple[IntArray, npt.NDArray[np.float64], list[str]]:
-    """Which rows of `voices` are joined by what they say, how similar the request is, and its session."""
+    at_us = micros(turns.column("time"))
+    crowd = shared_users(sessions.column("user_id"), max((int(at_us[-1]) - int(at_us[0])) / DAY_US, 1.0))
+    pairs = candidates(voices, _without_users(turns, crowd))
     vectors = intents.embed(voices.column("text"))
-    likeness = Likeness(vectors, micros(voices.column("time")), start_us, end_us)
-    ids: list[pa.Array] = []
-    day_us = start_us - start_us % DAY_US
-    while day_us <= end_us:
-        if likeness.wants(day_us, day_us + DAY_US):
-            requests = store.turns_between(
-                _moment(day_us), _moment(day_us + DAY_US), columns=["session_id", "time", "input"]
-            )
-            if requests.num_rows:
-                likeness.add(intents.embed(requests.column("input")), micros(requests.column("time")))
-                ids.append(requests.column("session_id").combine_chunks())
+    alone = np.ones(voices.num_rows, bool)
+    alone[pairs.voice] = False
+    left = np.flatnonzero(alone & ~pairs.named)
+    sample = np.sort(np.random.default_rng(0).choice(len(at_us), min(SAMPLE, len(at_us)), replace=False))
+    chosen = Chosen(vectors, pairs, sample)
+    like = Likeness(vectors[left], micros(voices.column("time"))[left], int(at_us[0]), int(at_us[-1]))
+    _compare(store, at_us, chosen, like)
+    place = chosen.chosen()
+    similarity = chosen.similarity(place)
+    row = np.full(len(place), -1, np.int64)
+    row[pairs.voice] = pairs.row[place[pairs.voice]]
+    least = like.threshold()
+    if least is not None:
+        found = np.flatnonzero(like.comparable & (like.best >= least))
+        row[left[found]], similarity[left[found]] = like.row[found], like.best[found]
+    rank = chosen.rank(similarity)
+    how = np.where(pairs.named, SESSION, np.where(row < 0, UNJOINED, np.where(alone, SIMILARITY, USER)))
+    theirs = turns.column("session_id").combine_chunks().take(pa.array(np.maximum(row, 0)))
+    named = voices.column("session_id").combine_chunks()
+    session = pc.if_else(
+        pa.array(pairs.named), named, pc.if_else(pa.array(row >= 0), theirs, pa.scalar(None, pa.string()))
+    )
+    columns = [
+        *(voices.column(name).combine_chunks() for name in ("voice_id", "time")),
+        pa.array(how.tolist(), pa.string()),
+        session,
+        *(pa.array(each, from_pandas=True) for each in (similarity, rank)),
+    ]
+    return pa.Table.from_arrays(columns, schema=VOICE_JOINS)
+
+
+def _without_users(turns: pa.Table, crowd: Collection[str]) -> pa.Table:
+    """Turns without the user ids that stand for many people."""
+    users = turns.column("user_id")
+    known = pc.if_else(
+        pc.is_in(users, value_set=pa.array(sorted(crowd), pa.string())), pa.scalar(None, pa.string()), users
+    )
+    return turns.set_column(turns.column_names.index("user_id"), "user_id", known)
+
+
+def _compare(store: Store, at_us: IntArray, chosen: Chosen, like: Likeness) -> None:
+    """Tell both of them the requests that they need, day by day: those of a month do not fit into memory as vectors."""
+    day_us = int(at_us[0]) // DAY_US * DAY_US
+    while day_us <= at_us[-1]:
+        first, last = (int(each) for each in np.searchsorted(at_us, (day_us, day_us + DAY_US)))
+        wanted = like.wants(day_us, day_us + DAY_US)
+        rows = np.arange(first, last) if wanted else chosen.rows(first, last)
+        if len(rows):
+            texts = store.turns_between(_moment(day_us), _moment(day_us + DAY_US), columns=["input"]).column("input")
+            vectors = intents.embed(texts.take(pa.array(rows - first)))
+            chosen.add(rows, vectors)
+            if wanted:
+                like.add(vectors, at_us[first:last], first)
         day_us += DAY_US
-    least = likeness.threshold()
-    if least is None:
-        return np.zeros(0, np.int64), np.zeros(0), []
-    rows = np.flatnonzero(likeness.comparable & (likeness.best >= least))
-    return rows, likeness.best[rows], pa.concat_arrays(ids).take(pa.array(likeness.row[rows])).to_pylist()
 
 
 def _streams(store: Store, voices: pa.Table, turns: pa.Table) -> dict[str, Any]:

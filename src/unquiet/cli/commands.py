@@ -83,6 +83,9 @@ def demo_command(seed: int) -> None:
     help="Deploy markers: time, kind, from, to; or events of other tools.",
 )
 @click.option("--evals", multiple=True, metavar="PATH", help="Reports of an evaluation suite; see `unquiet evals`.")
+@click.option(
+    "--voices", multiple=True, type=click.Path(path_type=Path), help="Tickets, ratings, posts: see `unquiet voices`."
+)
 @click.option("--learn-days", type=float, default=7.0, show_default=True, help="Length of the learning period.")
 def scan_command(
     paths: tuple[str, ...],
@@ -92,6 +95,7 @@ def scan_command(
     maps: tuple[str, ...],
     changes: tuple[Path, ...],
     evals: tuple[str, ...],
+    voices: tuple[Path, ...],
     learn_days: float,
 ) -> None:
     """Read recorded traffic and find the incidents in it.
@@ -106,7 +110,16 @@ def scan_command(
     folder = db or scan_folder(paths, mapping, settings)
     try:
         with Bar(Console(stderr=True)) as bar:
-            result = scan(paths, folder, settings, mapping=mapping, changes=changes, progress=bar.update, evals=evals)
+            result = scan(
+                paths,
+                folder,
+                settings,
+                mapping=mapping,
+                changes=changes,
+                evals=evals,
+                voices=voices,
+                progress=bar.update,
+            )
     except KeyboardInterrupt:
         if is_store(folder):
             remember(folder)

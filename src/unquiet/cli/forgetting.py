@@ -27,7 +27,7 @@ from unquiet.wal.layout import QUARANTINE, segment_path, segment_sizes
 @click.option("--yes", is_flag=True, help="Do not ask before anything is removed.")
 @read_db
 def forget_command(users: tuple[str, ...], sessions: tuple[str, ...], yes: bool, db: Path | None) -> None:
-    """Remove everything of users or sessions from a folder: turns, sessions, labels, their ids in incidents.
+    """Remove everything of users or sessions from a folder: turns, sessions, labels, voices, their ids in incidents.
 
     What was counted stays. Where a service owns the folder, it is asked to do it.
 
@@ -66,13 +66,17 @@ def _ask(service: Served, users: tuple[str, ...], sessions: tuple[str, ...], *, 
     for body in bodies:
         done.update(service.forget(body))
     first = [done[name] for name in ("turns", "sessions", "incidents_edited", "files_rewritten")]
-    gone = Forgotten(*first, labels=done["labels"], files_removed=done["files_removed"], evals=done["evals"])
+    gone = Forgotten(
+        *first, labels=done["labels"], voices=done["voices"], files_removed=done["files_removed"], evals=done["evals"]
+    )
     _say(gone, service.url)
 
 
 def _say(done: Forgotten, folder: Path | str) -> None:
     """What was removed, and what this cannot reach."""
     parts = [counted(done.turns, "turn"), counted(done.sessions, "closed session"), counted(done.labels, "label")]
+    if done.voices:
+        parts.append(counted(done.voices, "voice"))
     click.echo(f"removed {', '.join(parts)} from {folder}")
     click.echo(
         f"{counted(done.incidents_edited, 'incident')} no longer name them; {counted(done.files_rewritten, 'file')} rewritten"

@@ -108,7 +108,7 @@ class Stored:
 
     def with_voices(self, document: Document) -> Document:
         """From the folder as it is now."""
-        return with_voices(self._store, self._folder, document)
+        return with_voices(self._store, document)
 
     def add_voices(self, reads: Iterable[FileRead]) -> Added:
         """Into the folder."""

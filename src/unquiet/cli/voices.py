@@ -25,7 +25,7 @@ from unquiet.sources.voices import read_voices
 Document = Mapping[str, Any]
 HOW = {
     SESSION: "by session id",
-    USER: "by user, to the last session in the {user} days before",
+    USER: "by user, to the session in the {user} days before whose request is most like it",
     SIMILARITY: "by similarity to a request in the {similarity} days before; up to one in ten of these may be chance",
     UNJOINED: "not joined",
 }
@@ -174,7 +174,12 @@ def show_incident_voices(console: Console, told: Document | None) -> None:
         console.print("no voices in this folder: add tickets, ratings or posts with `unquiet voices PATH`")
         return
     joined = ", ".join(f"{count} by {how}" for how, count in told["joined_by"].items() if count)
-    console.print(f"voices of affected sessions: {told['count']}" + (f" ({joined})" if joined else ""), soft_wrap=True)
+    other = told["about_something_else"]
+    near = told["not_claimed"]
+    parts = [joined, f"{near} of them about sessions of the same slice that are not claimed" if near else ""]
+    parts += [f"{other} more of the same users, about something else" if other else ""]
+    more = "; ".join(filter(None, parts))
+    console.print(f"voices: {told['count']}" + (f" ({more})" if more else ""), soft_wrap=True)
     for line in won_lines(told):
         console.print(f"  {line}", soft_wrap=True)
     for each in told["examples"]:

@@ -9,8 +9,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unquiet.model.voices import SESSION, UNJOINED, USER
-
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -19,6 +17,9 @@ Vectors = npt.NDArray[np.float32]
 DAY_US = 86_400_000_000
 USER_US = 14 * DAY_US
 """How long after a session a voice of its user may still be about it."""
+
+MOST_TURNS = 64
+"""Turns of a user, the last ones, among which a voice may choose."""
 
 LIKE_US = 7 * DAY_US
 """How long before a voice the request may lie that it is joined to by what it says."""
@@ -29,46 +30,101 @@ MOST_WRONG = 0.1
 _VOICES, _REQUESTS = 512, 4096
 
 
-def join_by_ids(voices: pa.Table, turns: pa.Table, within_us: int = USER_US) -> tuple[pa.Array, pa.Array]:
-    """How each voice is joined (session, user or none), and to which session (null where to none).
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Whom voices may belong to by their ids.
 
-    A voice that names a session which there is belongs to it; else one that names a user belongs to the session of the user's
-    last turn before it, not longer than `within_us` ago.
-
-    Args:
-        voices: columns time, user_id, session_id.
-        turns: columns time, user_id, session_id, in any order.
-        within_us: microseconds.
+    `named` (n,) tells which voices name a session that is there. The others have candidates where their users had turns
+    before: `voice` and `row` (k,) are pairs of a voice and a turn, by voice and then by time.
     """
-    named = voices.column("session_id").combine_chunks()
+
+    named: BoolArray
+    voice: IntArray
+    row: IntArray
+
+
+def candidates(voices: pa.Table, turns: pa.Table, within_us: int = USER_US, most: int = MOST_TURNS) -> Candidates:
+    """The sessions that voices name, and the last `most` turns of their users in the time `within_us` before each voice.
+
+    `voices` and `turns` have the columns time, user_id and session_id; turns are in order of time.
+    """
     known = turns.column("session_id").combine_chunks()
-    direct = pc.fill_null(pc.is_in(named, value_set=known), fill_value=False)
-    rows = _last_turns(voices, turns, within_us)
-    theirs = known.take(pa.array(np.maximum(rows, 0))) if len(known) else pa.nulls(len(rows), pa.string())
-    by_user = pa.array(rows >= 0)
-    how = pc.if_else(direct, SESSION, pc.if_else(by_user, USER, UNJOINED))
-    session = pc.if_else(direct, named, pc.if_else(by_user, theirs, pa.scalar(None, pa.string())))
-    return how.cast(pa.string()), session.cast(pa.string())
-
-
-def _last_turns(voices: pa.Table, turns: pa.Table, within_us: int) -> IntArray:
-    """For each voice the row of the last turn of its user before it, -1 where there is none that recent."""
+    named = pc.fill_null(pc.is_in(voices.column("session_id").combine_chunks(), value_set=known), fill_value=False)
+    direct = named.to_numpy(zero_copy_only=False)
     users = turns.column("user_id").combine_chunks().dictionary_encode()
-    mine = _codes(pc.index_in(voices.column("user_id").combine_chunks(), value_set=users.dictionary))
-    mine = np.where(voices.column("user_id").is_null().to_numpy(zero_copy_only=False), -1, mine)
-    if not len(turns) or not len(voices):
-        return np.full(len(voices), -1, np.int64)
+    asked = voices.column("user_id").combine_chunks()
+    mine = _codes(pc.index_in(asked, value_set=users.dictionary))
+    usable = (mine >= 0) & ~direct & asked.is_valid().to_numpy(zero_copy_only=False)
     at, said = micros(turns.column("time")), micros(voices.column("time"))
-    order = np.argsort(at, kind="stable")
     size = len(at) + 1
     # One number for a user and a place in time: a voice stands behind all turns that began before it.
-    keys = _codes(users.indices)[order] * size + np.arange(len(at))
+    keys = _codes(users.indices) * size + np.arange(len(at))
     by_user = np.argsort(keys, kind="stable")
-    wanted = mine * size + np.searchsorted(at[order], said, side="right")
-    place = np.searchsorted(keys[by_user], wanted) - 1
-    rows = order[by_user[np.maximum(place, 0)]]
-    fits = (mine >= 0) & (place >= 0) & (_codes(users.indices)[rows] == mine) & (said - at[rows] <= within_us)
-    return np.where(fits, rows, -1)
+    low, high = (
+        np.searchsorted(keys[by_user], mine * size + np.searchsorted(at, moment, side="right"))
+        for moment in (said - within_us, said)
+    )
+    low = np.maximum(low, high - most)
+    count = np.where(usable, high - low, 0)
+    voice = np.repeat(np.arange(len(said)), count)
+    place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(low, count)
+    return Candidates(direct, voice, by_user[place])
+
+
+class Chosen:
+    """Which of its user's sessions each voice is about: the one with the request most like it, of equal ones the last.
+
+    How much that says shows beside a sample of all requests: a voice about something else is as much like the request of its
+    user as like any.
+    """
+
+    def __init__(self, vectors: Vectors, pairs: Candidates, sample: IntArray) -> None:
+        """Voices as unit vectors (n, d), their candidates, and the rows of the sample, ascending and different."""
+        self._vectors, self._pairs, self._sample = vectors, pairs, sample
+        self._alike = np.full(len(pairs.voice), -np.inf)
+        self._requests: Vectors = np.zeros((len(sample), vectors.shape[1]), np.float32)
+
+    def rows(self, first: int, last: int) -> IntArray:
+        """The turns of `first` to before `last` whose requests are needed, ascending."""
+        needed = np.unique(np.concatenate([self._pairs.row, self._sample]))
+        return needed[(needed >= first) & (needed < last)]
+
+    def add(self, rows: IntArray, vectors: Vectors) -> None:
+        """Tell requests (m, d) of turns (m,), ascending; those that are not needed too."""
+        if not len(rows):
+            return
+        for wanted, take in ((self._pairs.row, self._compare), (self._sample, self._keep)):
+            place = np.minimum(np.searchsorted(rows, wanted), len(rows) - 1)
+            here = np.flatnonzero(rows[place] == wanted)
+            take(here, vectors[place[here]])
+
+    def chosen(self) -> IntArray:
+        """The place of the pair that was chosen for each voice, -1 where it has none."""
+        order = np.lexsort((self._pairs.row, self._alike, self._pairs.voice))
+        result = np.full(len(self._vectors), -1, np.int64)
+        result[self._pairs.voice[order]] = order
+        return result
+
+    def similarity(self, chosen: IntArray) -> FloatArray:
+        """The similarity of each voice to its chosen request, NaN where it has none or there is no text."""
+        alike = self._alike[np.maximum(chosen, 0)] if len(self._alike) else np.zeros(len(chosen))
+        told = (chosen >= 0) & (np.abs(self._vectors).max(axis=1, initial=0.0) > 0) & (alike != 0.0)
+        return np.where(told, alike, np.nan)
+
+    def rank(self, similarity: FloatArray) -> FloatArray:
+        """The share of the sample that is less like each voice than `similarity`, NaN where that is."""
+        result = np.full(len(similarity), np.nan)
+        for start in range(0, len(similarity), _VOICES):
+            part = np.flatnonzero(~np.isnan(similarity[start : start + _VOICES])) + start
+            if len(part) and len(self._requests):
+                result[part] = (self._vectors[part] @ self._requests.T < similarity[part, None]).mean(axis=1)
+        return result
+
+    def _compare(self, pairs: IntArray, vectors: Vectors) -> None:
+        self._alike[pairs] = (self._vectors[self._pairs.voice[pairs]] * vectors).sum(axis=1)
+
+    def _keep(self, places: IntArray, vectors: Vectors) -> None:
+        self._requests[places] = vectors
 
 
 def _codes(indices: pa.Array) -> IntArray:
@@ -118,7 +174,6 @@ class Likeness:
         self.best: FloatArray = np.full(size, -np.inf)
         self.chance: FloatArray = np.full(size, -np.inf)
         self.row: IntArray = np.full(size, -1, np.int64)
-        self._seen = 0
 
     def wants(self, low_us: int, high_us: int) -> bool:
         """Whether requests of this stretch can be in a window of a voice."""
@@ -127,12 +182,11 @@ class Likeness:
             for each in (self._target, self._decoy)
         )
 
-    def add(self, vectors: Vectors, at_us: IntArray) -> None:
-        """Compare with requests (m, d) that came at `at_us` (m,), ascending. Rows are numbered through over all calls."""
+    def add(self, vectors: Vectors, at_us: IntArray, first: int) -> None:
+        """Compare with the requests (m, d) of the turns from `first` on, which came at `at_us` (m,), ascending."""
         for start in range(0, len(vectors), _REQUESTS):
             block = slice(start, start + _REQUESTS)
-            self._compare(vectors[block], at_us[block], self._seen + start)
-        self._seen += len(vectors)
+            self._compare(vectors[block], at_us[block], first + start)
 
     def threshold(self) -> float | None:
         """The lowest similarity from which on at most MOST_WRONG of the joins are chance; None where there is no such one."""

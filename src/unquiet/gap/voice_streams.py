@@ -6,6 +6,7 @@ itself, how busy the agent was and at which hours people write is taken into acc
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,10 @@ VOLUME_SHARE = 0.5
 PRIOR_VOICES = 5.0
 """Voices that each hour of the day is taken to have had before any was seen."""
 
-WOBBLE_ERRORS = 3.0
+PARTS = 50.0
+"""A session counts as so many trials: one may bring several voices, and many rare trials make their number a Poisson one."""
+
+WOBBLE_ERRORS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +87,14 @@ def voice_alarms(counts: HourCounts, learn_hours: int, budget: float) -> list[Vo
     share[0] = VOLUME_SHARE if size > 1 else 1.0
     mass = share * budget / BUDGET_DAYS / HOURS
     weights = BET_WEIGHTS[:UP_COUNT] / BET_WEIGHTS[:UP_COUNT].sum()
-    tables, restarts = BetTables.build(weights=(1.0,)), np.zeros((size, len(BET_WEIGHTS)))
-    exposure, known = exposures(counts), np.cumsum(counts.voices, axis=0)
+    tables, restarts = _tables(), np.zeros((size, len(BET_WEIGHTS)))
+    exposure, known = PARTS * exposures(counts), np.cumsum(counts.voices, axis=0)
     met, found = np.cumsum(exposure), list[VoiceAlarm]()
-    wobble = _wobble(counts, max(learn_hours, HOURS))
-    for hour in range(max(learn_hours, HOURS), hours):
-        if hour % HOURS == 0:
-            wobble = _wobble(counts, hour)
+    wobble = np.zeros(size)
+    start = max(learn_hours, HOURS)
+    for hour in range(start, hours):
+        if hour % HOURS == 0 or hour == start:
+            wobble = _wobble(counts.voices[HOURS:hour], exposure[HOURS:hour])
         if exposure[hour] <= 0:
             continue
         before = known[hour - 1]
@@ -125,19 +130,23 @@ def exposures(counts: HourCounts) -> FloatArray:
     return result
 
 
+@functools.cache
+def _tables() -> BetTables:
+    return BetTables.build(weights=(1.0,), levels=4096, lowest_rate=1e-7)
+
+
 def _evidence(
     tables: BetTables, rate: FloatArray, delta: FloatArray, x: FloatArray, exposure: float
 ) -> npt.NDArray[np.float32]:
     """Log evidence of one hour with `x` voices (S,) in each stream, (S, J)."""
-    _, high = null_range(np.clip(rate, 1e-6, 0.9), delta)
+    _, high = null_range(np.clip(rate, 1e-7, 0.9), delta)
     none = np.zeros(len(rate), np.int64)
     return tables.log_evidence(tables.up_level(high), none, none, np.maximum(exposure, x), x)
 
 
-def _wobble(counts: HourCounts, hour: int) -> FloatArray:
-    """Day-to-day wobble of each stream in the whole days before an hour, (S,)."""
-    days = hour // HOURS
-    size = counts.voices.shape[1]
-    x = counts.voices[: days * HOURS].reshape(days, HOURS, size).sum(axis=1)
-    n = counts.sessions[: days * HOURS].reshape(days, HOURS).sum(axis=1)
+def _wobble(voices: FloatArray, exposure: FloatArray) -> FloatArray:
+    """Day-to-day wobble of each stream in the whole days of the hours given, (S,), against what was expected of each day."""
+    days, size = len(voices) // HOURS, voices.shape[1]
+    x = voices[: days * HOURS].reshape(days, HOURS, size).sum(axis=1)
+    n = exposure[: days * HOURS].reshape(days, HOURS).sum(axis=1)
     return day_wobble(np.maximum(np.repeat(n[:, None], size, axis=1), x), x, errors=WOBBLE_ERRORS)

@@ -39,7 +39,11 @@ VOICE_JOINS = pa.schema(
         pa.field("how", pa.string(), nullable=False),
         pa.field("session_id", pa.string()),
         pa.field("similarity", pa.float64()),
+        pa.field("rank", pa.float64()),
     ]
 )
-"""To which session each voice belongs: `how` is one of JOINS. `similarity` is the cosine of the voice and the request where
-that is why, else null. `time` is that of the voice."""
+"""To which session each voice belongs.
+
+`how` is one of JOINS, `time` that of the voice. `similarity` is the cosine of the voice and the request of the session that is
+most like it, `rank` the share of all requests that are less like it; null where there is no text, or the voice names the session.
+"""

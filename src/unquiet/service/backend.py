@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,19 @@ from unquiet.app.forgetting import forget, known_as
 from unquiet.app.handling import handle
 from unquiet.app.ledgers import listed
 from unquiet.app.marks import mark
+from unquiet.app.voiced import overview, with_voices
+from unquiet.app.voicing import add_rows
 from unquiet.model.changes import Change
 from unquiet.model.conditions import Condition
 from unquiet.model.handling import Action
+from unquiet.model.privacy import PrivacySettings
 from unquiet.service.alerting import Alerting
 from unquiet.service.door_keeper import DoorKeeper
 from unquiet.service.door_process import LOG
 from unquiet.service.engine import Engine
 from unquiet.service.mind import Mind, NotReady, changes_of
 from unquiet.service.putting_aside import BODIES, TRACES, TURNS
+from unquiet.service.voices import table_of
 from unquiet.service.watching import Watching, disk_of, memory_bytes
 from unquiet.sources.evals import read_content
 from unquiet.web.numbers import Numbers
@@ -45,6 +49,7 @@ class ServiceBackend:
     folder: Path
     budget: float
     clock_us: Callable[[], int]
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
 
     def heartbeat_us(self) -> int | None:
         """When the loop went round last."""
@@ -79,8 +84,12 @@ class ServiceBackend:
         return [each for each in self.mind.pulse.documents if status is None or each["status"] == status]
 
     def incident(self, incident_id: str) -> Mapping[str, Any] | None:
-        """As it was published last."""
-        return next((each for each in self.mind.pulse.documents if each["id"] == incident_id), None)
+        """As it was published last, with its voices as they are now."""
+        found = next((each for each in self.mind.pulse.documents if each["id"] == incident_id), None)
+        if found is None:
+            return None
+        with self.mind.store() as store:
+            return with_voices(store, found)
 
     def turns(self, session_id: str) -> Sequence[Mapping[str, Any]]:
         """From the folder, moments as texts."""
@@ -134,6 +143,16 @@ class ServiceBackend:
             added = add_records(store, store.evals, reads)
             files = [read_document(path, report) for path, report in added.reports]
             return eval_runs(store) | {"added": added.new, "files": files}
+
+    def voices(self) -> Mapping[str, Any]:
+        """As they are kept."""
+        with self.mind.store() as store:
+            return overview(store)
+
+    def add_voices(self, voices: Sequence[Mapping[str, Any]], *, more: bool) -> Mapping[str, int]:
+        """Made unreadable as traffic is, kept, and joined."""
+        with self.mind.store() as store:
+            return add_rows(store, self.folder, table_of(voices), self.privacy, more=more)
 
     def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
         """Delete everywhere: doors closed, log drained, folder rewritten, doors open again. Senders try again meanwhile."""

@@ -30,6 +30,7 @@ from unquiet.service.asking import ADDRESS
 from unquiet.service.backend import ServiceBackend
 from unquiet.service.config import Config
 from unquiet.service.door_keeper import DoorKeeper
+from unquiet.service.door_process import privacy_of
 from unquiet.service.engine import POSITION, EngineSettings
 from unquiet.service.kinds import Address
 from unquiet.service.mind import Mind
@@ -142,7 +143,9 @@ def assemble(
 
     doors = DoorKeeper(folder, config_path, drained_segment, clock)
     watching = Watching(mind, doors, observed, alerting, folder, config.storage.memory_mb << 20, clock)
-    backend = ServiceBackend(mind, doors, watching, alerting, folder, config.detection.budget, clock)
+    backend = ServiceBackend(
+        mind, doors, watching, alerting, folder, config.detection.budget, clock, privacy_of(config)
+    )
     return ServiceParts(config, found, mind, doors, alerting, watching, backend)
 
 

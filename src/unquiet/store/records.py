@@ -77,7 +77,7 @@ class Records:
             self._database.delete_rows(self._table, pa.table({column: pa.array(sorted(values), pa.string())}))
         return before - self.count()
 
-    def replace(self, rows: pa.Table) -> None:
+    def replace_all(self, rows: pa.Table) -> None:
         """Keep these rows, whose keys are all different, in place of all that there are."""
         with self._transaction():
             self._database.clear(self._table)

@@ -44,6 +44,7 @@ from unquiet.web.documents import (
 )
 from unquiet.web.guard import BATCH_TYPE, EVENT_TYPE, REPORT_TYPES, reader_of
 from unquiet.web.problems import MEDIA_TYPE, shown
+from unquiet.web.voices import Voices, VoicesAdded, VoicesTold, voice_row
 
 PREFIX = "/api/v1"
 ENQUEUE = "/v2/change/enqueue"
@@ -165,6 +166,14 @@ class Api:
             self._backend.mark(change)
         return announced
 
+    def voices(self) -> Document:
+        """How many voices there are, how they were joined to sessions, and what they alone would have told."""
+        return self._backend.voices()
+
+    def add_voices(self, body: Voices) -> Document:
+        """Add tickets, ratings and posts. With `more` they are joined to sessions only with a later body."""
+        return self._backend.add_voices([voice_row(each) for each in body.voices], more=body.more)
+
     def conditions(self) -> Standings:
         """How the service itself is."""
         return Standings(conditions=[standing(each) for each in self._backend.conditions()])
@@ -224,6 +233,8 @@ def add_routes(app: FastAPI, backend: Backend, now_us: Callable[[], int]) -> Non
     add("GET", "/changes", api.changes, Changes)
     add("POST", "/changes", api.announce, Changes, code=201)
     add("POST", ENQUEUE, api.enqueue, Enqueued, code=202)
+    add("GET", "/voices", api.voices, VoicesTold)
+    add("POST", "/voices", api.add_voices, VoicesAdded, code=201)
     add("GET", "/conditions", api.conditions, Standings)
     add("GET", "/alerts", api.alerts, AlertLog)
     add("POST", "/alerts/test", api.alerts_test, Trials)

@@ -79,6 +79,17 @@ class Backend(Protocol):
         """
         ...
 
+    def voices(self) -> Document:
+        """How many voices there are, how they were joined to sessions, and what they alone would have told."""
+        ...
+
+    def add_voices(self, voices: Sequence[Document], *, more: bool) -> Mapping[str, int]:
+        """Keep voices durably, their `time` in microseconds since 1970; how many were `added`, and `known` already.
+
+        Unless `more` are to come at once, all voices are joined to sessions anew.
+        """
+        ...
+
     def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
         """Delete everything of a user, a session, or of both, everywhere; how many of what were deleted, by kind."""
         ...

@@ -140,6 +140,9 @@ class Incident(Open):
     kinds: list[Kind] = []
     provider_change: ProviderChange | None = None
     session_ids: list[str] = Field(default=[], description="the sessions that it claims were affected")
+    voices: dict[str, Any] | None = Field(
+        default=None, description="its voices, of one incident and where there are any"
+    )
 
 
 class Turn(Open):
