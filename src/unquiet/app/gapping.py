@@ -164,6 +164,7 @@ def _own_rule(document: Document, since_us: int, until_us: int) -> dict[str, Any
         "judged": said.judged,
         "fired_before": said.fired_before,
         "judged_before": said.judged_before,
+        "points": _points(panel, since_us),
     }
 
 
@@ -184,7 +185,14 @@ def _points(panel: Panel, since_us: int) -> list[dict[str, Any]]:
         panel.fired.tolist(),
     )
     return [
-        {"at": _iso(at), "value": _known(value), "low": _known(low), "high": _known(high), "fired": bool(fired)}
+        {
+            "at": _iso(at),
+            "until": _iso(at + panel.width_us),
+            "value": _known(value),
+            "low": _known(low),
+            "high": _known(high),
+            "fired": bool(fired),
+        }
         for at, value, low, high, fired in zip(*columns, strict=True)
         if at >= since_us - 21 * DAY_US
     ]

@@ -20,7 +20,7 @@ Document = Mapping[str, Any]
 BEFORE = timedelta(days=21)
 """How far before the onset the panels are drawn, and the days of their rule before that."""
 
-SHOWN_PAIRS = 3
+SHOWN_PAIRS = 2
 NOT_OURS = "the folder belongs to a running service; stop it, or name a copy of the folder with --db"
 
 

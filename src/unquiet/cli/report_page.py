@@ -14,8 +14,8 @@ from unquiet.cli.looking import Document, Look, look_into
 from unquiet.cli.options import found_at, read_db
 from unquiet.cli.showing import printing
 from unquiet.model.errors import ConfigError, UnquietError
-from unquiet.report import report_sections, to_html, to_markdown
-from unquiet.report.plain import one_line
+from unquiet.report import headline, report_sections, to_html, to_markdown
+from unquiet.report.words import moment
 
 
 @click.command("report", short_help="Write the post-mortem of an incident.")
@@ -76,6 +76,8 @@ def _written(
             "sections": sections,
         }
         return orjson.dumps(told, option=orjson.OPT_INDENT_2).decode() + "\n"
-    made_by = f"Written by unquiet {__version__} from incident {document['id']}, as of {document['told_at']}."
+    made_by = (
+        f"Incident {document['id']}, as of {moment(document['told_at'], year=True)}; written by unquiet {__version__}."
+    )
     write = to_html if as_html else to_markdown
-    return write(one_line(document["title"], 400), sections, made_by)
+    return write(headline(document), sections, made_by)

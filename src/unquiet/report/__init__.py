@@ -2,6 +2,6 @@
 
 from unquiet.report.facts import Facts
 from unquiet.report.rendering import to_html, to_markdown
-from unquiet.report.sections import report_sections
+from unquiet.report.sections import headline, report_sections
 
-__all__ = ["Facts", "report_sections", "to_html", "to_markdown"]
+__all__ = ["Facts", "headline", "report_sections", "to_html", "to_markdown"]

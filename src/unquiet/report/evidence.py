@@ -12,7 +12,7 @@ from unquiet.report.words import moment
 Document = Mapping[str, Any]
 Block = dict[str, Any]
 
-PAIRS = 3
+PAIRS = 2
 MOST_TURNS = 3
 MOST_CALLS = 8
 CUT_NOTE = "Long texts are cut in their middle; where that was done, the number of characters left out is said."
@@ -83,7 +83,7 @@ def _answers(document: Document) -> list[Block]:
         [str(each["change"]), one_line(each["said"]), _rate(each["before"]), _rate(each["after"])]
         for each in document.get("answers") or ()
     ]
-    head = ["in the answers there", "what", "before", "since"]
+    head = ["answers", "what", "sessions before", "sessions since"]
     note = "In these phrases 0 stands for any number, ¶ for a new line, • for an item of a list."
     return [{"kind": "table", "head": head, "rows": rows}, {"kind": "text", "text": note}] if rows else []
 

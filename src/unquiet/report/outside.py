@@ -39,12 +39,22 @@ def dashboards(facts: Facts) -> list[Block]:
     raised = f"unquiet's alarm {moment(signal['raised_at'])}"
     rows.append(["the behaviour, in its slice", share(signal["before"]), share(signal["since"]), raised])
     onset = facts.document["onset"]["at"]
-    drawn = [{**each, "said": panel_verdict(each)} for each in panels if each.get("points")]
+    drawn = [_drawn(each, panel_verdict(each)) for each in panels if each.get("points")]
+    if signal["rule"] is not None:
+        own = {"title": "the behaviour, in its slice", "unit": "share", **signal, **signal["rule"]}
+        drawn.append(_drawn(own, raised) | {"verdict": "fired", "chip": "alarm"})
     return [
         {"kind": "panels", "onset": onset, "panels": drawn},
         {"kind": "table", "head": ["all traffic", "mean before", "mean since", "3-sigma rule"], "rows": rows},
         _text(RULE),
     ]
+
+
+def _drawn(panel: Document, said: str) -> Block:
+    """What a small picture of a panel needs."""
+    levels = " -> ".join(panel_value(panel.get(name), panel["unit"]) for name in ("before", "since"))
+    kept = {name: panel[name] for name in ("title", "verdict", "points")}
+    return {**kept, "chip": panel["verdict"], "levels": levels, "said": said}
 
 
 def why_green(facts: Facts) -> list[Block]:

@@ -66,7 +66,8 @@ def days_picture(block: Document, width: int) -> Picture | None:
 def panel_picture(panel: Document, onset: str) -> Picture:
     """The values of a panel as a line with its limits, the moment of the onset and the points that fired."""
     points = panel["points"]
-    at = [datetime.fromisoformat(each["at"]).timestamp() for each in points]
+    # A value is known once its day is over.
+    at = [datetime.fromisoformat(each["until"]).timestamp() for each in points]
     first, last = at[0], max(at[-1], at[0] + 1.0)
     numbers = [each[name] for each in points for name in ("value", "low", "high") if each[name] is not None]
     low, high = (min(numbers, default=0.0), max(numbers, default=1.0))
@@ -124,9 +125,10 @@ def _band(steps: Sequence[tuple[float, float, float]], step: float) -> str:
 
 def _mark(mark: Document, x: float, row: int, width: int) -> Picture:
     at = datetime.fromisoformat(mark["at"])
-    label = f"{mark['label']}, {at:%a %d %b %H:%M}"
-    right = x + 6 + LETTER * len(label) > width and x > width / 2
+    long, short = f"{mark['label']}, {at:%d %b %H:%M}", f"{mark['label']}, {at:%d %b}"
+    right = x + 6 + LETTER * len(long) > width and x > width / 2
     room = round((x - 6 if right else width - x - 6) / LETTER)
+    label = long if len(long) <= room else short
     return {
         "x": x,
         "y": 14 + ROW * row,

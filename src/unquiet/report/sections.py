@@ -25,7 +25,7 @@ from unquiet.report.facts import Facts
 from unquiet.report.happened import timeline
 from unquiet.report.outside import caught, dashboards, suspects, voices, why_green
 from unquiet.report.plain import one_line
-from unquiet.report.words import MIX, doing, moment, share, span, where
+from unquiet.report.words import MIX, doing, moment, share, span, subject, where
 
 Document = Mapping[str, Any]
 Section = dict[str, Any]
@@ -42,6 +42,7 @@ def report_sections(facts: Facts) -> list[Section]:
     """The sections of a report, in the order in which they are read."""
     document = facts.document
     shown = f"unquiet incident {document['id']} --json{facts.option}"
+    asked = f"unquiet why-green {document['id']}{facts.option}"
     made = [
         ("summary", "What happened", shown, _summary(facts)),
         (
@@ -53,13 +54,8 @@ def report_sections(facts: Facts) -> list[Section]:
         ("timeline", "Timeline", "named in each row", timeline(facts)),
         ("reached", "Who was reached", shown, _reached(facts)),
         ("dashboards", "What the dashboards showed", f"unquiet gap --json{facts.option}", dashboards(facts)),
-        (
-            "why-green",
-            "Why the evals were green",
-            f"unquiet why-green {document['id']}{facts.option}",
-            why_green(facts),
-        ),
-        ("voices", "Who had already complained", f"unquiet voices PATH{facts.option}", voices(facts)),
+        ("why-green", "Why the evals did not see it", asked if facts.why_green else "", why_green(facts)),
+        ("voices", "Who had already complained", "the voices of the folder" if facts.voices else "", voices(facts)),
         ("suspects", "What else changed then", f"{shown}: suspects", suspects(document)),
         ("caught", "What would have caught it", "the sections above", caught(facts)),
         ("follow-ups", "What to do now", "", _follow_ups(facts)),
@@ -77,25 +73,38 @@ def _summary(facts: Facts) -> list[Section]:
     ]
 
 
+def headline(document: Document) -> str:
+    """What the agent does now, as a heading."""
+    said = doing(document)
+    return said[:1].upper() + said[1:]
+
+
 def summary(document: Document) -> str:
     """What happened to whom in a few plain sentences, for somebody who knows nothing of unquiet."""
-    onset, excess, before, after = (document[name] for name in ("onset", "excess_sessions", "before", "after"))
-    number = f"{excess['estimate']:.0f} conversations ({excess['low']:.0f} to {excess['high']:.0f})"
-    users = f" of about {counted(document['users_reached'], 'user')}" if document["users_reached"] else ""
-    over = document.get("resolved_at")
-    ended = (
-        f"It was over on {moment(over, year=True)}."
-        if over
-        else f"It still went on as of {moment(document['told_at'])}."
-    )
-    usual = before.get("rate_mix_adjusted", before["rate"])
-    fewer = " fewer than was to be expected of such requests" if document["direction"] == "down" else ""
+    begin, over = moment(document["onset"]["at"], year=True), document.get("resolved_at")
+    since = f"From {begin} to {moment(over, year=True)}" if over else f"Since {begin}"
+    excess, users = document["excess_sessions"], document["users_reached"]
+    than = "fewer" if document["direction"] == "down" else "more"
+    met = f"; about {counted(users, 'user')} met it" if users else ""
+    ended = "It is over." if over else f"It still went on as of {moment(document['told_at'])}."
     return (
-        f"Since {moment(onset['at'], year=True)}, {doing(document)}. Before, this was so in {share(usual)} of the conversations "
-        f"there, since then in {share(after['rate'])}. That makes about {number}{users} "
-        + (f"in which it was so{fewer}. " if fewer else "beyond what was to be expected. ")
-        + ended
+        f"{since}, {doing(document)}. {_rates(document)} That is about {excess['estimate']:.0f} conversations "
+        f"({excess['low']:.0f} to {excess['high']:.0f}) {than} than was to be expected{met}. {ended}"
     )
+
+
+def _rates(document: Document) -> str:
+    """The rates of before and since in a sentence that says what they are of."""
+    _, measure = subject(document)
+    before, after = document["before"], share(document["after"]["rate"])
+    usual = share(before.get("rate_mix_adjusted", before["rate"]))
+    if document["signal"] == MIX:
+        return f"Before, {share(before['rate'])} of all conversations were of that kind; since then {after}."
+    if measure:
+        return f'Counted is "{measure}": so were {usual} of such conversations before, and {after} since then.'
+    if document["direction"] == "down":
+        return f"What became rarer was there in {usual} of such conversations before, and in {after} since then."
+    return f"Before, it did so in {usual} of such conversations; since then in {after}."
 
 
 def noticed(facts: Facts) -> str:
@@ -122,7 +131,10 @@ def _tiles(document: Document) -> list[tuple[str, str]]:
     return [
         ("Where", where(document["slice"])),
         ("Since", moment(document["onset"]["at"], year=True)),
-        ("Reached", f"about {counted(round(excess['estimate']), 'conversation')}, " + _users(users)),
+        (
+            "Reached",
+            f"about {excess['estimate']:.0f} conversations ({excess['low']:.0f} to {excess['high']:.0f}), {_users(users)}",
+        ),
         (
             "Now",
             f"over since {moment(over)}"
@@ -158,7 +170,7 @@ def _reached(facts: Facts) -> list[Section]:
     document = facts.document
     before, after, excess = (document[name] for name in ("before", "after", "excess_sessions"))
     adjusted = before.get("rate_mix_adjusted")
-    mixed = f"; {share(adjusted)} for the requests of after" if adjusted is not None else ""
+    mixed = f" ({share(adjusted)} for the mix of requests since)" if adjusted is not None else ""
     claimed = counted(len(document["session_ids"]), "session")
     rows = [
         [

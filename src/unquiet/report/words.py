@@ -12,7 +12,9 @@ from unquiet.report.plain import one_line
 
 Document = Mapping[str, Any]
 
-_SUBJECT = re.compile(r"^(?P<subject>.*): [\d.]+ % -> [\d.]+ %", re.DOTALL)
+_TITLE = re.compile(
+    r"^(?P<subject>.*?)(?: \((?P<measure>[^()]*)\))?: [\d.]+ % -> [\d.]+ %(?P<numbered> of sessions)? since ", re.DOTALL
+)
 MIX = "mix"
 
 
@@ -41,21 +43,29 @@ def span(begin: str, end: str) -> str:
 
 
 def interval(onset: Document) -> str:
-    """`between Tue 10 Mar 13:37 UTC and Tue 10 Mar 14:23 UTC, most likely 14:09`."""
+    """`between 13:37 and 14:23, most likely 14:09`, with days where the interval leaves the day."""
     at, low, high = (datetime.fromisoformat(onset[name]) for name in ("at", "earliest", "latest"))
-    likely = f"{at:%H:%M}" if low.date() == at.date() == high.date() else f"{at:%a %d %b %H:%M}"
-    return f"between {moment(onset['earliest'])} and {moment(onset['latest'])}, most likely {likely}"
+    form = "%H:%M" if low.date() == at.date() == high.date() else "%a %d %b %H:%M"
+    return f"between {low:{form}} and {high:{form}}, most likely {at:{form}}"
 
 
-def subject(document: Document) -> str:
-    """What the agent does, without numbers: `refuses refund requests in German (de-DE)`."""
-    found = _SUBJECT.match(document["title"])
-    return one_line(found["subject"] if found else document["title"], 300)
+def subject(document: Document) -> tuple[str, str]:
+    """What the agent does, without numbers, and what is counted where it is a number: `answers more briefly`, `shorter than ...`.
+
+    `refuses refund requests in German (de-DE)` counts itself, so the second is empty.
+    """
+    found = _TITLE.match(document["title"])
+    if not found:
+        return one_line(document["title"], 300), ""
+    what, bracket = found["subject"], found["measure"]
+    if bracket and (not found["numbered"] or document["signal"] == MIX):
+        return one_line(f"{what} ({bracket})", 300), ""
+    return one_line(what, 300), one_line(bracket or "")
 
 
 def doing(document: Document) -> str:
     """The same with who does it: `the agent refuses ...`; of an incident of the mix the users do it."""
-    what = subject(document)
+    what, _ = subject(document)
     return what if document["signal"] == MIX else f"the agent {what}"
 
 
