@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from unquiet import intents, signals
 from unquiet.app.eval_cases import Cases, gather_cases, twins
-from unquiet.app.green_places import places_of
+from unquiet.app.green_places import inside_slices, places_of
 from unquiet.app.green_traffic import AFFECTED, BEFORE, EARLIER, SINCE, Around, load_around
 from unquiet.gap.green import HOLDS, UNKNOWN, Answers, Finding, Place, Saw, Scene, judge_all, path_name, saw_it
 from unquiet.gap.near import FEWEST, topic_of
@@ -54,7 +54,13 @@ def build_scene(store: Store, document: Mapping[str, Any], cases: Cases, around:
     mine, others, early = (around.rows(kind) for kind in (AFFECTED, SINCE, EARLIER))
     asked, no_topic = cases.asked, _no_topic(cases, around, len(mine))
     texts = [cases.inputs[i] for i in asked.tolist()]
-    topic = None if no_topic else topic_of(around.vectors[mine], around.vectors[others], intents.embed(texts))
+    topic = (
+        None
+        if no_topic
+        else topic_of(
+            around.vectors[mine], around.vectors[others], intents.embed(texts), inside_slices(document, around, others)
+        )
+    )
     places: list[Place] = []
     if topic is not None:
         twin = twins(store, cases, datetime.fromtimestamp(onset.earliest_us / 1e6, UTC) - BEFORE, end)
@@ -70,6 +76,7 @@ def build_scene(store: Store, document: Mapping[str, Any], cases: Cases, around:
         asked=asked,
         topic=topic,
         no_topic=no_topic,
+        beyond_share=min(1.0, document["excess_sessions"]["estimate"] / max(around.claimed, 1)),
         places=tuple(places),
         answers=_answers(around, mine, early),
         served=_served(store, around, mine),
