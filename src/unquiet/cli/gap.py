@@ -8,6 +8,7 @@ import click
 
 from unquiet.app.adding import Added, add_records
 from unquiet.app.folders import known_folder
+from unquiet.cli.coverage import coverage_command
 from unquiet.cli.options import read_db
 from unquiet.cli.showing import Output, show_reports
 from unquiet.cli.why_green import why_green_command
@@ -48,4 +49,4 @@ def _say(added: Added, what: str) -> None:
     click.echo(f"{counted(added.new, what)} added", err=True)
 
 
-GAP_COMMANDS = (evals_command, voices_command, why_green_command)
+GAP_COMMANDS = (evals_command, voices_command, why_green_command, coverage_command)
