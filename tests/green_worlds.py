@@ -77,7 +77,7 @@ def make_folder(folder: Path, *, everywhere: bool = False) -> tuple[Store, dict[
         answer = BAD if hit else GOOD[topic].format(thing)
         row = {"turn_id": f"t{number}", "session_id": session, "time": at, "input": text, "output": answer}
         turns.append(row | {"model": "m-2026", "facets": list(facets.items())})
-    store.append_turns(_table(turns, TURNS))
+    store.append_turns(table_of(turns, TURNS))
     sessions = [
         {
             "visit_id": row["session_id"],
@@ -89,7 +89,7 @@ def make_folder(folder: Path, *, everywhere: bool = False) -> tuple[Store, dict[
         }
         for row in turns
     ]
-    store.append_sessions(_table(sessions, SESSIONS))
+    store.append_sessions(table_of(sessions, SESSIONS))
     store.put_setting(
         "coverage", {"facets": {"app_version": "version: it changes in time", "locale": "slice: 3 values"}}
     )
@@ -145,7 +145,7 @@ def suite(
                 }
                 row |= {"case_name": name, "status": PASSED, "input": request(topic, 7 * number + 3)[0] + " please"}
                 rows.append(row | fields | (varied or {}).get(topic, {}))
-    return _table(rows, EVAL_RESULTS)
+    return table_of(rows, EVAL_RESULTS)
 
 
 def check(kind: str, expected: str | None = None) -> dict[str, Any]:
@@ -153,7 +153,8 @@ def check(kind: str, expected: str | None = None) -> dict[str, Any]:
     return {"kind": kind, "expected": expected, "passed": True, "score": None, "reason": None}
 
 
-def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as a table; columns that a row does not name are null."""
     arrays = [pa.array([row.get(field.name) for row in rows], field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 

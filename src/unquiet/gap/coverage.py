@@ -92,11 +92,11 @@ def most_adding(
     """The requests that would add most as cases, the first of them most, and the share of the traffic each would touch anew.
 
     Greedy maximisation of a facility-location function (Nemhauser, Wolsey, Fisher 1978: at least 63 % of the best), over
-    requests weighted by the lack of their kind. Of each kind one, until every kind that lacks cases has one. At most `count`; fewer
-    where nothing is left to add.
+    requests weighted by the lack of their kind, among the `count` kinds that lack most: of each one, then of each another.
+    At most `count`; fewer where nothing is left to add.
     """
     weight = coverage.lack[kind]
-    candidates = np.flatnonzero(weight > 0)
+    candidates = np.flatnonzero((weight > 0) & np.isin(kind, coverage.order[:count]))
     if len(candidates) > MOST_CANDIDATES:
         candidates = np.sort(rng.choice(candidates, MOST_CANDIDATES, replace=False))
     similarity = (requests @ requests[candidates].T).astype(np.float64)
