@@ -11,8 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from unquiet import intents, signals
+from unquiet.app.describing import iso
 from unquiet.app.eval_cases import Cases, gather_cases, twins
-from unquiet.app.green_places import places_of
+from unquiet.app.green_places import inside_slices, places_of
 from unquiet.app.green_traffic import AFFECTED, BEFORE, EARLIER, SINCE, Around, load_around
 from unquiet.gap.green import HOLDS, UNKNOWN, Answers, Finding, Place, Saw, Scene, judge_all, path_name, saw_it
 from unquiet.gap.near import FEWEST, topic_of
@@ -54,7 +55,13 @@ def build_scene(store: Store, document: Mapping[str, Any], cases: Cases, around:
     mine, others, early = (around.rows(kind) for kind in (AFFECTED, SINCE, EARLIER))
     asked, no_topic = cases.asked, _no_topic(cases, around, len(mine))
     texts = [cases.inputs[i] for i in asked.tolist()]
-    topic = None if no_topic else topic_of(around.vectors[mine], around.vectors[others], intents.embed(texts))
+    topic = (
+        None
+        if no_topic
+        else topic_of(
+            around.vectors[mine], around.vectors[others], intents.embed(texts), inside_slices(document, around, others)
+        )
+    )
     places: list[Place] = []
     if topic is not None:
         twin = twins(store, cases, datetime.fromtimestamp(onset.earliest_us / 1e6, UTC) - BEFORE, end)
@@ -70,6 +77,7 @@ def build_scene(store: Store, document: Mapping[str, Any], cases: Cases, around:
         asked=asked,
         topic=topic,
         no_topic=no_topic,
+        beyond_share=min(1.0, document["excess_sessions"]["estimate"] / max(around.claimed, 1)),
         places=tuple(places),
         answers=_answers(around, mine, early),
         served=_served(store, around, mine),
@@ -164,8 +172,8 @@ def _document(
             "results": scene.results.num_rows,
             "cases": len(scene.case_names),
             "cases_with_input": len(scene.asked),
-            "first": _iso(int(time_us[0])) if len(time_us) else None,
-            "last": _iso(int(time_us[-1])) if len(time_us) else None,
+            "first": iso(int(time_us[0])) if len(time_us) else None,
+            "last": iso(int(time_us[-1])) if len(time_us) else None,
         },
         "green": None if not judged.any() else saw is None,
         "saw": _saw_fields(saw, scene),
@@ -182,7 +190,7 @@ def _saw_fields(saw: Saw | None, scene: Scene) -> dict[str, Any] | None:
     return {
         "failed_cases": list(saw.failed),
         "near_the_affected_requests": list(saw.near),
-        "first_failed_at": _iso(saw.first_us),
+        "first_failed_at": iso(saw.first_us),
         "hours_after_the_alarm": round(hours, 2),
     }
 
@@ -194,9 +202,9 @@ def _told(evidence: Mapping[str, Any], around: Around, mine: IntArray, clean: Re
         out["nearest"] = [
             {
                 "session_id": around.session_ids[int(mine[each["affected"]])],
-                "request": _short(clean(around.inputs[int(mine[each["affected"]])].as_py())),
+                "request": shortened(clean(around.inputs[int(mine[each["affected"]])].as_py())),
                 "case": each["case"],
-                "case_input": _short(clean(each["case_input"] or "")),
+                "case_input": shortened(clean(each["case_input"] or "")),
                 "distance": each["distance"],
             }
             for each in out["nearest"]
@@ -204,14 +212,11 @@ def _told(evidence: Mapping[str, Any], around: Around, mine: IntArray, clean: Re
     return out
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """A text on one line, its beginning where it is long."""
     flat = " ".join(text.split())
     return flat if len(flat) <= SHOWN_CHARACTERS else f"{flat[:SHOWN_CHARACTERS]} [...]"
 
 
 def _us(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1e6)
-
-
-def _iso(at_us: int) -> str:
-    return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat().replace("+00:00", "Z")

@@ -60,6 +60,17 @@ def places_of(
     return places
 
 
+def inside_slices(document: Mapping[str, Any], around: Around, rows: npt.NDArray[np.int64]) -> BoolArray:
+    """Which sessions of `rows` are in a slice that the incident reached, as far as their facets tell."""
+    slices = [
+        {path_name(facet): value for facet, value in where.items() if facet not in MADE_OF_TEXT}
+        for where in (document["slice"], *document.get("also_in", ()))
+    ]
+    return np.array(
+        [any(where.items() <= around.facets[row].items() for where in slices) for row in rows.tolist()], dtype=bool
+    )
+
+
 def _status(condition: Condition, around: Around, cases: Cases, twin: Sequence[Values]) -> Status:
     """Of every case: what it says itself, else requests that are word for word the same, else those that are like it."""
     name = path_name(condition.facet)

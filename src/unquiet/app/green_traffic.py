@@ -60,8 +60,7 @@ def load_around(store: Store, document: Mapping[str, Any], end: datetime) -> Aro
     """Read the traffic from two weeks before the onset to the end of the incident."""
     onset, earliest = (datetime.fromisoformat(document["onset"][name]).astimezone(UTC) for name in ("at", "earliest"))
     claimed = set(document["session_ids"])
-    columns = ["session_id", "facets", "turn_count"]
-    columns += [TOOL_ERROR] if TOOL_ERROR in store.session_columns() else []
+    columns = _columns(store)
     since = store.sessions_between(onset, end, columns=columns)
     mine = pc.is_in(since.column("session_id"), value_set=pa.array(sorted(claimed), pa.string()))
     early = store.sessions_between(earliest - BEFORE, earliest, columns=columns)
@@ -70,13 +69,30 @@ def load_around(store: Store, document: Mapping[str, Any], end: datetime) -> Aro
         (SINCE, _spread(since.filter(pc.invert(mine)), MOST_OTHERS)),
         (EARLIER, _spread(early, MOST_OTHERS)),
     ]
+    window = (earliest - BEFORE - timedelta(days=1), end + timedelta(days=1))
+    return _read(store, parts, window, len(claimed))
+
+
+def load_period(store: Store, start: datetime, end: datetime) -> Around:
+    """Read sessions that began in a period, all of the kind SINCE."""
+    sessions = store.sessions_between(start, end, columns=_columns(store))
+    window = (start - timedelta(days=1), end + timedelta(days=1))
+    return _read(store, [(SINCE, _spread(sessions, MOST_OTHERS))], window, 0)
+
+
+def _columns(store: Store) -> list[str]:
+    failed = [TOOL_ERROR] if TOOL_ERROR in store.session_columns() else []
+    return ["session_id", "facets", "turn_count", *failed]
+
+
+def _read(
+    store: Store, parts: Sequence[tuple[int, pa.Table]], window: tuple[datetime, datetime], claimed: int
+) -> Around:
     sessions = pa.concat_tables([table for _, table in parts]).combine_chunks()
     kind = np.repeat([each for each, _ in parts], [table.num_rows for _, table in parts])
     names: list[str] = sessions.column("session_id").to_pylist()
-    window = (earliest - BEFORE - timedelta(days=1), end + timedelta(days=1))
-    turns = store.turns_of_sessions(
-        names, columns=["session_id", "input", "output", "model", "served_model", "facets"], within=window
-    )
+    columns = ["session_id", "input", "output", "model", "served_model", "facets"]
+    turns = store.turns_of_sessions(names, columns=columns, within=window)
     first = pc.index_in(sessions.column("session_id"), value_set=turns.column("session_id").combine_chunks())
     text = pc.fill_null(pc.utf8_trim_whitespace(turns.column("input").take(first)), "")
     known = np.flatnonzero(pc.not_equal(text, "").to_numpy(zero_copy_only=False))
@@ -91,7 +107,7 @@ def load_around(store: Store, document: Mapping[str, Any], end: datetime) -> Aro
         _facets(turns, sessions),
         sessions.column("turn_count").fill_null(1).to_numpy() > 1,
         _failed(sessions),
-        len(claimed),
+        claimed,
     )
 
 

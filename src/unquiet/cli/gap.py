@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unquiet.cli.coverage import coverage_command
 from unquiet.cli.evals import evals_command
 from unquiet.cli.exporting import export_evals_command
 from unquiet.cli.gap_page import gap_command
@@ -14,6 +15,7 @@ GAP_COMMANDS = (
     evals_command,
     voices_command,
     why_green_command,
+    coverage_command,
     gap_command,
     report_command,
     export_evals_command,

@@ -44,9 +44,10 @@ class Topic:
     `near` (a, c); `on_topic` (c,) are the cases that lie where the affected requests lie. `nearest` (a,) is the most similar
     case of each request and `similarity` (a,) its cosine. `own_share` (a,), `other_share` (o,) and `case_share` (c,) tell
     which share of the production requests nearest to affected ones, to other traffic and to cases was affected, `threshold`
-    from where that is the topic; `base_share` is that of all. `apart` (0 to 1) says how well the affected requests are told
-    from others by their neighbourhoods; with less than APART they have no topic of their own, and near means: as near as a
-    random sample of the traffic would come.
+    from where that is the topic; `base_share` is that of all. `case_hit` (c,) is `case_share` among traffic under the
+    conditions of the incident alone: how likely a case, asked under them, would have met the change. `apart` (0 to 1) says
+    how well the affected requests are told from others by their neighbourhoods; with less than APART they have no topic of
+    their own, and near means: as near as a random sample of the traffic would come.
     """
 
     near: BoolArray
@@ -56,6 +57,7 @@ class Topic:
     own_share: FloatArray
     other_share: FloatArray
     case_share: FloatArray
+    case_hit: FloatArray
     threshold: float
     base_share: float
     apart: float
@@ -71,9 +73,10 @@ class Topic:
         return 1.0 - float(self.near.any(axis=1).mean())
 
 
-def topic_of(affected: Vectors, others: Vectors, cases: Vectors) -> Topic:
+def topic_of(affected: Vectors, others: Vectors, cases: Vectors, inside: BoolArray | None = None) -> Topic:
     """Where the cases lie, from unit vectors of affected requests (a, d), of other traffic since the onset and of cases.
 
+    `inside` (o,) marks the other traffic that is under the conditions of the incident; all of it by default.
     Needs at least FEWEST affected requests and one case; ValueError with fewer.
     """
     if len(affected) < FEWEST or not len(cases):
@@ -84,6 +87,8 @@ def topic_of(affected: Vectors, others: Vectors, cases: Vectors) -> Topic:
     share = shares(pool, pool, marked, k, own=True)
     own, other = share[marked], share[~marked]
     case_share = shares(cases, pool, marked, k)
+    within = np.concatenate([affected, others if inside is None else others[inside]])
+    hit = shares(cases, within, np.arange(len(within)) < len(affected), k)
     threshold, apart = parting(own, other)
     similarity = (affected @ cases.T).astype(np.float64)
     if apart >= APART:
@@ -94,6 +99,7 @@ def topic_of(affected: Vectors, others: Vectors, cases: Vectors) -> Topic:
         np.fill_diagonal(among, np.nan)
         near = on_topic & (similarity >= np.nanmedian(among, axis=1)[:, None])
     else:
+        hit = np.full(len(cases), len(affected) / len(within))
         near = similarity >= _sample_reach(affected, others if len(others) else affected, len(cases))[:, None]
         on_topic: BoolArray = np.asarray(near.any(axis=0))
     return Topic(
@@ -104,6 +110,7 @@ def topic_of(affected: Vectors, others: Vectors, cases: Vectors) -> Topic:
         own,
         other,
         case_share,
+        hit,
         threshold,
         float(marked.mean()),
         apart,

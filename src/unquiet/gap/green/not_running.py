@@ -26,8 +26,9 @@ class NotRunning:
         if not scene.results.num_rows:
             return Finding(self.name, UNKNOWN, "no eval results are known: add reports with `unquiet evals PATH`")
         runs = runs_of(scene.results.column("run").to_numpy(zero_copy_only=False), scene.time_us, scene.status)
-        before = [run for run in runs if run.at_us < scene.onset.at_us]
-        after = [run for run in runs if scene.onset.at_us <= run.at_us <= scene.end_us]
+        start_us = int(scene.time_us[scene.after].min(initial=scene.end_us + 1))
+        before = [run for run in runs if run.at_us < min(start_us, scene.onset.at_us)]
+        after = [run for run in runs if start_us <= run.at_us <= scene.end_us]
         evidence = _evidence(before, after)
         if not after:
             return Finding(self.name, HOLDS, _stale(scene, before), evidence, 1.0)
@@ -39,7 +40,8 @@ class NotRunning:
         if silent is not None:
             return Finding(self.name, HOLDS, silent, evidence, 0.9)
         last = max(after, key=lambda run: run.at_us)
-        said = f"it ran {counted(len(after), 'time')} since the onset, last on {_day(last.at_us)}: {_outcome(last)}"
+        when = "since the onset" if last.at_us >= scene.onset.at_us else "within the interval of the onset"
+        said = f"it ran {counted(len(after), 'time')} {when}, last on {_day(last.at_us)}: {_outcome(last)}"
         return Finding(self.name, NOT, said, evidence)
 
 

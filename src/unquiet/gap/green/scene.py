@@ -20,6 +20,9 @@ BoolArray = npt.NDArray[np.bool_]
 HOLDS, NOT, UNKNOWN, MOOT = "holds", "does not hold", "unknown", "not asked"
 """What is said of a cause. Not asked: another cause leaves nothing to ask about."""
 
+MISSED = 0.2
+"""Cases are too few if, with this chance or more, none of them would have met the change (a power of 80 %: Cohen 1988)."""
+
 YES, NO, UNTOLD = 1, 0, -1
 """Whether a case is under a condition; UNTOLD where the case tells nothing of it."""
 
@@ -75,11 +78,12 @@ class Scene:
 
     `results` (n rows, EVAL_RESULTS, by time) with `case` (n,), the number of each result's case, `case_names` and
     `case_inputs` of the c cases. `asked` (c',) numbers the cases that have an input, parallel to the columns of `topic`.
-    `no_topic` says why there is no topic. `places` have statuses of all c cases. `served` holds, for each facet that tells
-    the path (model, prompt_hash, a version), the values of affected sessions with their counts. `shows` (n,): whether the
-    recorded answer of a result shows what the incident counts, NaN where that cannot be told; `shift` (n,): the distance
-    (1 - cosine) between a result's recorded answer and the one before of the same case, NaN for the first. Times are
-    microseconds since 1970; `end_us` is the end of the incident or of the traffic.
+    `no_topic` says why there is no topic. `beyond_share` is the share of the affected sessions that is beyond what was
+    expected: the others would have gone the same way anyway. `places` have statuses of all c cases. `served` holds, for each
+    facet that tells the path (model, prompt_hash, a version), the values of affected sessions with their counts. `shows`
+    (n,): whether the recorded answer of a result shows what the incident counts, NaN where that cannot be told; `shift`
+    (n,): the distance (1 - cosine) between a result's recorded answer and the one before of the same case, NaN for the
+    first. Times are microseconds since 1970; `end_us` is the end of the incident or of the traffic.
     """
 
     onset: Onset
@@ -92,6 +96,7 @@ class Scene:
     asked: IntArray
     topic: Topic | None
     no_topic: str
+    beyond_share: float
     places: tuple[Place, ...]
     answers: Answers | None
     served: Mapping[str, Mapping[str, int]]
@@ -111,8 +116,10 @@ class Scene:
 
     @property
     def after(self) -> BoolArray:
-        """Which results are of the time of the incident: since the onset, to its end."""
-        return (self.time_us >= self.onset.at_us) & (self.time_us <= self.end_us)
+        """Which results are of the time of the incident: since the onset, or at least within its interval, to its end."""
+        at = self.time_us
+        since = (at >= self.onset.at_us) & (at <= self.end_us)
+        return since if since.any() else (at >= self.onset.earliest_us) & (at <= self.end_us)
 
     @property
     def near_cases(self) -> IntArray:
@@ -120,6 +127,13 @@ class Scene:
         if self.topic is None:
             return np.zeros(0, np.int64)
         return self.asked[self.topic.near.any(axis=0)]
+
+    def chance_missed(self, cases: IntArray) -> float:
+        """The chance that none of some near cases met the change, had each gone as production requests next to it went."""
+        if self.topic is None:
+            return 1.0
+        hit = self.topic.case_hit[np.isin(self.asked, cases)] * self.beyond_share
+        return float(np.prod(1.0 - hit))
 
     @property
     def covering(self) -> IntArray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unquiet.gap.green.scene import HOLDS, MOOT, NO, NOT, UNKNOWN, YES, Condition, Finding, Place, Scene
+from unquiet.gap.green.scene import HOLDS, MISSED, MOOT, NO, NOT, UNKNOWN, YES, Condition, Finding, Place, Scene
 from unquiet.model.wording import counted
 
 
@@ -28,6 +28,13 @@ class SliceAbsent:
             return Finding(self.name, NOT, "the incident has no condition that a case could lack: it is in all traffic")
         covering = scene.covering
         evidence = {"near_cases": len(near), "under_the_condition": len(covering), "conditions": _table(scene, places)}
+        missed = scene.chance_missed(covering)
+        # Where even all near cases are too few, the topic is what lacks.
+        thin = missed >= MISSED > scene.chance_missed(near)
+        if len(covering) and thin:
+            few = f"only {len(covering)} of {counted(len(near), 'near case')} {_are(len(covering))} under {_names(places)}"
+            said = f"{few}: had it gone as production went, that would have passed with a chance of {missed:.0%}"
+            return Finding(self.name, HOLDS, said, evidence, missed)
         if len(covering):
             said = f"{len(covering)} of {counted(len(near), 'near case')} {_are(len(covering))} under {_names(places)}"
             return Finding(self.name, NOT, said, evidence)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from unquiet.gap.green.scene import HOLDS, NOT, UNKNOWN, Finding, Scene
+from unquiet.gap.green.scene import HOLDS, MISSED, NOT, UNKNOWN, Finding, Scene
 from unquiet.gap.near import NEIGHBOURS, Topic
 from unquiet.model.wording import counted
 
@@ -17,22 +17,34 @@ EXAMPLES = 3
 
 
 class TopicAbsent:
-    """The affected requests have no case near them."""
+    """The affected requests have no case near them, or so few that none of them would have met the change."""
 
     name = "topic absent"
 
     def judge(self, scene: Scene) -> Finding:
-        """By the share of affected requests that have no near case."""
+        """By the share of affected requests that have no near case, and by what the near cases could have met."""
         topic = scene.topic
         if topic is None:
             return Finding(self.name, UNKNOWN, scene.no_topic)
         evidence, without = _evidence(scene, topic), topic.without_share
+        missed = scene.chance_missed(scene.near_cases)
         near = counted(len(scene.near_cases), "case")
         if without >= MOST:
             return Finding(self.name, HOLDS, _said(scene, topic), evidence, without)
+        if missed >= MISSED:
+            return Finding(self.name, HOLDS, _few(scene, missed), evidence, max(without, missed))
         verb = "lies" if len(scene.near_cases) == 1 else "lie"
         said = f"{near} of the suite {verb} near the affected requests; {without:.0%} of these have none near them"
         return Finding(self.name, NOT, said, evidence)
+
+
+def _few(scene: Scene, missed: float) -> str:
+    near, cases = len(scene.near_cases), counted(len(scene.asked), "case")
+    each, every = ("it", "it") if near == 1 else ("each", "all")
+    return (
+        f"too few cases are near the affected requests: {near} of {cases}. Had {each} gone as the production requests next to "
+        f"it, {every} would still have passed with a chance of {missed:.0%}"
+    )
 
 
 def _said(scene: Scene, topic: Topic) -> str:
@@ -55,6 +67,7 @@ def _evidence(scene: Scene, topic: Topic) -> dict[str, Any]:
         "affected_requests": len(topic.nearest),
         "cases_with_input": len(scene.asked),
         "near_cases": len(scene.near_cases),
+        "chance_that_near_cases_pass_anyway": round(scene.chance_missed(scene.near_cases), 4),
         "share_without_near_case": round(topic.without_share, 4),
         "median_distance_to_nearest_case": round(1.0 - float(np.median(topic.similarity)), 4),
         "neighbours": NEIGHBOURS,
