@@ -14,7 +14,7 @@ from unquiet.regression.checking import failed
 from unquiet.regression.choosing import representatives
 from unquiet.regression.learned import Said, learn
 from unquiet.regression.separating import Candidate, candidates, choose, together
-from unquiet.regression.suite import Case, Share, Suite
+from unquiet.regression.suite import Case, Given, Share, Suite
 
 LEAST_FAILED = 0.5
 """Of the answers of the incident to a request and the nearest, the share that must fail."""
@@ -119,10 +119,17 @@ def _cases(
         if len(cases) < count and own and failed_.rate >= LEAST_FAILED:
             session = after.places[row][0]
             requests = tuple(clean(text, session) for text in after.requests[row])
-            places = {"before": tuple(before.places[i] for i in around), "after": (after.places[row],)}
-            name = f"{told.incident}-{len(cases) + 1:02d}"
-            cases.append(Case(name, requests, tuple(own), passed, failed_, float(near[1][row].mean()), places))
+            name, similarity = f"{told.incident}-{len(cases) + 1:02d}", float(near[1][row].mean())
+            sides = (("before", before, around), ("after", after, [row, *others]))
+            places = {side: tuple(answers.places[i] for i in rows) for side, answers, rows in sides}
+            given = {side: tuple(_given(answers, i) for i in rows) for side, answers, rows in sides}
+            cases.append(Case(name, requests, tuple(own), passed, failed_, similarity, places, given))
     return cases
+
+
+def _given(side: Answers, row: int) -> Given:
+    calls = side.calls[row]
+    return Given(side.outputs[row], None if calls is None else tuple(calls))
 
 
 def _failed(side: Answers, rows: Sequence[int], assertions: Sequence[Mapping[str, Any]]) -> int:

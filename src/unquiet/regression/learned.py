@@ -72,14 +72,15 @@ def _terms(text: str) -> set[str]:
 
 
 def _not_asked(terms: Sequence[str], found: Sequence[set[str]], requests: Sequence[str]) -> list[str]:
-    """Those that do not merely repeat the request."""
+    """Those that do not merely repeat the request, nor hold a word that does."""
     asked = [words(text) for text in requests]
-    kept: list[str] = []
-    for term in terms:
+
+    def repeats(term: str) -> bool:
         rows = [i for i, said in enumerate(found) if term in said]
-        if sum(f" {term} " in asked[i] for i in rows) <= ASKED_SHARE * len(rows):
-            kept.append(term)
-    return kept
+        return sum(f" {term} " in asked[i] for i in rows) > ASKED_SHARE * len(rows)
+
+    repeated = {term for term in terms if repeats(term)}
+    return [term for term in terms if term not in repeated and not repeated & set(term.split())]
 
 
 def _hits(terms: Sequence[str], found: Sequence[set[str]]) -> BoolArray:

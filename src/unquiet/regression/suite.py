@@ -40,12 +40,20 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A recorded answer, with the tools that were called, None where they were not recorded."""
+
+    output: str
+    calls: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One request with those before it in the conversation, and what is expected of the answer.
 
     `before` are the answers to the nearest requests before the onset and those that pass; `after` are answers of the
-    incident to this request and the nearest, and those that fail. `sources` names the sessions of both, for who has the
-    folder: formats do not write them.
+    incident to this request and the nearest, and those that fail. `sources` names the sessions and turns of both, and `given`
+    holds these answers, nearest first, under `before` and `after`: formats write neither.
     """
 
     id: str
@@ -55,6 +63,7 @@ class Case:
     after: Share
     similarity: float
     sources: Mapping[str, tuple[tuple[str, int], ...]]
+    given: Mapping[str, tuple[Given, ...]]
 
 
 @dataclass(frozen=True, slots=True)
