@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -148,7 +149,7 @@ def test_each_missing_fact_makes_its_condition_unknown(name: str, fact: str, liv
 
 def test_no_fact_is_without_a_condition() -> None:
     used = {fact for facts in OF_THE_CONDITION.values() for fact in facts} | {"last_arrival_us", "silence"}
-    words = {"drain_error", "unreadable_error", "tick_error", "store_error", "tick_every_s"}
+    words = {"disk_limit_bytes", "drain_error", "unreadable_error", "tick_error", "store_error", "tick_every_s"}
     assert {field.name for field in fields(Facts)} == used | words
 
 
@@ -209,6 +210,12 @@ def test_sinks_judges_disks() -> None:
     disks = {(900 << 20, None): "failing", (2 << 30, 100 << 30): "failing", (30 << 30, 10_000 << 30): "ok"}
     for (free, total), state in disks.items():
         assert one("disk-nearly-full", disk_free_bytes=free, disk_total_bytes=total).state == state
+
+
+def test_a_disk_on_which_doors_refuse_is_nearly_full() -> None:
+    room: dict[str, Any] = {"disk_free_bytes": 300 << 30, "disk_total_bytes": 900 << 30}
+    assert one("disk-nearly-full", **room, disk_limit_bytes=200 << 30).state == "ok"
+    assert one("disk-nearly-full", **room, disk_limit_bytes=400 << 30).state == "failing"
 
 
 def test_isolated_failures_are_quiet() -> None:

@@ -109,7 +109,7 @@ class Facts:
     of the last ten minutes, `late` those that came after their session had closed, of those accepted. `damaged_records`
     lie in segments of the log that still exist. `unreadable` counts bodies, traces and turns that could not be read in the
     last ten minutes, `put_aside` those that are kept. `tick_age_s`: since the last tick was judged, `tick_every_s` apart.
-    `store_failed`: whether the last commit failed.
+    `disk_limit_bytes`: what must be free for doors to take something. `store_failed`: whether the last commit failed.
     """
 
     door_age_s: Mapping[str, float | None] | None = None
@@ -127,6 +127,7 @@ class Facts:
     skew_s: Mapping[str, float] | None = None
     disk_free_bytes: int | None = None
     disk_total_bytes: int | None = None
+    disk_limit_bytes: int = 0
     damaged_records: int | None = None
     unreadable: int | None = None
     put_aside: int | None = None

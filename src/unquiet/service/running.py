@@ -142,7 +142,10 @@ def assemble(
         return engine.reader.position.segment if engine is not None else stored
 
     doors = DoorKeeper(folder, config_path, drained_segment, clock)
-    watching = Watching(mind, doors, observed, alerting, folder, config.storage.memory_mb << 20, clock)
+    storage = config.storage
+    watching = Watching(
+        mind, doors, observed, alerting, folder, storage.memory_mb << 20, storage.disk_free_mb_min << 20, clock
+    )
     backend = ServiceBackend(
         mind, doors, watching, alerting, folder, config.detection.budget, clock, privacy_of(config)
     )

@@ -42,6 +42,7 @@ class Watching:
     alerting: Alerting
     folder: Path
     memory_limit_bytes: int
+    disk_limit_bytes: int
     clock_us: Callable[[], int]
     found: Sequence[Condition] = ()
     facts: Facts = field(default_factory=Facts)
@@ -101,6 +102,7 @@ class Watching:
             skew_s=skew,
             disk_free_bytes=free,
             disk_total_bytes=total,
+            disk_limit_bytes=self.disk_limit_bytes,
             damaged_records=pulse.counts.get("damaged records", 0),
             unreadable=sum(recent.get(name, 0) for name in (BODIES, TRACES, TURNS)),
             put_aside=self._put_aside(),
@@ -163,7 +165,7 @@ class Watching:
                 tried=each.state != "unknown",
                 pending=each.pending,
                 oldest_s=(now_us - each.since_us) / 1e6 if each.pending and each.state == "failing" else 0.0,
-                failures=1 if each.state == "failing" else 0,
+                failures=each.failures,
                 permanent=each.state == "failing" and not each.pending,
                 error=each.last_error,
             )
