@@ -60,6 +60,7 @@ class LiveTraces(Generic[Mark]):
     _active: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
     _parentless: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
     _seen: Seen = field(default_factory=Seen)
+    _last: _Open[Mark] | None = None
 
     def __len__(self) -> int:
         return len(self._open)
@@ -71,8 +72,8 @@ class LiveTraces(Generic[Mark]):
             self.duplicate_count += 1
             return
         trace.missing.discard(span.span_id)
-        parent = _awaited(span)
-        if parent and parent not in trace.spans:
+        parent = span.parent_id
+        if parent and parent not in trace.spans and not span.remote_parent:
             trace.missing.add(parent)
 
     def add_event(self, event: SpanEvent, of: Span, at: float, mark: Mark, size: int) -> None:
@@ -110,11 +111,16 @@ class LiveTraces(Generic[Mark]):
 
     def _touched(self, trace_id: str, at: float, mark: Mark, size: int) -> _Open[Mark]:
         trace = self._open.get(trace_id)
+        self.size += size
+        if trace is not None and trace is self._last and trace.touched == at:
+            # The spans of a trace mostly come one after the other: it is the last of the active ones already.
+            trace.size += size
+            return trace
         if trace is None:
-            trace = self._open[trace_id] = _Open[Mark](mark)
+            trace = self._open[trace_id] = _Open(mark)
+        self._last = trace
         trace.touched = at
         trace.size += size
-        self.size += size
         self._parentless.pop(trace_id, None)
         self._active[trace_id] = None
         self._active.move_to_end(trace_id)
@@ -128,6 +134,7 @@ class LiveTraces(Generic[Mark]):
             if trace.touched > now - self.quiet_s:
                 break
             if trace.missing:
+                self._last = None
                 del self._active[trace_id]
                 self._parentless[trace_id] = None
             else:
@@ -149,6 +156,7 @@ class LiveTraces(Generic[Mark]):
 
     def _close(self, trace_id: str) -> Complete:
         trace = self._forget(trace_id)
+<<<<<<< HEAD
         named = dict.fromkeys((*trace.spans, *(span_id for span_id, _, _ in trace.events)))
         try:
             turns = turns_of(with_events(trace.spans.values(), trace.events), self._seen)
@@ -156,10 +164,16 @@ class LiveTraces(Generic[Mark]):
             raise
         except Exception as error:  # noqa: BLE001 - told to the caller: one trace must not keep all others from being read
             return Complete(trace_id, tuple(named), [], error, tuple(trace.spans.values()), tuple(trace.events))
+=======
+        named = trace.spans
+        if trace.events:
+            named = dict.fromkeys((*trace.spans, *(span_id for span_id, _, _ in trace.events)))
+        turns = turns_of(with_events(trace.spans.values(), trace.events), self._seen)
+>>>>>>> h-perf
         return Complete(trace_id, tuple(named), turns)
 
     def _forget(self, trace_id: str) -> _Open[Mark]:
-        trace = self._open.pop(trace_id)
+        trace, self._last = self._open.pop(trace_id), None
         self._active.pop(trace_id, None)
         self._parentless.pop(trace_id, None)
         self.size -= trace.size

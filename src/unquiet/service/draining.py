@@ -115,8 +115,9 @@ class Drain:
             self.aside.body(body, self.position, error, self._counts)
 
     def _close_ready(self, now_us: int) -> None:
+        options = ReadOptions(now_us=now_us)
         for complete in self.traces.ready(self._clock_s(now_us)):
-            self._complete(complete, now_us)
+            self._complete(complete, options)
 
     def _clock_s(self, now_us: int) -> float:
         """A moment by a clock that does not run backwards, also where the system's was set back."""
@@ -239,15 +240,16 @@ class Drain:
         With `pinned` the oldest traces are closed: they hold the log up.
         """
         self._close_ready(now_us)
+        options = ReadOptions(now_us=now_us)
         if pinned or self.traces.size > self.held_bytes_max:
             # Those that lack no parent need not be waited for.
             for complete in self.traces.ready(self._at_us / 1e6 + self.traces.quiet_s):
-                self._complete(complete, now_us)
+                self._complete(complete, options)
         while pinned or self.traces.size > self.held_bytes_max:
             pinned = False
             for complete in self.traces.oldest(CLOSED_AT_ONCE):
                 self._counts["traces closed early"] += 1
-                self._complete(complete, now_us)
+                self._complete(complete, options)
         self._finish_closed()
         self._tables += self._rows(now_us)
         self._counts["duplicate spans"] += self.traces.duplicate_count
@@ -296,22 +298,31 @@ class Drain:
 
     def flush(self, now_us: int) -> Drained:
         """Everything, complete or not."""
+        options = ReadOptions(now_us=now_us)
         for complete in self.traces.oldest(len(self.traces)):
-            self._complete(complete, now_us)
+            self._complete(complete, options)
         return self.take(now_us)
 
-    def _complete(self, complete: Complete, now_us: int) -> None:
-        self._traces += [complete.trace_id] * len(complete.span_ids)
+    def _complete(self, complete: Complete, options: ReadOptions) -> None:
+        count = len(complete.span_ids)
+        self._traces += [complete.trace_id] * count
         self._spans += complete.span_ids
+<<<<<<< HEAD
         self._counts["spans"] += len(complete.span_ids)
         if complete.error is not None:
             self.aside.trace(complete, complete.error, now_us, self._counts)
         elif not complete.turns:
             self._counts["spans without an agent"] += len(complete.span_ids)
         self._drafts += self._kept(complete.turns, now_us)
+=======
+        self._counts["spans"] += count
+        if not complete.turns:
+            self._counts["spans without an agent"] += count
+        self._drafts += self._kept(complete.turns, options)
+>>>>>>> h-perf
 
-    def _kept(self, drafts: Iterable[TurnDraft], now_us: int) -> list[TurnDraft]:
-        options, kept = ReadOptions(now_us=now_us), list[TurnDraft]()
+    def _kept(self, drafts: Iterable[TurnDraft], options: ReadOptions) -> list[TurnDraft]:
+        kept: list[TurnDraft] = []
         for draft in drafts:
             flaw = misplaced(draft.time_us, options)
             if flaw is None:

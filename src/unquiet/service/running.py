@@ -32,6 +32,7 @@ from unquiet.service.config import Config
 from unquiet.service.door_keeper import DoorKeeper
 from unquiet.service.door_process import privacy_of
 from unquiet.service.engine import POSITION, EngineSettings
+from unquiet.service.garbage import search_seldom
 from unquiet.service.kinds import Address
 from unquiet.service.mind import Mind
 from unquiet.service.observing import Observed
@@ -166,6 +167,7 @@ def serve(
     # The folder first: of a second start "it is in use" says more than that its ports are.
     parts = assemble(config, config_path, sinks)
     with contextlib.closing(parts.mind), listen(config.service.read) as listening:
+        search_seldom()
         parts.alerting.start(parts.mind)
         server = _web_server(parts)
         threads = _threads(parts, server, listening)
