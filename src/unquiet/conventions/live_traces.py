@@ -156,20 +156,15 @@ class LiveTraces(Generic[Mark]):
 
     def _close(self, trace_id: str) -> Complete:
         trace = self._forget(trace_id)
-<<<<<<< HEAD
-        named = dict.fromkeys((*trace.spans, *(span_id for span_id, _, _ in trace.events)))
+        named = trace.spans
+        if trace.events:
+            named = dict.fromkeys((*trace.spans, *(span_id for span_id, _, _ in trace.events)))
         try:
             turns = turns_of(with_events(trace.spans.values(), trace.events), self._seen)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - told to the caller: one trace must not keep all others from being read
             return Complete(trace_id, tuple(named), [], error, tuple(trace.spans.values()), tuple(trace.events))
-=======
-        named = trace.spans
-        if trace.events:
-            named = dict.fromkeys((*trace.spans, *(span_id for span_id, _, _ in trace.events)))
-        turns = turns_of(with_events(trace.spans.values(), trace.events), self._seen)
->>>>>>> h-perf
         return Complete(trace_id, tuple(named), turns)
 
     def _forget(self, trace_id: str) -> _Open[Mark]:

@@ -307,19 +307,12 @@ class Drain:
         count = len(complete.span_ids)
         self._traces += [complete.trace_id] * count
         self._spans += complete.span_ids
-<<<<<<< HEAD
-        self._counts["spans"] += len(complete.span_ids)
-        if complete.error is not None:
-            self.aside.trace(complete, complete.error, now_us, self._counts)
-        elif not complete.turns:
-            self._counts["spans without an agent"] += len(complete.span_ids)
-        self._drafts += self._kept(complete.turns, now_us)
-=======
         self._counts["spans"] += count
-        if not complete.turns:
+        if complete.error is not None:
+            self.aside.trace(complete, complete.error, options.now_us, self._counts)
+        elif not complete.turns:
             self._counts["spans without an agent"] += count
         self._drafts += self._kept(complete.turns, options)
->>>>>>> h-perf
 
     def _kept(self, drafts: Iterable[TurnDraft], options: ReadOptions) -> list[TurnDraft]:
         kept: list[TurnDraft] = []
