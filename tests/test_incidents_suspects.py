@@ -53,7 +53,7 @@ def test_a_rare_kind_tells_more_than_a_daily_one() -> None:
     assert (first.change.kind, first.likely) == ("prompt", True)
     assert (second.change.kind, second.likely) == ("deploy", False)
     assert first.why == (
-        "inside the onset interval, 43 min before its middle",
+        "inside the onset interval, 43 min before its most likely moment",
         "which sessions it touched cannot be seen in the traffic",
         "prompt changed 1 time in 28 days",
         f"chance of a coincidence as close as this: {100 * first.chance:.1f} %",

@@ -183,7 +183,9 @@ def _when(at_us: int, onset: Onset) -> str:
         return f"{_span(onset.earliest_us - at_us)} before the earliest onset"
     side = "before" if at_us <= onset.at_us else "after"
     apart = abs(onset.at_us - at_us)
-    return f"inside the onset interval, {_span(apart)} {side} its middle" if apart else "at the onset itself"
+    return (
+        f"inside the onset interval, {_span(apart)} {side} its most likely moment" if apart else "at the onset itself"
+    )
 
 
 def _touched(overlap: Overlap | None) -> list[str]:

@@ -52,12 +52,12 @@ def read_changes(path: Path, report: ReadReport) -> list[Change]:
     if path.is_dir():
         raise UnreadableSource(f"{path}: a folder, but a file of changes is expected. Name the file in it.")
     glimpse = look_at(path)
-    allowed = f"What can be read: {'; '.join(each.name for each in CHANGE_FORMATS)}."
+    allowed = f"A file of changes is {'; '.join(each.name for each in CHANGE_FORMATS)}."
     if glimpse.shape == "empty":
         raise UnreadableSource(f"{path}: the file is empty. {allowed}")
     scores = [each.sniff(glimpse) for each in CHANGE_FORMATS]
     best = max(range(len(scores)), key=scores.__getitem__)
     if scores[best] <= 0:
         found = ", ".join(sorted(glimpse.keys)[:20]) or "none"
-        raise UnreadableSource(f"{path}: no file of changes; its columns or keys: {found}. {allowed}")
+        raise UnreadableSource(f"{path}: no columns time and kind; found: {found}. {allowed}")
     return sorted(CHANGE_FORMATS[best].read(path, report), key=lambda change: change.at)
