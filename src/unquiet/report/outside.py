@@ -17,7 +17,8 @@ NO_EVALS = "not looked at: no evals were added (unquiet evals PATH)"
 NO_VOICES = "not looked at: no voices were added (unquiet voices PATH)"
 RULE = (
     "A panel fires on a day whose value lies more than 3 standard deviations from the mean of the 7 days before it. In brackets: "
-    "on how many of the days since, and before, it did; a rule like this fires now and then by chance."
+    "on how many of the days since, and before, it did. By chance alone such a rule fires on about 1 day in 50, and on 1 in 25 "
+    "where it looks both ways (tokens, turns)."
 )
 MOST_VOICES = 5
 MOST_EVIDENCE = 6

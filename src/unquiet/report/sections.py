@@ -117,12 +117,19 @@ def noticed(facts: Facts) -> str:
     if facts.beside is None:
         return said
     panels = facts.beside["panels"]
-    flat, fired = ([p["title"] for p in panels if p["verdict"] == verdict] for verdict in ("flat", "fired"))
+    flat = [each["title"] for each in panels if each["verdict"] == "flat"]
+    fired = [_rang(each) for each in panels if each["verdict"] == "fired"]
     if flat:
-        said += f" On the usual dashboards nothing moved beyond its usual range in: {', '.join(flat)}."
+        said += f" On the usual dashboards these stayed within their usual range: {', '.join(flat)}."
     if fired:
-        said += f" These left their usual range on at least one day: {', '.join(fired)}."
+        said += f" These left theirs: {', '.join(fired)}."
     return said
+
+
+def _rang(panel: Document) -> str:
+    """`tokens per turn (on 1 of 14 days)`."""
+    points = "runs" if panel["name"] == "eval_pass_rate" else "days"
+    return f"{panel['title']} (on {panel['fired']} of {panel['judged']} {points})"
 
 
 def _tiles(document: Document) -> list[tuple[str, str]]:
