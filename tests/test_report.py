@@ -100,6 +100,8 @@ def make_folder(folder: Path, told: dict[str, Any], rows: list[dict[str, Any]]) 
     with Store.open(folder) as store:
         store.append_turns(pa.Table.from_pylist(rows, schema=TURNS))
         store.put_setting("coverage", {"budget_per_30_days": 1.0})
+        said = {"handling": "acknowledged", "mute": None, "log": told["handled"]}
+        store.put_setting("handling", {told["id"]: said})
         raised = datetime.fromisoformat(told["raised_at"])
         store.upsert_incident(told["id"], told, raised_at=raised, status=told["status"])
     return folder
