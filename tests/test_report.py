@@ -293,7 +293,8 @@ def test_why_green_and_voices_are_shown_where_they_are_given(folder: Path) -> No
 def test_what_a_service_owns_is_not_looked_at_and_that_is_said() -> None:
     facts = gather(None, document(), [], {"budget_per_30_days": 2.0}, commands={"accept"})
     text = to_markdown("x", report_sections(facts), "made")
-    assert f"not looked at: {NOT_OURS}" in text
+    assert text.count(f"not looked at: {NOT_OURS}") == 3
+    assert "were added" not in text
     assert "at a budget of 2 false incidents per 30 days" in text
     assert "its turns are not in this folder" in text
     assert "unquiet drill" not in text
