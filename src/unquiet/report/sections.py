@@ -157,6 +157,9 @@ def _users(users: int) -> str:
 
 def _days(document: Document) -> Section:
     """The picture of the days: numbers, and the moments to mark in it."""
+    _, measure = subject(document)
+    rarer = "in which what became rarer is there" if document["direction"] == "down" else "in which it is so"
+    counted_is = f'that are "{measure}"' if measure else rarer
     marks = [{"at": document["onset"]["at"], "label": "began", "kind": "onset"}]
     marks += [
         {"at": each["at"], "label": one_line(f"{each['kind']} {each['from']} -> {each['to']}", 44), "kind": "change"}
@@ -166,7 +169,7 @@ def _days(document: Document) -> Section:
     if document.get("resolved_at"):
         marks.append({"at": document["resolved_at"], "label": "back to before", "kind": "over"})
     return {
-        "caption": f"Share of conversations a day in which it is so ({where(document['slice'])})",
+        "caption": f"Share of conversations a day {counted_is} ({where(document['slice'])})",
         "days": [dict(each) for each in document.get("by_day") or ()],
         "onset": dict(document["onset"]),
         "marks": sorted(marks, key=lambda mark: mark["at"]),
