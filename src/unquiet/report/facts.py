@@ -17,7 +17,8 @@ class Facts:
     of time; `beside` is its entry of `unquiet.gap/1`, None where the dashboards were not drawn (`no_dashboards` says why).
     `eval_runs` are `{"run", "at", "passed", "ran"}`. `why_green` is `{"causes": [{"cause", "says", "evidence"}]}`; `voices` is
     `{"count", "joined_by", "first_at", "alarm_at", "days_won", "examples"}`; None where they were not looked at, and the counts
-    say how many of each the folder holds. `option` is how commands find the folder, `commands` the names of those there are.
+    say how many of each the folder holds, None where that is not known either (`no_dashboards` says why).
+    `option` is how commands find the folder, `commands` the names of those there are.
     """
 
     document: Document
@@ -25,8 +26,8 @@ class Facts:
     beside: Document | None = None
     no_dashboards: str = ""
     eval_runs: Sequence[Document] = ()
-    eval_results: int = 0
-    voice_count: int = 0
+    eval_results: int | None = None
+    voice_count: int | None = None
     why_green: Document | None = None
     voices: Document | None = None
     budget: float | None = None

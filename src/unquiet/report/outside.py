@@ -17,7 +17,8 @@ NO_EVALS = "not looked at: no evals were added (unquiet evals PATH)"
 NO_VOICES = "not looked at: no voices were added (unquiet voices PATH)"
 RULE = (
     "A panel fires on a day whose value lies more than 3 standard deviations from the mean of the 7 days before it. In brackets: "
-    "on how many of the days since, and before, it did; a rule like this fires now and then by chance."
+    "on how many of the days since, and before, it did. By chance alone such a rule fires on about 1 day in 50, and on 1 in 25 "
+    "where it looks both ways (tokens, turns)."
 )
 MOST_VOICES = 5
 MOST_EVIDENCE = 6
@@ -61,8 +62,7 @@ def why_green(facts: Facts) -> list[Block]:
     """Why the evals did not see it, as far as that was asked."""
     known = facts.why_green
     if known is None:
-        held = counted(facts.eval_results, "eval result")
-        return [_text(f"not looked at: the folder holds {held}" if facts.eval_results else NO_EVALS)]
+        return [_text(_unasked(facts, facts.eval_results, "eval result", NO_EVALS))]
     causes = [f"{one_line(str(each['cause']))}: {plain(str(each['says']))}" for each in known["causes"]]
     blocks: list[Block] = [{"kind": "list", "items": causes}] if causes else [_text("unknown: the data do not say")]
     for each in known["causes"]:
@@ -78,8 +78,7 @@ def voices(facts: Facts) -> list[Block]:
     """The complaints that belong to the incident, and the days that the alarm was ahead of them."""
     known = facts.voices
     if known is None:
-        held = counted(facts.voice_count, "voice")
-        return [_text(f"not looked at: the folder holds {held}" if facts.voice_count else NO_VOICES)]
+        return [_text(_unasked(facts, facts.voice_count, "voice", NO_VOICES))]
     won = known.get("days_won") or {}
     rows = [
         ["complaints about it", f"{known['count']} (joined by {_said(known.get('joined_by'))})"],
@@ -149,6 +148,13 @@ def _rules(beside: Document) -> list[str]:
     elif own and own["verdict"] == "flat":
         items.append("the same rule on this behaviour, in this slice, by day: not at all")
     return items
+
+
+def _unasked(facts: Facts, count: int | None, noun: str, none: str) -> str:
+    """Why nothing is told: what the folder holds was not asked, it holds none, or it cannot be looked into."""
+    if count is None:
+        return f"not looked at: {facts.no_dashboards or 'the folder was not looked into'}"
+    return f"not looked at: the folder holds {counted(count, noun)}" if count else none
 
 
 def _before(at: str, onset: str) -> str:

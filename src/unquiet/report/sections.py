@@ -117,12 +117,19 @@ def noticed(facts: Facts) -> str:
     if facts.beside is None:
         return said
     panels = facts.beside["panels"]
-    flat, fired = ([p["title"] for p in panels if p["verdict"] == verdict] for verdict in ("flat", "fired"))
+    flat = [each["title"] for each in panels if each["verdict"] == "flat"]
+    fired = [_rang(each) for each in panels if each["verdict"] == "fired"]
     if flat:
-        said += f" On the usual dashboards nothing moved beyond its usual range in: {', '.join(flat)}."
+        said += f" On the usual dashboards these stayed within their usual range: {', '.join(flat)}."
     if fired:
-        said += f" These left their usual range on at least one day: {', '.join(fired)}."
+        said += f" These left theirs: {', '.join(fired)}."
     return said
+
+
+def _rang(panel: Document) -> str:
+    """`tokens per turn (on 1 of 14 days)`."""
+    points = "runs" if panel["name"] == "eval_pass_rate" else "days"
+    return f"{panel['title']} (on {panel['fired']} of {panel['judged']} {points})"
 
 
 def _tiles(document: Document) -> list[tuple[str, str]]:
@@ -150,6 +157,9 @@ def _users(users: int) -> str:
 
 def _days(document: Document) -> Section:
     """The picture of the days: numbers, and the moments to mark in it."""
+    _, measure = subject(document)
+    rarer = "in which what became rarer is there" if document["direction"] == "down" else "in which it is so"
+    counted_is = f'that are "{measure}"' if measure else rarer
     marks = [{"at": document["onset"]["at"], "label": "began", "kind": "onset"}]
     marks += [
         {"at": each["at"], "label": one_line(f"{each['kind']} {each['from']} -> {each['to']}", 44), "kind": "change"}
@@ -159,7 +169,7 @@ def _days(document: Document) -> Section:
     if document.get("resolved_at"):
         marks.append({"at": document["resolved_at"], "label": "back to before", "kind": "over"})
     return {
-        "caption": f"Share of conversations a day in which it is so ({where(document['slice'])})",
+        "caption": f"Share of conversations a day {counted_is} ({where(document['slice'])})",
         "days": [dict(each) for each in document.get("by_day") or ()],
         "onset": dict(document["onset"]),
         "marks": sorted(marks, key=lambda mark: mark["at"]),
