@@ -55,11 +55,8 @@ def _said(scene: Scene, topic: Topic) -> str:
     text = f"{whole} near the affected requests: {in_percent(topic.without_share)} of these have no near case"
     if not topic.has_topic:
         return text
-    most = float(topic.case_share.max())
-    return (
-        f"{text}. Of the production requests next to an affected one {in_percent(float(topic.own_share.mean()))} were affected too; next to "
-        f"the best placed case {in_percent(most)}"
-    )
+    own, best = (in_percent(float(share)) for share in (topic.own_share.mean(), topic.case_share.max()))
+    return f"{text}. Of the production requests next to an affected one {own} were affected too; next to the best placed case {best}"
 
 
 def _evidence(scene: Scene, topic: Topic) -> dict[str, Any]:
