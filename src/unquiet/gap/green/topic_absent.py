@@ -56,7 +56,9 @@ def _said(scene: Scene, topic: Topic) -> str:
     if not topic.has_topic:
         return text
     own, best = (in_percent(float(share)) for share in (topic.own_share.mean(), topic.case_share.max()))
-    return f"{text}. Of the production requests next to an affected one {own} were affected too; next to the best placed case {best}"
+    return (
+        f"{text}. Of the requests next to an affected one {own} were affected too, next to the best placed case {best}"
+    )
 
 
 def _evidence(scene: Scene, topic: Topic) -> dict[str, Any]:
