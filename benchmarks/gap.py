@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,8 +122,9 @@ def _folders(options: argparse.Namespace, wanted: Sequence[str]) -> Iterator[tup
                 yield case, scanned / case.name
     if options.kit is None:
         return
+    every = [each["name"] for each in tomllib.loads((options.kit / "cases.toml").read_text())["case"]]
     for seed in options.seeds.split(","):
-        for name in wanted:
+        for name in wanted or every:
             with tempfile.TemporaryDirectory() as place:
                 case, folder = build_and_scan(options.kit, options.data, int(seed), name, Path(place))
                 if is_change(case):

@@ -20,3 +20,8 @@ def percent(rate: float) -> str:
     """A rate as a person writes it."""
     value = 100.0 * rate
     return f"{value:.1f} %" if value < 10 and round(value, 1) != round(value) else f"{value:.0f} %"
+
+
+def in_percent(share: float) -> str:
+    """A share from 0 to 1 in whole percent: `68 %`."""
+    return f"{100.0 * share:.0f} %"

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from unquiet.gap.green.checks import run_check
 from unquiet.gap.green.scene import HOLDS, MOOT, NOT, UNKNOWN, Finding, IntArray, Scene
 from unquiet.model.evals import FAILED, PASSED
-from unquiet.model.wording import counted
+from unquiet.model.wording import counted, in_percent
 
 TOO_SPECIAL = 0.2
 """A check that so few of the good answers to others pass looks for something of its own case: it tells nothing of others."""
@@ -113,7 +113,7 @@ def _by_checks(scene: Scene, passed: IntArray) -> Finding | None:
             for each in tried[:10]
         ],
     }
-    rates = f"{shown.before:.0%} of good answers and {shown.after:.0%} of bad ones pass"
+    rates = f"{in_percent(shown.before)} of good answers and {in_percent(shown.after)} of bad ones pass"
     if len(blind) < len(tried):
         said = f"its checks would tell: of the answers in production, {rates} `{shown.kind}` of {shown.case}"
         return Finding(MetricInsensitive.name, NOT, said, evidence)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from unquiet.gap.green.scene import HOLDS, MISSED, MOOT, NO, NOT, UNKNOWN, YES, Condition, Finding, Place, Scene
-from unquiet.model.wording import counted
+from unquiet.model.wording import counted, in_percent
 
 
 class SliceAbsent:
@@ -33,7 +33,9 @@ class SliceAbsent:
         thin = missed >= MISSED > scene.chance_missed(near)
         if len(covering) and thin:
             few = f"only {len(covering)} of {counted(len(near), 'near case')} {_are(len(covering))} under {_names(places)}"
-            said = f"{few}: had it gone as production went, that would have passed with a chance of {missed:.0%}"
+            said = (
+                f"{few}: had it gone as production went, that would have passed with a chance of {in_percent(missed)}"
+            )
             return Finding(self.name, HOLDS, said, evidence, missed)
         if len(covering):
             said = f"{len(covering)} of {counted(len(near), 'near case')} {_are(len(covering))} under {_names(places)}"

@@ -8,7 +8,7 @@ import numpy as np
 
 from unquiet.gap.green.scene import HOLDS, MISSED, NOT, UNKNOWN, Finding, Scene
 from unquiet.gap.near import NEIGHBOURS, Topic
-from unquiet.model.wording import counted
+from unquiet.model.wording import counted, in_percent
 
 MOST = 0.5
 """Share of the affected requests without a near case from which on the topic is absent."""
@@ -34,7 +34,9 @@ class TopicAbsent:
         if missed >= MISSED:
             return Finding(self.name, HOLDS, _few(scene, missed), evidence, max(without, missed))
         verb = "lies" if len(scene.near_cases) == 1 else "lie"
-        said = f"{near} of the suite {verb} near the affected requests; {without:.0%} of these have none near them"
+        said = (
+            f"{near} of the suite {verb} near the affected requests; {in_percent(without)} of these have none near them"
+        )
         return Finding(self.name, NOT, said, evidence)
 
 
@@ -43,20 +45,19 @@ def _few(scene: Scene, missed: float) -> str:
     each, every = ("it", "it") if near == 1 else ("each", "all")
     return (
         f"too few cases are near the affected requests: {near} of {cases}. Had {each} gone as the production requests next to "
-        f"it, {every} would still have passed with a chance of {missed:.0%}"
+        f"it, {every} would still have passed with a chance of {in_percent(missed)}"
     )
 
 
 def _said(scene: Scene, topic: Topic) -> str:
     cases, near = counted(len(scene.asked), "case"), len(scene.near_cases)
     whole = "no case is" if not near else f"only {near} of {cases} {'is' if near == 1 else 'are'}"
-    text = f"{whole} near the affected requests: {topic.without_share:.0%} of these have no near case"
+    text = f"{whole} near the affected requests: {in_percent(topic.without_share)} of these have no near case"
     if not topic.has_topic:
         return text
-    most = float(topic.case_share.max())
+    own, best = (in_percent(float(share)) for share in (topic.own_share.mean(), topic.case_share.max()))
     return (
-        f"{text}. Of the production requests next to an affected one {topic.own_share.mean():.0%} were affected too; next to "
-        f"the best placed case {most:.0%}"
+        f"{text}. Of the requests next to an affected one {own} were affected too, next to the best placed case {best}"
     )
 
 
