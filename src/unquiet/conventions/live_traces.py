@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Generic, TypeVar
 
 from unquiet.conventions.drafts import TurnDraft
@@ -38,6 +39,7 @@ class _Open(Generic[Mark]):
     touched: float = 0.0
     spans: dict[str, Span] = field(default_factory=dict[str, Span])
     events: list[tuple[str, SpanEvent, Span]] = field(default_factory=list[tuple[str, SpanEvent, Span]])
+    told: dict[str, set[bytes]] = field(default_factory=dict[str, set[bytes]])
     missing: set[str] = field(default_factory=set[str])
     size: int = 0
 
@@ -79,9 +81,11 @@ class LiveTraces(Generic[Mark]):
     def add_event(self, event: SpanEvent, of: Span, at: float, mark: Mark, size: int) -> None:
         """Take in a log record; `of` bears the ids and the resource of the span that it speaks of."""
         trace = self._touched(of.trace_id, at, mark, size)
-        if any(known == event for span_id, known, _ in trace.events if span_id == of.span_id):
+        told, digest = trace.told.setdefault(of.span_id, set()), _digest(event)
+        if digest in told:
             self.duplicate_count += 1
             return
+        told.add(digest)
         trace.events.append((of.span_id, event, of))
         if of.span_id not in trace.spans:
             trace.missing.add(of.span_id)
@@ -102,6 +106,7 @@ class LiveTraces(Generic[Mark]):
                 del trace.spans[each]
         count = len(trace.events)
         trace.events = [each for each in trace.events if each[0] not in above]
+        trace.told = {span_id: told for span_id, told in trace.told.items() if span_id not in above}
         trace.missing = {span_id for span_id, _, _ in trace.events if span_id not in trace.spans}
         trace.missing.update(parent for span in trace.spans.values() if (parent := _awaited(span)) not in trace.spans)
         trace.missing.discard("")
@@ -173,6 +178,12 @@ class LiveTraces(Generic[Mark]):
         self._parentless.pop(trace_id, None)
         self.size -= trace.size
         return trace
+
+
+def _digest(event: SpanEvent) -> bytes:
+    """What is equal for an event that is sent again: events hold lists and objects, which have no hash."""
+    content = (event.name, event.time_us, sorted(event.attributes.items()), event.body)
+    return blake2b(repr(content).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _awaited(span: Span) -> str:
