@@ -152,8 +152,7 @@ class Likeness:
     """The request that reads most like each voice, in the window before it and, to know what chance does, elsewhere.
 
     The other window is as long and lies where the request of a voice cannot be: after it, or, near the end of the record,
-    before the first window. What is reached there is reached by chance (the target-decoy estimate of false matches: Elias and
-    Gygi 2007, "Target-decoy search strategy"; here the decoys are other times).
+    before the first window. What is reached there is reached by chance.
     """
 
     def __init__(
@@ -188,14 +187,19 @@ class Likeness:
             block = slice(start, start + _REQUESTS)
             self._compare(vectors[block], at_us[block], first + start)
 
-    def threshold(self) -> float | None:
-        """The lowest similarity from which on at most MOST_WRONG of the joins are chance; None where there is no such one."""
-        mine = np.sort(self.best[self.comparable])[::-1]
-        other = np.sort(self.chance[self.comparable])
-        reached = np.arange(1, len(mine) + 1)
-        wrong = 1 + len(other) - np.searchsorted(other, mine, side="left")
-        fits = np.flatnonzero((wrong <= MOST_WRONG * reached) & (mine > 0))
-        return float(mine[fits[-1]]) if len(fits) else None
+    def joined(self) -> BoolArray:
+        """Which voices are joined to the request of their `row`: so many that at most MOST_WRONG of them are by chance.
+
+        A voice counts by how much more like a request of its own window it is than any of the other. Of voices that belong
+        nowhere as many are on either side of 0 (Barber and Candes 2015, "Controlling the false discovery rate via knockoffs").
+        """
+        margin = np.where(self.comparable & (self.best > 0), self.best - np.maximum(self.chance, 0.0), 0.0)
+        tried = np.unique(margin[margin > 0])
+        mine, other = (np.sort(each) for each in (margin, -margin))
+        above = len(margin) - np.searchsorted(mine, tried, side="left")
+        wrong = 1 + len(margin) - np.searchsorted(other, tried, side="left")
+        fits = tried[wrong <= MOST_WRONG * above]
+        return margin >= fits[0] if len(fits) else np.zeros(len(margin), bool)
 
     def _compare(self, vectors: Vectors, at_us: IntArray, first: int) -> None:
         low, high = int(at_us[0]), int(at_us[-1])
