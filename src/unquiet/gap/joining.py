@@ -202,26 +202,25 @@ class Likeness:
         return margin >= fits[0] if len(fits) else np.zeros(len(margin), bool)
 
     def _compare(self, vectors: Vectors, at_us: IntArray, first: int) -> None:
-        low, high = int(at_us[0]), int(at_us[-1])
-        near = [(each.low_us < high) & (each.high_us >= low) & self.comparable for each in (self._target, self._decoy)]
-        rows = np.flatnonzero(near[0] | near[1])
-        for start in range(0, len(rows), _VOICES):
-            part = rows[start : start + _VOICES]
-            alike = self._vectors[part] @ vectors.T
-            mine, theirs = (part[each[part]] for each in near)
-            if len(mine):
-                value, place = _best(alike[near[0][part]], at_us, self._target, mine)
-                better = value > self.best[mine]
-                self.best[mine[better]], self.row[mine[better]] = value[better], first + place[better]
-            if len(theirs):
-                value, _ = _best(alike[near[1][part]], at_us, self._decoy, theirs)
-                self.chance[theirs] = np.maximum(self.chance[theirs], value)
+        """Requests of one stretch with the voices that have some of it in a window."""
+        columns = np.ascontiguousarray(vectors.T)
+        for windows, best, row in ((self._target, self.best, self.row), (self._decoy, self.chance, None)):
+            near = (windows.low_us < at_us[-1]) & (windows.high_us >= at_us[0]) & self.comparable
+            voices = np.flatnonzero(near)
+            for start in range(0, len(voices), _VOICES):
+                part = voices[start : start + _VOICES]
+                alike = self._vectors[part] @ columns
+                _leave_out(alike, at_us, windows, part)
+                place = alike.argmax(axis=1)
+                value = alike[np.arange(len(part)), place]
+                better = value > best[part]
+                best[part[better]] = value[better]
+                if row is not None:
+                    row[part[better]] = first + place[better]
 
 
-def _best(alike: Vectors, at_us: IntArray, windows: Windows, voices: IntArray) -> tuple[FloatArray, IntArray]:
-    """The highest similarity of each voice within its window, and at which request; of equal ones the last."""
-    low, high = windows.low_us[voices, None], windows.high_us[voices, None]
-    if (low >= at_us[0]).any() or (high < at_us[-1]).any():
-        alike = np.where((at_us > low) & (at_us <= high), alike, -np.inf)
-    place = alike.shape[1] - 1 - alike[:, ::-1].argmax(axis=1)
-    return alike[np.arange(len(alike)), place].astype(np.float64), place.astype(np.int64)
+def _leave_out(alike: Vectors, at_us: IntArray, windows: Windows, voices: IntArray) -> None:
+    """Take the requests out of the rows of voices in whose window they are not; most windows hold the whole stretch."""
+    low, high = windows.low_us[voices], windows.high_us[voices]
+    edge = np.flatnonzero((low >= at_us[0]) | (high < at_us[-1]))
+    alike[edge] = np.where((at_us > low[edge, None]) & (at_us <= high[edge, None]), alike[edge], -np.inf)
