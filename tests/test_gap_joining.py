@@ -117,17 +117,14 @@ def likeness(rng: np.random.Generator, *, speaks: int, count: int = 200) -> tupl
 
 def test_voices_that_speak_of_a_request_find_it() -> None:
     found, mine = likeness(np.random.default_rng(2), speaks=60)
-    least = found.threshold()
-    assert least is not None
-    joined = found.best >= least
+    joined = found.joined()
     right = joined & (found.row == mine)
     assert right.sum() >= 55
     assert (joined & ~right).sum() <= 0.2 * joined.sum()
 
 
 def test_chance_is_no_join() -> None:
-    joined = [likeness(np.random.default_rng(seed), speaks=0) for seed in range(8)]
-    counts = [0 if (least := found.threshold()) is None else int((found.best >= least).sum()) for found, _ in joined]
+    counts = [likeness(np.random.default_rng(seed), speaks=0)[0].joined().sum() for seed in range(8)]
     assert np.median(counts) == 0
 
 

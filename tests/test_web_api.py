@@ -254,6 +254,18 @@ def test_secrets_in_flawed_bodies_are_not_told_back(client: TestClient) -> None:
     assert "s3cret" not in answer.text
 
 
+def test_voices_are_checked(client: TestClient, backend: FakeBackend) -> None:
+    good = {"voice_id": "t1", "time": "2026-03-10T10:00:00Z", "text": "It refused."}
+    for wrong in ({"text": None}, {"time": "now"}, {"rating": 3}, {"kind": "poem"}, {"more": 1}, {"voice_id": ""}):
+        assert client.post("/api/v1/voices", json={"voices": [{**good, **wrong}]}).status_code == 422
+    assert backend.said == []
+    answer = client.post("/api/v1/voices", json={"voices": [good]})
+    assert (answer.status_code, answer.json()) == (201, {"added": 1, "known": 0})
+    ((rows, more),) = backend.said
+    assert (rows[0]["time"], rows[0]["kind"], more) == (1_773_136_800_000_000, "ticket", False)
+    assert client.get("/api/v1/voices").json()["voices"] == 0
+
+
 def test_forget_needs_somebody(client: TestClient, backend: FakeBackend) -> None:
     assert client.post("/api/v1/forget", json={}).status_code == 422
     assert client.post("/api/v1/forget", json={"user": None}).status_code == 422

@@ -119,6 +119,7 @@ class FakeBackend:
         self.actions: list[tuple[str, Action]] = []
         self.forgotten: list[tuple[str | None, str | None]] = []
         self.reports: list[tuple[str, bytes]] = []
+        self.said: list[tuple[list[Mapping[str, Any]], bool]] = []
         self.found: list[Condition] = all_ok()
         self.beat_us: int | None = NOW_US - 1_000_000
         self.figures = full_numbers()
@@ -169,6 +170,13 @@ class FakeBackend:
 
     def changes(self) -> Sequence[Change]:
         return [Change(datetime(2026, 3, 10, 14, 7, tzinfo=UTC), "prompt", "v41", "v42", "pipeline"), *self.marked[-3:]]
+
+    def voices(self) -> Mapping[str, Any]:
+        return {"schema": "unquiet.voices/1", "voices": 0, "joined_by": {}, "per_week": [], "streams": None}
+
+    def add_voices(self, voices: Sequence[Mapping[str, Any]], *, more: bool) -> Mapping[str, int]:
+        self.said.append((list(voices), more))
+        return {"added": len(voices), "known": 0}
 
     def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
         self.forgotten.append((user, session))

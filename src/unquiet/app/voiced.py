@@ -46,13 +46,13 @@ def overview(store: Store) -> dict[str, Any]:
         "ratings": {"n": len(rated), "mean": pc.mean(rated).as_py()},
         "joined_by": {how: joins.get(how, 0) for how in JOINS},
         "windows_days": {USER: USER_DAYS, SIMILARITY: LIKE_DAYS},
-        "similarity_threshold": _threshold(store),
+        "least_similarity": _least_similarity(store),
         "per_week": [{"week": week, "voices": count} for week, count in sorted(weeks.items())],
         "streams": store.get_setting(STREAMS),
     }
 
 
-def _threshold(store: Store) -> float | None:
+def _least_similarity(store: Store) -> float | None:
     """The least similarity of a join by it, None where there is none."""
     joins = store.voice_joins.read(["how", "similarity"])
     return pc.min(joins.filter(pc.equal(joins.column("how"), SIMILARITY)).column("similarity")).as_py()

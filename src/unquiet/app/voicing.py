@@ -147,14 +147,15 @@ def forget_voices(store: Store, session_ids: Collection[str], user_ids: Collecti
 
 def _blotted(row: Mapping[str, Any], words: Collection[str]) -> dict[str, Any] | None:
     """The voice without words in its text and facets; None where there is none in them."""
-    told = [row["text"], *(value for _, value in row["facets"] or ())]
-    text, *values = (each if each is None else without(each, words) for each in told)
-    if [text, *values] == told:
+    facets: list[Any] = row["facets"] or []
+    told: list[Any] = [row["text"], *(value for _, value in facets)]
+    edited: list[Any] = [each if each is None else without(each, words) for each in told]
+    if edited == told:
         return None
     return {
         **row,
-        "text": text,
-        "facets": [(name, new) for (name, _), new in zip(row["facets"] or (), values, strict=True)],
+        "text": edited[0],
+        "facets": [(name, new) for (name, _), new in zip(facets, edited[1:], strict=True)],
     }
 
 
@@ -197,10 +198,8 @@ def _joins(store: Store, voices: pa.Table, turns: pa.Table) -> pa.Table:
     similarity = chosen.similarity(place)
     row = np.full(len(place), -1, np.int64)
     row[pairs.voice] = pairs.row[place[pairs.voice]]
-    least = like.threshold()
-    if least is not None:
-        found = np.flatnonzero(like.comparable & (like.best >= least))
-        row[left[found]], similarity[left[found]] = like.row[found], like.best[found]
+    found = np.flatnonzero(like.joined())
+    row[left[found]], similarity[left[found]] = like.row[found], like.best[found]
     rank = chosen.rank(similarity)
     how = np.where(pairs.named, SESSION, np.where(row < 0, UNJOINED, np.where(alone, SIMILARITY, USER)))
     theirs = turns.column("session_id").combine_chunks().take(pa.array(np.maximum(row, 0)))

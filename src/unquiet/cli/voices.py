@@ -135,7 +135,7 @@ def show_voices(console: Console, told: Document) -> None:
     console.print("joined to sessions")
     for how, count in told["joined_by"].items():
         if count:
-            least = told["similarity_threshold"]
+            least = told["least_similarity"]
             more = f" (cosine {least:.2f} and more)" if how == SIMILARITY and least is not None else ""
             console.print(f"  {count:6}  {HOW[how].format(**told['windows_days'])}{more}", soft_wrap=True)
     console.print("by week, from Monday on")

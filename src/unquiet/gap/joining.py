@@ -152,8 +152,7 @@ class Likeness:
     """The request that reads most like each voice, in the window before it and, to know what chance does, elsewhere.
 
     The other window is as long and lies where the request of a voice cannot be: after it, or, near the end of the record,
-    before the first window. What is reached there is reached by chance (the target-decoy estimate of false matches: Elias and
-    Gygi 2007, "Target-decoy search strategy"; here the decoys are other times).
+    before the first window. What is reached there is reached by chance.
     """
 
     def __init__(
@@ -188,36 +187,40 @@ class Likeness:
             block = slice(start, start + _REQUESTS)
             self._compare(vectors[block], at_us[block], first + start)
 
-    def threshold(self) -> float | None:
-        """The lowest similarity from which on at most MOST_WRONG of the joins are chance; None where there is no such one."""
-        mine = np.sort(self.best[self.comparable])[::-1]
-        other = np.sort(self.chance[self.comparable])
-        reached = np.arange(1, len(mine) + 1)
-        wrong = 1 + len(other) - np.searchsorted(other, mine, side="left")
-        fits = np.flatnonzero((wrong <= MOST_WRONG * reached) & (mine > 0))
-        return float(mine[fits[-1]]) if len(fits) else None
+    def joined(self) -> BoolArray:
+        """Which voices are joined to the request of their `row`: so many that at most MOST_WRONG of them are by chance.
+
+        A voice counts by how much more like a request of its own window it is than any of the other. Of voices that belong
+        nowhere as many are on either side of 0 (Barber and Candes 2015, "Controlling the false discovery rate via knockoffs").
+        """
+        margin = np.where(self.comparable & (self.best > 0), self.best - np.maximum(self.chance, 0.0), 0.0)
+        tried = np.unique(margin[margin > 0])
+        mine, other = (np.sort(each) for each in (margin, -margin))
+        above = len(margin) - np.searchsorted(mine, tried, side="left")
+        wrong = 1 + len(margin) - np.searchsorted(other, tried, side="left")
+        fits = tried[wrong <= MOST_WRONG * above]
+        return margin >= fits[0] if len(fits) else np.zeros(len(margin), bool)
 
     def _compare(self, vectors: Vectors, at_us: IntArray, first: int) -> None:
-        low, high = int(at_us[0]), int(at_us[-1])
-        near = [(each.low_us < high) & (each.high_us >= low) & self.comparable for each in (self._target, self._decoy)]
-        rows = np.flatnonzero(near[0] | near[1])
-        for start in range(0, len(rows), _VOICES):
-            part = rows[start : start + _VOICES]
-            alike = self._vectors[part] @ vectors.T
-            mine, theirs = (part[each[part]] for each in near)
-            if len(mine):
-                value, place = _best(alike[near[0][part]], at_us, self._target, mine)
-                better = value > self.best[mine]
-                self.best[mine[better]], self.row[mine[better]] = value[better], first + place[better]
-            if len(theirs):
-                value, _ = _best(alike[near[1][part]], at_us, self._decoy, theirs)
-                self.chance[theirs] = np.maximum(self.chance[theirs], value)
+        """Requests of one stretch with the voices that have some of it in a window."""
+        columns = np.ascontiguousarray(vectors.T)
+        for windows, best, row in ((self._target, self.best, self.row), (self._decoy, self.chance, None)):
+            near = (windows.low_us < at_us[-1]) & (windows.high_us >= at_us[0]) & self.comparable
+            voices = np.flatnonzero(near)
+            for start in range(0, len(voices), _VOICES):
+                part = voices[start : start + _VOICES]
+                alike = self._vectors[part] @ columns
+                _leave_out(alike, at_us, windows, part)
+                place = alike.argmax(axis=1)
+                value = alike[np.arange(len(part)), place]
+                better = value > best[part]
+                best[part[better]] = value[better]
+                if row is not None:
+                    row[part[better]] = first + place[better]
 
 
-def _best(alike: Vectors, at_us: IntArray, windows: Windows, voices: IntArray) -> tuple[FloatArray, IntArray]:
-    """The highest similarity of each voice within its window, and at which request; of equal ones the last."""
-    low, high = windows.low_us[voices, None], windows.high_us[voices, None]
-    if (low >= at_us[0]).any() or (high < at_us[-1]).any():
-        alike = np.where((at_us > low) & (at_us <= high), alike, -np.inf)
-    place = alike.shape[1] - 1 - alike[:, ::-1].argmax(axis=1)
-    return alike[np.arange(len(alike)), place].astype(np.float64), place.astype(np.int64)
+def _leave_out(alike: Vectors, at_us: IntArray, windows: Windows, voices: IntArray) -> None:
+    """Take the requests out of the rows of voices in whose window they are not; most windows hold the whole stretch."""
+    low, high = windows.low_us[voices], windows.high_us[voices]
+    edge = np.flatnonzero((low >= at_us[0]) | (high < at_us[-1]))
+    alike[edge] = np.where((at_us > low[edge, None]) & (at_us <= high[edge, None]), alike[edge], -np.inf)

@@ -15,7 +15,7 @@ from unquiet.model.voices import VOICES
 from unquiet.service.asking import Served
 from unquiet.sources import FileRead
 
-BODY_BYTES = 48 << 10
+BODY_BYTES, BODY_ROWS = 48 << 10, 100
 """A body is kept well below the largest that the API takes."""
 
 
@@ -56,7 +56,7 @@ def bodies(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]
     size = 0
     for row in rows:
         length = len(orjson.dumps(row))
-        if part and size + length > BODY_BYTES:
+        if part and (size + length > BODY_BYTES or len(part) == BODY_ROWS):
             yield part
             part, size = [], 0
         part.append(row)

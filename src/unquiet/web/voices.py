@@ -8,26 +8,33 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from unquiet.web.asking import Asked, Moment, Word
 
-MOST_VOICES = 1000
+MOST_VOICES = 100
+"""So many fit into a body with room for their texts."""
+
 Id = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class Voice(Asked):
     """One ticket, rating or post; it has a text, a rating, or both."""
 
+    # Without None in the types: a null says nothing. None is only the default of what was not said.
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["text"]}, {"required": ["rating"]}]})
+
     voice_id: Id = Field(description="what identifies it: the same id twice is one voice")
     time: Moment
     kind: Literal["ticket", "rating", "post"] = "ticket"
     origin: Word = "api"
-    text: Annotated[str, Field(min_length=1, max_length=10_000)] | None = None
+    text: Annotated[str, Field(min_length=1, max_length=10_000)] = Field(default=None)  # pyright: ignore[reportAssignmentType]
     user_id: Id | None = None
     session_id: Id | None = None
-    rating: Annotated[float, Field(ge=0, le=1)] | None = Field(default=None, description="0 worst, 1 best")
+    rating: Annotated[float, Field(ge=0, le=1, description="0 worst, 1 best")] = Field(
+        default=None  # pyright: ignore[reportAssignmentType]
+    )
     facets: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _says(self) -> Voice:
-        if self.text is None and self.rating is None:
+        if not {"text", "rating"} & self.model_fields_set:
             raise ValueError("a voice needs a text or a rating")
         return self
 
