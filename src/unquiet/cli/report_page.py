@@ -9,6 +9,7 @@ import orjson
 
 from unquiet import __version__
 from unquiet.app.folders import known_folder
+from unquiet.app.green import why_green
 from unquiet.app.reporting import gather, shown_sessions
 from unquiet.cli.looking import Document, Look, look_into
 from unquiet.cli.options import found_at, read_db
@@ -16,6 +17,7 @@ from unquiet.cli.showing import printing
 from unquiet.model.errors import ConfigError, UnquietError
 from unquiet.report import headline, report_sections, to_html, to_markdown
 from unquiet.report.words import moment
+from unquiet.store import Store
 
 
 @click.command("report", short_help="Write the post-mortem of an incident.")
@@ -62,11 +64,30 @@ def _chosen(look: Look, incident_id: str, folder: Path) -> Document:
     raise UnquietError(f"no incident {incident_id} in {folder}; {said}.")
 
 
+def _why_green(store: Store | None, document: Document) -> Document | None:
+    """The causes, or what is not known of them; None where no evals are at hand."""
+    if store is None or not store.evals.count():
+        return None
+    found = why_green(store, document)
+    told = found["causes"] or found["unknown"]
+    causes = [{"cause": each["cause"], "says": each["said"], "evidence": each.get("evidence", {})} for each in told]
+    return {"causes": causes}
+
+
 def _written(
     look: Look, document: Document, option: str, commands: frozenset[str], *, as_html: bool, as_json: bool
 ) -> str:
     turns = look.turns(shown_sessions(document))
-    facts = gather(look.store, document, turns, look.coverage(), option=option, commands=commands)
+    facts = gather(
+        look.store,
+        document,
+        turns,
+        look.coverage(),
+        why_green=_why_green(look.store, document),
+        voices=look.with_voices(document).get("voices"),
+        option=option,
+        commands=commands,
+    )
     sections = report_sections(facts)
     if as_json:
         told = {

@@ -71,7 +71,7 @@ def _of_voices(facts: Facts) -> list[Row]:
     known, rows = facts.voices or {}, list[Row]()
     if known.get("first_at"):
         rows.append(
-            (known["first_at"], "the first complaint about it", f"{known['count']} voices, by {known['joined_by']}")
+            (known["first_at"], "the first complaint about it", f"the first of {counted(known['count'], 'voice')}")
         )
     if known.get("alarm_at"):
         rows.append(

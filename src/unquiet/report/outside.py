@@ -87,8 +87,16 @@ def voices(facts: Facts) -> list[Block]:
         ["won against the first complaint", _days(won.get("first_voice"))],
         ["won against complaints alone", _days(won.get("voice_alarm"))],
     ]
-    examples = [one_line(str(each), 300) for each in (known.get("examples") or ())[:MOST_VOICES]]
+    examples = [_voice(each) for each in (known.get("examples") or ())[:MOST_VOICES]]
     return [{"kind": "facts", "rows": rows}, *([{"kind": "list", "items": examples}] if examples else [])]
+
+
+def _voice(voice: Document | str) -> str:
+    """One voice on a line: when, how it was joined, and its words."""
+    if isinstance(voice, str):
+        return one_line(voice, 300)
+    text = one_line(voice["text"], 260) if voice["text"] else f"rating {voice['rating']:g}"
+    return f"{moment(voice['at'])}, by {voice['joined_by']}: {text}"
 
 
 def suspects(document: Document) -> list[Block]:

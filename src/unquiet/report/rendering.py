@@ -80,7 +80,7 @@ def _environment(*, html: bool) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {"escaped": escaped, "fenced": fenced, "one_line": one_line, "day": day}
-    environment.globals |= {
+    shared: dict[str, Any] = {
         "days_picture": days_picture,
         "panel_picture": panel_picture,
         "bars": bars,
@@ -89,4 +89,5 @@ def _environment(*, html: bool) -> Environment:
         "WIDE": WIDE,
         "NARROW": NARROW,
     }
+    environment.globals.update(shared)
     return environment
