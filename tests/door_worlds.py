@@ -24,8 +24,8 @@ TRACE_ID, SPAN_ID = bytes(range(16)), bytes(range(1, 9))
 class NoCleaning:
     """Keeps everything."""
 
-    def traces(self, request: ExportTraceServiceRequest, source: str, raw: bytes | None) -> bool:
-        return False
+    def traces(self, raw: bytes, source: str) -> bytes:
+        return raw
 
     def logs(self, request: ExportLogsServiceRequest, source: str, raw: bytes | None) -> bool:
         return False

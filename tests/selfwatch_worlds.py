@@ -40,6 +40,7 @@ class Faults:
     clock_s: float = 0.0
     disk_full: bool = False
     log_damaged: bool = False
+    poison: bool = False
     rejecting: float = 0.0
     late: float = 0.0
     memory_leaks: bool = False
@@ -124,7 +125,11 @@ class World:
             judge=Judge(True, self.judge_failures, error="401 from the endpoint" if self.judge_failures else ""),
             sinks={
                 "hook": Sink(
-                    len(self.alerts), (now - self.alerts[0]) / 1e6 if self.alerts else 0.0, self.sink_failures, error=""
+                    True,
+                    len(self.alerts),
+                    (now - self.alerts[0]) / 1e6 if self.alerts else 0.0,
+                    self.sink_failures,
+                    error="",
                 )
             },
             content=self.capture.contents(),
@@ -133,6 +138,8 @@ class World:
             disk_free_bytes=300 << 20 if faults.disk_full else 60 << 30,
             disk_total_bytes=100 << 30,
             damaged_records=2 if faults.log_damaged else 0,
+            unreadable=1 if faults.poison else 0,
+            put_aside=1 if faults.poison else 0,
             rejected=self.rejected.sums(now),
             offered=spans.get("offered", 0),
             late=Share(spans.get("late", 0), spans.get("offered", 0)),

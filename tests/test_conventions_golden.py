@@ -26,13 +26,13 @@ from unquiet.sources import read_files
 
 CHUNK = 500
 HOSTILE = (
-    "1ee2b5787a16b178", "47895dd89acdd6c3", "a642b035c6d51ec2", "0f0c01fc2ee4718d", "8011bf524026c452",
-    "c3dd18998c2b55c7", "c215266c1f4b41ab", "cf7aa7ed6059e6e9",
+    "7b7b7a091566d067", "5c15ada2c50566eb", "dafbc26f9b35cc7e", "e5bacdb244d66eda", "8011bf524026c452",
+    "2df798dde525a8f8", "1a89102b96d11f80", "cf7aa7ed6059e6e9",
 )  # fmt: skip
 PLAIN = (
     "82fdddcc5307fe02", "231535137c29d044",
 )  # fmt: skip
-LOGS = "27e8bc955a206658"
+LOGS = "8d63a3319d11a621"
 FIXTURES = "f6c5e46ac3a4fe26"
 WRITTEN = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 NOW = datetime(2100, 1, 1, tzinfo=UTC)

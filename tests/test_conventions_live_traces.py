@@ -90,6 +90,42 @@ def test_duplicates_are_dropped_and_counted() -> None:
     assert complete.span_ids == ("a",)
 
 
+class Compared:
+    """A value that counts how often it is compared."""
+
+    count = 0
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __eq__(self, other: object) -> bool:
+        Compared.count += 1
+        return isinstance(other, Compared) and self.number == other.number
+
+    def __hash__(self) -> int:
+        return self.number
+
+    def __repr__(self) -> str:
+        return str(self.number)
+
+
+def test_a_trace_of_many_events_is_not_compared_event_by_event() -> None:
+    traces = live(span("a"))
+    for _ in range(2):
+        for number in range(300):
+            traces.add_event(SpanEvent("said", 5, {"n": Compared(number)}), span("a"), 1.0, 2, 10)
+    assert traces.duplicate_count == 300
+    assert Compared.count == 0
+
+
+def test_what_is_twice_there_is_so_in_any_order_of_attributes_and_of_its_own_span_only() -> None:
+    traces = live(span("a"), span("b", "a"))
+    for attributes in ({"x": 1, "y": "2"}, {"y": "2", "x": 1}, {"y": "2", "x": "1"}):
+        traces.add_event(SpanEvent("said", 5, attributes), span("a"), 1.0, 2, 10)
+    traces.add_event(SpanEvent("said", 5, {"x": 1, "y": "2"}), span("b"), 1.0, 2, 10)
+    assert traces.duplicate_count == 1
+
+
 def test_the_first_mark_is_that_of_the_oldest_open_trace() -> None:
     traces = live(span("b", "a"), span("x", trace="u"), span("y", trace="v"))
     assert traces.first_mark() == 0

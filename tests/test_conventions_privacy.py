@@ -12,13 +12,17 @@ from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from unquiet.app.cleaning import Cleaning
 from unquiet.conventions.otlp import read_json, read_resource_logs, read_resource_spans
+from unquiet.conventions.privacy import Cleaner, Walk
 from unquiet.conventions.private_names import Kind, kind_of, kind_within
+from unquiet.conventions.private_spans import clean_spans
+from unquiet.conventions.raw_attributes import RawTraceRequest
 from unquiet.conventions.span_turns import turns_of
 from unquiet.model.privacy import PrivacySettings
-from unquiet.privacy import UserHasher
+from unquiet.privacy import Redactor, UserHasher
 
 KEY = b"k" * 32
 HASH = UserHasher(KEY)
@@ -72,6 +76,14 @@ def traces(attributes: dict[str, Any], **more: Any) -> ExportTraceServiceRequest
     return request
 
 
+def cleaned(clean: Cleaning, request: ExportTraceServiceRequest, source: str) -> bool:
+    """Clean a request in place; whether anything changed."""
+    raw = request.SerializeToString()
+    made = clean.traces(raw, source)
+    request.ParseFromString(made)
+    return made is not raw
+
+
 def logs(body: Any, attributes: dict[str, Any], name: str = "") -> ExportLogsServiceRequest:
     request = ExportLogsServiceRequest()
     scoped = request.resource_logs.add().scope_logs.add()
@@ -122,16 +134,14 @@ def everywhere(text: str) -> ExportTraceServiceRequest:
     return request
 
 
-@pytest.mark.parametrize("given_raw", [True, False])
-def test_a_text_goes_from_every_place(given_raw: bool) -> None:
+def test_a_text_goes_from_every_place() -> None:
     request = everywhere(MAIL)
     clean = Cleaning(PrivacySettings(), KEY)
-    raw = request.SerializeToString() if given_raw else None
-    assert clean.traces(request, "s", raw)
+    assert cleaned(clean, request, "s")
     data = request.SerializeToString()
     assert MAIL.encode() not in data
     assert data.count(b"[email]") == everywhere("[email]").SerializeToString().count(b"[email]")
-    assert not clean.traces(request, "s"), "a second time there is nothing to do"
+    assert not cleaned(clean, request, "s"), "a second time there is nothing to do"
 
 
 def test_a_text_goes_from_every_place_of_a_document() -> None:
@@ -150,7 +160,7 @@ def test_fields_of_a_later_version_do_not_bring_it_in() -> None:
     later = b"\xfa\x3e" + bytes([len(MAIL)]) + MAIL.encode()
     request = ExportTraceServiceRequest.FromString(traces({"a": "b"}).SerializeToString() + later)
     assert MAIL.encode() in request.SerializeToString()
-    assert Cleaning(PrivacySettings(), KEY).traces(request, "s")
+    assert cleaned(Cleaning(PrivacySettings(), KEY), request, "s")
     assert MAIL.encode() not in request.SerializeToString()
 
 
@@ -159,7 +169,7 @@ def test_clean_traffic_stays_as_it_is() -> None:
     request, document = traces(values), as_json(traces(values))
     before, told = request.SerializeToString(), copy.deepcopy(document)
     clean = Cleaning(PrivacySettings(), KEY)
-    assert not clean.traces(request, "s")
+    assert not cleaned(clean, request, "s")
     assert not clean.json_spans(document, "s")
     assert request.SerializeToString() == before
     assert document == told
@@ -171,7 +181,7 @@ def test_users_are_hashed_under_every_name(name: str) -> None:
     for value in ("u-17", 17, MAIL):
         request = traces({name: value, "tenant": "acme"})
         document = as_json(request)
-        assert clean.traces(request, "s")
+        assert cleaned(clean, request, "s")
         assert clean.json_spans(document, "s")
         for found in (attributes_of(request), read_json(document).spans[0].attributes):
             assert found == {name: HASH(str(value)), "tenant": "acme"}
@@ -183,16 +193,16 @@ def test_users_in_metadata_are_hashed() -> None:
     hidden = {"user_id": HASH("u-17"), "plan": "paid", "nested": {"userId": HASH("17")}, "sessions": [1]}
     for value in (orjson.dumps(told).decode(), repr(told)):
         request = traces({"metadata": value})
-        assert clean.traces(request, "s")
+        assert cleaned(clean, request, "s")
         assert orjson.loads(attributes_of(request)["metadata"]) == hidden
     request = traces({"langfuse.trace.metadata": told})
     document = as_json(request)
-    assert clean.traces(request, "s")
+    assert cleaned(clean, request, "s")
     assert clean.json_spans(document, "s")
     assert attributes_of(request)["langfuse.trace.metadata"] == hidden
     assert read_json(document).spans[0].attributes["langfuse.trace.metadata"] == hidden
     same = traces({"metadata": '{"plan":  "user of a plan"}'})
-    assert not clean.traces(same, "s"), "the text stays as it was written"
+    assert not cleaned(clean, same, "s"), "the text stays as it was written"
 
 
 def test_users_of_events_and_resources_are_hashed() -> None:
@@ -200,7 +210,7 @@ def test_users_of_events_and_resources_are_hashed() -> None:
     part = request.resource_spans[0]
     part.resource.attributes.extend(pairs({"user.id": "anna"}))
     part.scope_spans[0].spans[0].events.add(name="e").attributes.extend(pairs({"enduser.id": "anna"}))
-    assert Cleaning(PrivacySettings(redact=()), KEY).traces(request, "s")
+    assert cleaned(Cleaning(PrivacySettings(redact=()), KEY), request, "s")
     assert b"anna" not in request.SerializeToString()
 
 
@@ -210,7 +220,7 @@ def test_the_turns_of_hashed_users_are_told_apart() -> None:
         {"gen_ai.operation.name": "chat", "user.id": "anna", "gen_ai.prompt": "Hi", "gen_ai.completion": "Hello"}
     )
     (before,) = turns_of(read_resource_spans(request.resource_spans).spans)
-    assert Cleaning(PrivacySettings(), KEY).traces(request, "s")
+    assert cleaned(Cleaning(PrivacySettings(), KEY), request, "s")
     (after,) = turns_of(read_resource_spans(request.resource_spans).spans)
     assert (before.user_id, after.user_id) == ("anna", HASH("anna"))
     assert (after.input, after.output, after.turn_id) == (before.input, before.output, before.turn_id)
@@ -221,13 +231,13 @@ def test_ids_that_hold_something_stay_apart() -> None:
     clean = Cleaning(PrivacySettings(hash_users=False), KEY)
     request = traces({"session.id": f"chat {MAIL}", "user.id": MAIL, "gen_ai.conversation.id": "c-1"})
     row = {"session_id": f"chat {MAIL}", "turn_id": "t", "user_id": MAIL}
-    assert clean.traces(request, "s")
+    assert cleaned(clean, request, "s")
     assert clean.turn(row, "s")
     hidden = HASH(f"chat {MAIL}")
     assert attributes_of(request) == {"session.id": hidden, "user.id": HASH(MAIL), "gen_ai.conversation.id": "c-1"}
     assert row == {"session_id": hidden, "turn_id": "t", "user_id": HASH(MAIL)}
     plain = traces({"user.id": "anna"})
-    assert not clean.traces(plain, "s")
+    assert not cleaned(clean, plain, "s")
 
 
 OFF = PrivacySettings(content={"quiet": False})
@@ -239,8 +249,8 @@ def test_content_of_a_source_is_not_taken(name: str) -> None:
     for value in ("where is my parcel", ["where is my parcel"], {"q": "where is my parcel"}):
         request = traces({name: value, "gen_ai.request.model": "m"})
         document = as_json(request)
-        assert not clean.traces(request, "loud")
-        assert clean.traces(request, "quiet")
+        assert not cleaned(clean, request, "loud")
+        assert cleaned(clean, request, "quiet")
         assert clean.json_spans(document, "quiet")
         assert attributes_of(request) == {"gen_ai.request.model": "m"} == read_json(document).spans[0].attributes
 
@@ -250,7 +260,7 @@ def test_what_is_no_content_stays(name: str) -> None:
     request = traces({name: "value"})
     document = as_json(request)
     clean = Cleaning(OFF, KEY)
-    assert not clean.traces(request, "quiet")
+    assert not cleaned(clean, request, "quiet")
     assert not clean.json_spans(document, "quiet")
 
 
@@ -266,7 +276,7 @@ def test_prose_under_any_name_is_not_taken() -> None:
     }
     request = traces(long)
     document = as_json(request)
-    assert clean.traces(request, "quiet")
+    assert cleaned(clean, request, "quiet")
     assert clean.json_spans(document, "quiet")
     assert (
         set(attributes_of(request)) == {"short", "exception.stacktrace"} == set(read_json(document).spans[0].attributes)
@@ -279,7 +289,7 @@ def test_instructions_leave_a_fingerprint() -> None:
     for text in ("You are kind.", "You are kind.", "You are strict."):
         request = traces({"gen_ai.system_instructions": text})
         document = as_json(request)
-        assert clean.traces(request, "quiet")
+        assert cleaned(clean, request, "quiet")
         clean.json_spans(document, "quiet")
         assert "You are" not in orjson.dumps(document).decode()
         prints.append(attributes_of(request)["gen_ai.system_instructions"])
@@ -295,7 +305,7 @@ def test_messages_as_events_lose_their_content() -> None:
     span.events.add(name="exception").attributes.extend(pairs({"exception.message": "timed out"}))
     document = as_json(request)
     clean = Cleaning(OFF, KEY)
-    assert clean.traces(request, "quiet")
+    assert cleaned(clean, request, "quiet")
     assert clean.json_spans(document, "quiet")
     for spans in (read_resource_spans(request.resource_spans).spans, read_json(document).spans):
         user, choice, failed = spans[0].events
@@ -362,7 +372,7 @@ def test_patterns_that_look_around_are_found_in_requests() -> None:
     """Raw bytes cannot tell of them, so every text is looked at."""
     clean = Cleaning(PrivacySettings(redact=(), custom={"zip": r"^\d{5}$"}), KEY)
     request = traces({"a": "10115"})
-    assert clean.traces(request, "s", request.SerializeToString())
+    assert cleaned(clean, request, "s")
     assert attributes_of(request) == {"a": "[zip]"}
 
 
@@ -392,12 +402,81 @@ def test_random_requests_hold_nothing_afterwards() -> None:
     for _ in range(150):
         request = traces({rng.choice(["x", "metadata", "gen_ai.prompt", "user.id", "q"]): value(2) for _ in range(4)})
         document, raw = as_json(request), request.SerializeToString()
-        changed = clean.traces(request, "s", raw)
+        changed = cleaned(clean, request, "s")
         assert changed == (request.SerializeToString() != raw)
         clean.json_spans(document, "s")
         for text in (request.SerializeToString().decode("utf-8", "replace"), orjson.dumps(document).decode()):
             assert [secret for secret in secrets if secret in text] == [], text
         assert read_json(document).spans[0].attributes == attributes_of(request)
+
+
+def one_by_one(request: ExportTraceServiceRequest, cleaner: Cleaner) -> None:
+    """The slow way to clean: every attribute of every span is read."""
+    walk = Walk.begin(request.SerializeToString(), cleaner)
+    if walk.needed:
+        for part in request.resource_spans:
+            walk.attributes(part.resource.attributes)
+            for scoped in part.scope_spans:
+                walk.scope(scoped.scope)
+                walk.at(0, scoped.spans[0], walk.span)
+
+
+@pytest.mark.parametrize("content", [True, False])
+@pytest.mark.parametrize("redact", [(), ("email",)])
+def test_attributes_that_are_not_read_are_those_that_stay(content: bool, redact: tuple[str, ...]) -> None:
+    """Whatever is said about users and however long it is: reading every attribute gives the same."""
+    rng = random.Random(7)
+    redactor = Redactor(redact)
+    find = redactor.find
+    cleaner = Cleaner(redactor if redact else None, find, HASH, HASH, content)
+    names = [
+        "user.id",
+        "é",
+        "n" * 126,
+        "n" * 127,
+        "n" * 130,
+        "metadata",
+        "metadata.user_id",
+        "gen_ai.prompt",
+        "tenant",
+        "",
+    ]
+
+    def value() -> Any:
+        text = rng.choice(["", "u-17", MAIL, "user", HASH("x")]) + "é" * rng.choice([0, 1, 60, 62, 130, 9000])
+        return rng.choice([text, text, 17, True, b"\xff", [text], {"user_id": text, "n": 2}, json_of(text)])
+
+    def json_of(text: str) -> str:
+        return orjson.dumps({"user_id": text}).decode()
+
+    for _ in range(200):
+        request = traces({}, events=[Span.Event(name="e")], links=[Span.Link()])
+        span = request.resource_spans[0].scope_spans[0].spans[0]
+        scope = request.resource_spans[0].scope_spans[0].scope
+        for holder in (span, span.events[0], span.links[0], scope, request.resource_spans[0].resource):
+            holder.attributes.extend(pairs({rng.choice(names): value() for _ in range(rng.randrange(4))}))
+            holder.attributes.extend([KeyValue(), KeyValue(key="user.id"), KeyValue(key="k")][: rng.randrange(4)])
+        raw = request.SerializeToString()
+        made = clean_spans(raw, cleaner)
+        one_by_one(request, cleaner)
+        assert ExportTraceServiceRequest.FromString(made) == request
+        assert (made is raw) == (made == raw)
+
+
+@pytest.mark.parametrize("pair", [
+    b"\x12\x06\x0a\x04u-17\x0a\x07user.id",
+    b"\x0a\x01a\x12\x06\x0a\x04u-17\x0a\x07user.id",
+    b"\x0a\x87\x00user.id\x12\x06\x0a\x04u-17",
+    b"\x0a\x07user.id\x12\x86\x00\x0a\x04u-17",
+])  # fmt: skip
+def test_users_are_hashed_however_they_are_encoded(pair: bytes) -> None:
+    assert KeyValue.FromString(pair) == KeyValue(key="user.id", value=AnyValue(string_value="u-17"))
+    request = RawTraceRequest.FromString(traces({}).SerializeToString())
+    request.resource_spans[0].scope_spans[0].spans[0].attributes.append(pair)
+    made = ExportTraceServiceRequest.FromString(
+        Cleaning(PrivacySettings(), KEY).traces(request.SerializeToString(), "s")
+    )
+    assert attributes_of(made) == {"user.id": HASH("u-17")}
 
 
 def test_kinds_of_names() -> None:

@@ -187,6 +187,28 @@ def test_with_content_switched_off_the_rest_is_still_there() -> None:
     assert two.finish_reason == "refusal"
 
 
+@pytest.mark.parametrize(
+    ("told", "turn_count"),
+    [
+        ({"gen_ai.usage.output_tokens": 8}, 1),
+        ({"gen_ai.response.finish_reasons": ["stop"]}, 1),
+        ({"gen_ai.usage.input_tokens": 7}, 0),
+        ({}, 0),
+    ],
+)
+def test_an_agent_without_content_or_model_calls_is_a_turn_if_it_tells_of_an_answer(
+    told: dict[str, Any], turn_count: int
+) -> None:
+    agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "clerk", "gen_ai.conversation.id": "c"}
+    tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "find_order"}
+    spans = [span("1", None, 0, 3, attributes={**agent, **told}), span("2", "1", 1, 2, attributes=tool)]
+    turns = turns_of(spans)
+    assert len(turns) == turn_count
+    for turn in turns:
+        assert (turn.session_id, turn.input, turn.output, turn.latency_ms) == ("c", None, None, 3000)
+        assert [call.name for call in turn.tool_calls or ()] == ["find_order"]
+
+
 def test_spans_of_something_else_make_no_turns() -> None:
     assert (
         turns_of(

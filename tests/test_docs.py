@@ -20,7 +20,8 @@ LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 HEADING = re.compile(r"^#+ (?P<text>.+)$", re.MULTILINE)
 COMMANDS = {
     "demo", "scan", "incidents", "incident", "measure", "status", "label", "judge", "serve", "alerts", "mark",
-    "acknowledge", "unacknowledge", "accept", "mute", "unmute", "forget",
+    "acknowledge", "unacknowledge", "accept", "mute", "unmute", "forget", "why-green", "evals", "coverage", "export-evals",
+    "voices",
 }  # fmt: skip
 GENERATED = ("signals.md", "cli.md", "configuration.md", "metrics.md", "conditions.md", "api.md")
 

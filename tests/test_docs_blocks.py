@@ -46,6 +46,7 @@ SENDERS = {"UNQUIET_TRACES", "UNQUIET_TOKEN"}
 """Variables that how-tos set for an application, not for the service."""
 
 ELSEWHERE = {"UNQUIET_CRASHES", "UNQUIET_JUDGE_KEY", "UNQUIET_SHARED"}
+ELSEWHERE |= {"UNQUIET_AGENT", "UNQUIET_PROVIDER", "UNQUIET_WHEN", "UNQUIET_NTH"}
 
 
 def blocks(path: Path, kind: str) -> list[str]:

@@ -355,10 +355,11 @@ class Redacting(NoCleaning):
     def __init__(self) -> None:
         self.sources: list[str] = []
 
-    def traces(self, request: ExportTraceServiceRequest, source: str, raw: bytes | None) -> bool:
+    def traces(self, raw: bytes, source: str) -> bytes:
         self.sources.append(source)
+        request = ExportTraceServiceRequest.FromString(raw)
         request.resource_spans[0].scope_spans[0].spans[0].name = "redacted"
-        return True
+        return request.SerializeToString()
 
     def json_logs(self, document: dict[str, Any], source: str) -> bool:
         document["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["body"] = {"stringValue": "redacted"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ PROVOKED: dict[str, dict[str, object]] = {
     "sink-failing": {"sink_down": True},
     "disk-nearly-full": {"disk_full": True},
     "log-damaged": {"log_damaged": True},
+    "bodies-unreadable": {"poison": True},
     "spans-rejected": {"rejecting": 0.5},
     "spans-late": {"late": 0.7},
     "clock-skew": {"clock_s": 600.0},
@@ -97,7 +99,7 @@ def test_quiet_in_a_burst(name: str, lived: tuple[World, object]) -> None:
             undrained_bytes=40_000_000,
             undrained_s=180.0,
             drain_age_s=5.0,
-            sinks={"hook": Sink(1, 15.0, 1, error="timeout")},
+            sinks={"hook": Sink(True, 1, 15.0, 1, error="timeout")},
             disk_free_bytes=30 << 30,
         )
         assert {c.name for c in conditions(busy, [], world.now_us) if c.state == "failing"} == set()
@@ -128,6 +130,7 @@ OF_THE_CONDITION = {
     "sink-failing": ("sinks",),
     "disk-nearly-full": ("disk_free_bytes", "disk_total_bytes"),
     "log-damaged": ("damaged_records",),
+    "bodies-unreadable": ("unreadable", "put_aside"),
     "spans-rejected": ("rejected", "offered"),
     "spans-late": ("late",),
     "clock-skew": ("skew_s",),
@@ -146,7 +149,7 @@ def test_each_missing_fact_makes_its_condition_unknown(name: str, fact: str, liv
 
 def test_no_fact_is_without_a_condition() -> None:
     used = {fact for facts in OF_THE_CONDITION.values() for fact in facts} | {"last_arrival_us", "silence"}
-    words = {"drain_error", "tick_error", "store_error", "tick_every_s"}
+    words = {"disk_limit_bytes", "drain_error", "unreadable_error", "tick_error", "store_error", "tick_every_s"}
     assert {field.name for field in fields(Facts)} == used | words
 
 
@@ -199,12 +202,20 @@ def test_a_door_that_never_reported_is_unknown_and_hides_no_dead_one() -> None:
 
 def test_sinks_judges_disks() -> None:
     assert one("sink-failing", sinks={}).state == "ok"
+    assert one("sink-failing", sinks={"a": Sink(tried=True)}).state == "ok"
+    assert one("sink-failing", sinks={"a": Sink(tried=True), "b": Sink()}).state == "unknown"
     assert one("sink-failing", sinks={"a": Sink(), "b": Sink(permanent=True, error="403")}).state == "failing"
     assert one("judge-dead", judge=Judge(False, failures=9)).state == "ok"
     assert one("judge-dead", judge=Judge(True, stopped=True, error="cost cap of 5 USD")).state == "failing"
     disks = {(900 << 20, None): "failing", (2 << 30, 100 << 30): "failing", (30 << 30, 10_000 << 30): "ok"}
     for (free, total), state in disks.items():
         assert one("disk-nearly-full", disk_free_bytes=free, disk_total_bytes=total).state == state
+
+
+def test_a_disk_on_which_doors_refuse_is_nearly_full() -> None:
+    room: dict[str, Any] = {"disk_free_bytes": 300 << 30, "disk_total_bytes": 900 << 30}
+    assert one("disk-nearly-full", **room, disk_limit_bytes=200 << 30).state == "ok"
+    assert one("disk-nearly-full", **room, disk_limit_bytes=400 << 30).state == "failing"
 
 
 def test_isolated_failures_are_quiet() -> None:

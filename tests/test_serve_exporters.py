@@ -212,6 +212,6 @@ def test_nothing_else_arrived_and_everything_is_told(played: Any) -> None:
     assert counts["turns"] == count
     assert counts.get("duplicate spans", 0) == counts.get("rejected spans", 0) == counts.get("late spans", 0) == 0
     assert status["service"]["doors"]["rejected"].get("traces", 0) == 0
-    assert counts["spans"] == service.metric("unquiet_spans_accepted_total", door="traces")
+    assert counts["spans"] == service.metric("unquiet_spans_accepted_total", kind="traces")
     assert {each.rpartition(" ")[0] for each in status["service"]["doors"]["bodies"]} == {"http", "grpc"}
     assert service.condition("clock-skew")["state"] == "ok"

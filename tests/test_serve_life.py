@@ -84,6 +84,12 @@ def test_commands_ask_the_running_service(running: Service) -> None:
     marked = running.run("mark", "v12", "--kind", "prompt", "--from", "v11")
     assert marked.returncode == 0, marked.stderr
     assert [(each["from"], each["to"]) for each in running.get("changes")["changes"]] == [("v11", "v12")]
+    assert running.run("mark", "v13", "--scope", "tenant=harbor").returncode == 0
+    changes = json.loads(running.run("changes", "--json").stdout)["changes"]
+    assert [(each["to"], each["announced"], each.get("scope")) for each in changes] == [
+        ("v12", True, None),
+        ("v13", True, {"tenant": "harbor"}),
+    ]
     muted = running.run("mute", "20260101-aaaaaa", "--for", "1h", "--reason", "known")
     assert muted.returncode == 2
     assert "does not exist" in muted.stderr or "there is no incident" in muted.stderr

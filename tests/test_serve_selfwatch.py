@@ -6,7 +6,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 import unquiet.signals
 from alert_receivers import notice
 from serve_worlds import PLAIN
+from unquiet.conventions.bodies import BodyReader
 from unquiet.model.alerts import DeliveryError, Notice
 from unquiet.model.bodies import Body, BodyKind
 from unquiet.model.errors import StoreError
 from unquiet.selfwatch import READY, WATCHES
-from unquiet.service import watching
+from unquiet.service import engine, watching
 from unquiet.service.config import load
 from unquiet.service.running import ServiceParts, assemble
 from unquiet.store import Store
@@ -80,8 +81,10 @@ class World:
             assert self.parts.alerting.deliverer is not None
             self.parts.alerting.run_once()
 
-    def turns(self, count: int, at_us: int, text: str | None = "Where is my parcel?", name: str = "s") -> None:
-        """Turns arrive now, each of a session of its own, that happened at a moment."""
+    def turns(
+        self, count: int, at_us: int, text: str | None = "Where is my parcel?", name: str = "s", arrived_us: int = 0
+    ) -> None:
+        """Turns arrive now or at a moment, each of a session of its own, that happened at a moment."""
         rows = [
             {
                 "time": (at_us + n) / 1e6,
@@ -93,7 +96,7 @@ class World:
             for n in range(count)
         ]
         lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-        self.log.append(Body(BodyKind.TURNS_JSONL, "", self.now_us, count, lines))
+        self.log.append(Body(BodyKind.TURNS_JSONL, "", arrived_us or self.now_us, count, lines))
 
     def state(self, name: str) -> str:
         return next((each.state for each in self.parts.watching.found if each.name == name), "unknown")
@@ -196,6 +199,14 @@ def damaged_log(world: World, _patch: Patch) -> None:
     world.turns(1, world.now_us, name="t")
 
 
+def poison(world: World, patch: Patch) -> None:
+    def read(self: BodyReader, body: bytes) -> None:
+        raise KeyError("a word of the traffic")
+
+    patch.setattr(BodyReader, "read", read)
+    clock_ahead(world, patch)
+
+
 def rejected_spans(world: World, _patch: Patch) -> None:
     world.said |= {"accepted": {"traces": 200}, "rejected": {"traces": 50, "metrics": 7}}
 
@@ -240,6 +251,7 @@ PROVOKED: list[tuple[str, Callable[[World, Patch], None]]] = [
     ("sink-failing", refused_alert),
     ("disk-nearly-full", small_disk),
     ("log-damaged", damaged_log),
+    ("bodies-unreadable", poison),
     ("spans-rejected", rejected_spans),
     ("spans-rejected", unreadable_bodies),
     ("spans-late", late_turns),
@@ -338,6 +350,104 @@ def test_a_folder_that_cannot_be_asked_for_its_disk_is_unknown(world: World, mon
     metrics = world.web.get("/metrics")
     assert metrics.status_code == 200
     assert not any(line.startswith("unquiet_disk_free_bytes ") for line in metrics.text.splitlines())
+
+
+def test_the_lag_is_counted_from_the_arrival(world: World) -> None:
+    """Whoever stood still meanwhile: it is not the moment at which somebody noticed."""
+    arrived_us = world.now_us - 5 * MINUTE
+    world.turns(1, arrived_us, arrived_us=arrived_us)
+    world.mind_turns = False
+    world.passes(LOOK_S)
+    assert world.parts.watching.facts.undrained_s == 5 * 60 + LOOK_S
+    assert "behind" in str(world.web.get("/readyz").json()["reasons"])
+    world.mind_turns = True
+    world.passes(LOOK_S)
+    assert world.parts.watching.facts.undrained_s == 0.0
+    assert world.web.get("/readyz").status_code == 200
+
+
+def test_a_drain_that_goes_on_and_is_far_behind_is_told(world: World, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(engine, "READ_BYTES", 1)
+    for n in range(30):
+        world.turns(1, world.now_us - 20 * MINUTE + n, name=f"n{n}", arrived_us=world.now_us - 20 * MINUTE)
+    world.passes(60)
+    assert world.state("drain-stalled") == "failing"
+    assert world.told("drain-stalled") == ["opened"]
+    world.passes(TWO_MINUTES_S)
+    assert world.state("drain-stalled") == "ok"
+
+
+def test_a_sink_that_was_never_tried_is_unknown_until_it_takes_something(world: World) -> None:
+    def shown() -> dict[str, Any]:
+        found = world.web.get("/api/v1/status").json()["service"]["conditions"]
+        return next(each for each in found if each["name"] == "sink-failing")
+
+    world.passes(20 * 60, 30)
+    assert shown()["state"] == "unknown"
+    assert "flaky, page" in shown()["detail"]
+    assert "alerts test" in shown()["todo"]
+    assert world.web.get("/readyz").status_code == world.web.get("/healthz").status_code == 200
+    assert world.page.got == []
+    world.flaky.error = DeliveryError("401 Unauthorized", permanent=True)
+    answer = world.web.post("/api/v1/alerts/test", json={}, headers={"Origin": "http://127.0.0.1:8321"})
+    assert [each["delivered"] for each in answer.json()["results"]] == [True, False]
+    world.passes(2 * LOOK_S)
+    assert (shown()["state"], world.told("sink-failing")) == ("failing", ["opened"])
+    world.flaky.error = None
+    assert all(delivered for _, delivered, _ in world.parts.alerting.test())
+    world.passes(LOOK_S)
+    assert shown()["state"] == "ok"
+
+
+def test_one_delivery_shows_that_a_sink_works(world: World) -> None:
+    assert world.state("sink-failing") == "unknown"
+    with world.parts.mind.store() as store, store.transaction():
+        store.outbox.put(notice("test", key="test/both"), ["flaky", "page"], world.now_us)
+    world.passes(2 * LOOK_S)
+    assert world.state("sink-failing") == "ok"
+
+
+def test_what_came_in_is_counted_by_its_kind(world: World) -> None:
+    world.said |= {"accepted": {"traces": 7, "turns": 2}, "rejected": {"logs": 3, "metrics": 5}}
+    world.turns(4, world.now_us - 10 * 365 * 24 * HOUR, name="old")
+    world.turns(4, world.now_us + 10 * 365 * 24 * HOUR, name="ahead")
+    world.passes(2 * LOOK_S)
+    samples = [line for line in world.web.get("/metrics").text.splitlines() if line.startswith("unquiet_spans_")]
+    assert 'unquiet_spans_accepted_total{kind="traces"} 7.0' in samples
+    assert 'unquiet_spans_accepted_total{kind="turns"} 2.0' in samples
+    assert 'unquiet_spans_rejected_total{kind="logs",reason="refused by a door"} 3.0' in samples
+    assert [line for line in samples if 'kind="turns",reason=' in line and line.endswith(" 4.0")]
+
+
+def test_what_was_put_aside_is_told_until_it_is_taken_away(world: World, monkeypatch: Patch) -> None:
+    poison(world, monkeypatch)
+    world.passes(60)
+    quarantine = world.parts.config.service.folder / "wal" / "quarantine"
+    (path,) = quarantine.iterdir()
+    shown = next(each for each in world.parts.watching.found if each.name == "bodies-unreadable")
+    assert "1 bodies" in shown.detail
+    assert "KeyError in " in shown.detail
+    assert "traffic" not in shown.detail
+    assert world.web.get("/api/v1/status").json()["service"]["counts"]["unreadable bodies"] == 1
+    assert 'unquiet_unreadable_total{kind="bodies"} 1.0' in world.web.get("/metrics").text
+    assert world.web.get("/readyz").status_code == 200
+    world.passes(11 * 60, 30)
+    assert world.state("bodies-unreadable") == "failing"
+    path.unlink()
+    world.passes(LOOK_S)
+    assert world.state("bodies-unreadable") == "ok"
+
+
+def test_what_was_put_aside_goes_with_the_turns_of_its_time(world: World, monkeypatch: Patch) -> None:
+    poison(world, monkeypatch)
+    world.passes(30)
+    quarantine = world.parts.config.service.folder / "wal" / "quarantine"
+    assert len(list(quarantine.iterdir())) == 1
+    world.parts.mind.bounds = replace(world.parts.mind.bounds, turn_days=1)
+    world.passes(3600, 600)
+    assert len(list(quarantine.iterdir())) == 1
+    world.passes(25 * 3600, 1800)
+    assert list(quarantine.iterdir()) == []
 
 
 def test_signals_that_never_failed_are_ok(world: World) -> None:

@@ -162,3 +162,26 @@ def test_wrong_words_never_reach_it(folder: Path, backend: FakeBackend) -> None:
 def test_accepting_needs_a_service(tmp_path: Path) -> None:
     with pytest.raises(UnquietError, match=f"Start it with `unquiet serve --db {tmp_path}`, then accept"):
         run(tmp_path, "accept", ID)
+
+
+def test_reports_of_evals_are_sent_to_the_service(folder: Path, backend: FakeBackend, tmp_path: Path) -> None:
+    report = tmp_path / ".latest_run_full.json"
+    report.write_bytes(b"{}")
+    said = CliRunner().invoke(unquiet, ["evals", str(report), "--db", str(folder)])
+    assert (said.exit_code, said.output) == (0, "60 eval results added\n")
+    assert backend.reports == [(".latest_run_full.json", b"{}")]
+    listed = CliRunner().invoke(unquiet, ["evals", "--db", str(folder)])
+    assert "58 passed, 1 failed, 1 not run; every request known; model m-1" in listed.output
+
+
+def test_voices_go_through_it_in_bodies_that_it_takes(folder: Path, backend: FakeBackend, tmp_path: Path) -> None:
+    path = tmp_path / "tickets.jsonl"
+    rows = [{"id": number, "time": "2026-03-10T10:00:00Z", "text": "x" * 900, "user_id": "u1"} for number in range(120)]
+    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    assert "120 voices added" in run(folder, "voices", str(path))
+    sent = [row for voices, _ in backend.said for row in voices]
+    assert [row["voice_id"] for row in sent] == [f"table:{number}" for number in range(120)]
+    assert {row["time"] for row in sent} == {1_773_136_800_000_000}
+    assert [more for _, more in backend.said] == [True] * (len(backend.said) - 1) + [False]
+    assert len(backend.said) > 2
+    assert "no voices yet" in run(folder, "voices")

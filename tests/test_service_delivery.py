@@ -309,7 +309,7 @@ def test_health_since_and_last_error(store: Store) -> None:
     began = world.now
     while len(sink.tried) < 3:
         world.run(5 * SECOND)
-    assert world.health() == SinkHealth("failing", began, "second", 1)
+    assert world.health() == SinkHealth("failing", began, "second", 1, 2)
 
 
 def test_two_sinks_of_one_name_are_refused(store: Store) -> None:

@@ -182,6 +182,28 @@ def test_a_flipped_bit_costs_one_record_and_is_told(tmp_path: Path) -> None:
         assert kept.name in (bad[0].damage or "")
 
 
+def test_when_the_oldest_unread_body_arrived(tmp_path: Path) -> None:
+    reader = WalReader(tmp_path / "none", START)
+    assert reader.next_arrival_us is None
+    bodies = [body(number=n) for n in range(4)]
+    first = written(tmp_path, bodies[:2])
+    second = written(tmp_path, bodies[2:])
+    reader = WalReader(tmp_path, START)
+    for each in bodies:
+        assert reader.next_arrival_us == each.arrived_us
+        assert len(reader.read(1)) == 1
+    assert reader.next_arrival_us is None
+    first.write_bytes(b"?" * SEGMENT_HEAD_BYTES + first.read_bytes()[SEGMENT_HEAD_BYTES:])
+    assert WalReader(tmp_path, START).next_arrival_us == bodies[0].arrived_us
+    first.write_bytes(b"?" * 40 + first.read_bytes()[40:])
+    assert WalReader(tmp_path, START).next_arrival_us == bodies[1].arrived_us
+    second.write_bytes(second.read_bytes()[:-1])
+    last = WalReader(tmp_path, Position(2, SEGMENT_HEAD_BYTES))
+    assert last.next_arrival_us == bodies[2].arrived_us
+    last.read(1)
+    assert last.next_arrival_us is None, "a record that is cut off was not acknowledged"
+
+
 def test_damage_at_the_end_of_the_newest_segment_waits_for_what_follows(tmp_path: Path) -> None:
     """Another process may be in the middle of writing it."""
     path = written(tmp_path, [body(), body()])

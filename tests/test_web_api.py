@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from unquiet.model.errors import StoreError
+from unquiet.model.errors import StoreError, UnreadableSource
 from unquiet.selfwatch import READY
 from unquiet.web.backend import Action
 from web_backends import DOCUMENT, ID, NOW_US, ORIGIN, FakeBackend, client_of
@@ -56,6 +56,32 @@ def test_actions_are_handed_on(verb: Any, client: TestClient, backend: FakeBacke
     assert answer.json()["handled_by"] == "Ada"
     client.post(f"/api/v1/incidents/{ID}/{verb}", json={})
     assert backend.actions == [(ID, Action(verb, "Ada", "known")), (ID, Action(verb, "local"))]
+
+
+def test_a_report_of_evals_is_handed_on_as_it_is(client: TestClient, backend: FakeBackend) -> None:
+    path, content = "/api/v1/evals?name=nightly.xml", b"<testsuite/>" + b" " * (1 << 20)
+    for kind in ("application/xml", "application/octet-stream", "application/json"):
+        answer = client.post(path, content=content, headers={"content-type": kind})
+        assert (answer.status_code, answer.json()["added"]) == (201, 60)
+    assert backend.reports == [("nightly.xml", content)] * 3
+    assert client.get("/api/v1/evals").json() == backend.evals()
+    assert client.post(path, content=b"x", headers={"content-type": "text/plain"}).status_code == 415
+    large = client.post(path, content=bytes((16 << 20) + 1), headers={"content-type": "application/xml"})
+    assert (large.status_code, "16777216 are allowed" in large.json()["detail"]) == (413, True)
+    foreign = {"content-type": "application/xml", "origin": "http://elsewhere.example"}
+    assert client.post(path, content=content, headers=foreign).status_code == 403
+    assert len(backend.reports) == 3
+
+
+def test_a_report_that_cannot_be_read_is_answered_with_422(client: TestClient, backend: FakeBackend) -> None:
+    def refuse(name: str, content: bytes) -> Any:
+        del content
+        raise UnreadableSource(f"{name}: the XML is damaged. Write the report again.")
+
+    backend.add_evals = refuse  # type: ignore[method-assign]
+    answer = client.post("/api/v1/evals", content=b"<", headers={"content-type": "application/xml"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "report: the XML is damaged. Write the report again"
 
 
 def test_mute_needs_an_end_and_a_reason(client: TestClient, backend: FakeBackend) -> None:
@@ -172,6 +198,29 @@ def test_cloudevents_in_every_mode(client: TestClient, backend: FakeBackend) -> 
     assert len(backend.marked) == 4
 
 
+def test_pagerduty_senders_find_their_address(client: TestClient, backend: FakeBackend) -> None:
+    body = {"routing_key": "s3cret", "payload": {"summary": "Deployed 5.3", "custom_details": {"scope": "tenant=a"}}}
+    answer = client.post("/v2/change/enqueue", json=body)
+    assert (answer.status_code, answer.json()) == (202, {"status": "success", "message": "Change event processed"})
+    assert [(c.after, c.scope) for c in backend.marked] == [("Deployed 5.3", (("tenant", "a"),))]
+    assert client.post("/v2/change/enqueue", json={"kind": "x"}).status_code == 422
+
+
+def test_ids_and_scopes_are_kept_and_events_of_pipelines_announce_nothing(
+    client: TestClient, backend: FakeBackend
+) -> None:
+    told = client.post("/api/v1/changes", json={"kind": "x", "to": "2", "id": "a1", "scope": {"tenant": "a"}}).json()
+    assert told["changes"][0]["scope"] == {"tenant": "a"}
+    assert client.post("/api/v1/changes", json=EVENT).status_code == 201
+    assert [change.event_id for change in backend.marked] == ["a1", "/ci/deploys 7"]
+    data = {"context": {"type": "dev.cdevents.testcaserun.finished.0.2.0"}, "subject": {"id": "t"}}
+    answer = client.post("/api/v1/changes", json={**EVENT, "data": data})
+    assert (answer.status_code, answer.json()["changes"]) == (201, [])
+    bad = client.post("/api/v1/changes", json={**EVENT, "data": {"scope": "harbor"}})
+    assert bad.status_code == 422
+    assert len(backend.marked) == 2
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -203,6 +252,18 @@ def test_secrets_in_flawed_bodies_are_not_told_back(client: TestClient) -> None:
         "body.change.other": "'plain'",
     }
     assert "s3cret" not in answer.text
+
+
+def test_voices_are_checked(client: TestClient, backend: FakeBackend) -> None:
+    good = {"voice_id": "t1", "time": "2026-03-10T10:00:00Z", "text": "It refused."}
+    for wrong in ({"text": None}, {"time": "now"}, {"rating": 3}, {"kind": "poem"}, {"more": 1}, {"voice_id": ""}):
+        assert client.post("/api/v1/voices", json={"voices": [{**good, **wrong}]}).status_code == 422
+    assert backend.said == []
+    answer = client.post("/api/v1/voices", json={"voices": [good]})
+    assert (answer.status_code, answer.json()) == (201, {"added": 1, "known": 0})
+    ((rows, more),) = backend.said
+    assert (rows[0]["time"], rows[0]["kind"], more) == (1_773_136_800_000_000, "ticket", False)
+    assert client.get("/api/v1/voices").json()["voices"] == 0
 
 
 def test_forget_needs_somebody(client: TestClient, backend: FakeBackend) -> None:

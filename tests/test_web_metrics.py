@@ -87,8 +87,8 @@ def test_both_forms_hold_every_figure() -> None:
     backend = FakeBackend()
     plain, opened = values(scraped(backend)), values(scraped(backend, OPEN))
     assert plain == opened
-    assert plain[("unquiet_spans_accepted_total", (("door", "http"),))] == 1200
-    assert plain[("unquiet_spans_rejected_total", (("door", "http"), ("reason", "attribute too long")))] == 3
+    assert plain[("unquiet_spans_accepted_total", (("kind", "traces"),))] == 1200
+    assert plain[("unquiet_spans_rejected_total", (("kind", "traces"), ("reason", "attribute too long")))] == 3
     assert plain[("unquiet_bodies_total", (("door", "http"), ("status", "429")))] == 2
     assert plain[("unquiet_tick_duration_seconds_count", ())] == 11
     assert plain[("unquiet_tick_duration_seconds_sum", ())] == 13.25

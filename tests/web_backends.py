@@ -78,12 +78,13 @@ def full_numbers() -> Numbers:
     return Numbers(
         version="0.1.0",
         started_us=NOW_US - 3_600_000_000,
-        spans_accepted={"http": 1200, "grpc": 34},
-        spans_rejected={("http", "attribute too long"): 3},
+        spans_accepted={"traces": 1200, "logs": 34},
+        spans_rejected={("traces", "attribute too long"): 3},
         bodies={("http", 200): 40, ("http", 429): 2},
         duplicates=5,
         late_spans=6,
         turns=700,
+        unreadable={"bodies": 22},
         sessions_open=8,
         sessions_closed=90,
         undrained_bytes=1000,
@@ -117,6 +118,8 @@ class FakeBackend:
         self.marked: list[Change] = []
         self.actions: list[tuple[str, Action]] = []
         self.forgotten: list[tuple[str | None, str | None]] = []
+        self.reports: list[tuple[str, bytes]] = []
+        self.said: list[tuple[list[Mapping[str, Any]], bool]] = []
         self.found: list[Condition] = all_ok()
         self.beat_us: int | None = NOW_US - 1_000_000
         self.figures = full_numbers()
@@ -162,12 +165,33 @@ class FakeBackend:
     def mark(self, change: Change) -> None:
         self.marked.append(change)
 
+    def ledger(self) -> Mapping[str, Any]:
+        return {"seen": [], "kinds": [], "sightings": []}
+
     def changes(self) -> Sequence[Change]:
         return [Change(datetime(2026, 3, 10, 14, 7, tzinfo=UTC), "prompt", "v41", "v42", "pipeline"), *self.marked[-3:]]
+
+    def voices(self) -> Mapping[str, Any]:
+        return {"schema": "unquiet.voices/1", "voices": 0, "joined_by": {}, "per_week": [], "streams": None}
+
+    def add_voices(self, voices: Sequence[Mapping[str, Any]], *, more: bool) -> Mapping[str, int]:
+        self.said.append((list(voices), more))
+        return {"added": len(voices), "known": 0}
 
     def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
         self.forgotten.append((user, session))
         return {"turns": 3, "sessions": 1}
+
+    def evals(self) -> Mapping[str, Any]:
+        run = {"run": "nightly 1", "tool": "junit", "suites": ["nightly"], "at": "2026-03-10T02:00:00Z"}
+        counts = {"passed": 58, "failed": 1, "error": 0, "not_run": 1, "undecided": 0, "with_input": 60, "on_turns": 0}
+        more = {"until": "2026-03-10T02:00:00Z", "models": ["m-1"], "prompt_hashes": []}
+        return {"schema": "unquiet.evals/1", "runs": [{**run, **more, **counts}]}
+
+    def add_evals(self, name: str, content: bytes) -> Mapping[str, Any]:
+        self.reports.append((name, content))
+        read = {"path": name, "cases": 60, "used": 60, "rejected": {}, "examples": [], "notes": []}
+        return {**self.evals(), "added": 60, "files": [read]}
 
     def alerts_test(self) -> Sequence[Mapping[str, Any]]:
         return [{"sink": "hook", "delivered": True, "error": None}]

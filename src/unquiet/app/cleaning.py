@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from unquiet.conventions.privacy import Cleaner, clean_logs, clean_traces
+from unquiet.conventions.privacy import Cleaner, clean_logs
 from unquiet.conventions.private_json import clean_json_logs, clean_json_spans, clean_turn
-from unquiet.conventions.private_names import Kinds, Told
+from unquiet.conventions.private_names import Kinds, Lengths, Told
+from unquiet.conventions.private_spans import clean_spans
 from unquiet.model.privacy import PrivacySettings
 from unquiet.privacy import Redactor, UserHasher
 
 
 class Cleaning:
-    """Cleans requests, documents and rows in place; every method says whether it changed anything.
+    """Cleans requests, documents and rows; what is cleaned in place says whether anything changed.
 
     `source` names who sent it: the name of its token. Safe for several threads at once.
     """
@@ -30,7 +30,7 @@ class Cleaning:
         self.hasher = hasher
         """What makes the pseudonym of an id: who must find the traffic of a user asks it."""
         self._settings = settings
-        kinds, told = Kinds(), Told()
+        kinds, told, lengths = Kinds(), Told(), Lengths()
         on, off = (
             Cleaner(
                 text=redactor if redactor.used else None,
@@ -40,14 +40,15 @@ class Cleaning:
                 content=content,
                 kinds=kinds,
                 told=told,
+                lengths=lengths,
             )
             for content in (True, False)
         )
         self._cleaners = {True: on, False: off}
 
-    def traces(self, request: ExportTraceServiceRequest, source: str, raw: bytes | None = None) -> bool:
-        """Clean spans; `raw` are the bytes of the request, where they are at hand: mostly they tell that nothing is to be done."""
-        return clean_traces(request, self._of(source), raw)
+    def traces(self, raw: bytes, source: str) -> bytes:
+        """A serialised request of spans, cleaned; the same object where nothing is to be done, as it mostly is."""
+        return clean_spans(raw, self._of(source))
 
     def logs(self, request: ExportLogsServiceRequest, source: str, raw: bytes | None = None) -> bool:
         """Clean log records."""

@@ -16,6 +16,7 @@ from unquiet.app.phrasing import ANSWERS, event_phrase, measure_phrase
 from unquiet.app.provider import provider_change
 from unquiet.app.saying import Names, feature_event, new_and_gone, other_event, plain_name
 from unquiet.app.seeing import alarm_shares, languages, signals_without_input, smallest_changes
+from unquiet.app.suspecting import Known, known_changes, suspects
 from unquiet.app.unnaming import without
 from unquiet.counts import Event
 from unquiet.incidents import (
@@ -29,7 +30,6 @@ from unquiet.incidents import (
     further_parts,
     members,
     new_behaviour,
-    rank_suspects,
     recovered_at,
     showing,
     title,
@@ -65,7 +65,7 @@ def describe(judge: Judge, store: Store, announced: Sequence[Change]) -> list[di
     if not judge.incidents:
         return []
     recorded = judge.history.upto(2**62)
-    changes = [*announced, *judge.ledger.changes()]
+    changes = known_changes(judge, announced)
     final = store.final_incidents()
     return [
         _since(final[incident.id], incident)
@@ -82,7 +82,7 @@ def describe_ageing(judge: Judge, store: Store, announced: Sequence[Change], day
         return []
     final = store.final_incidents()
     recorded = judge.history.upto(2**62)
-    changes = [*announced, *judge.ledger.changes()]
+    changes = known_changes(judge, announced)
     left = [incident for incident in ageing if incident.id not in final]
     return [without(_document(judge, store, recorded, incident, changes), [FORGOTTEN]) for incident in left]
 
@@ -101,9 +101,7 @@ def ages(incident: Incident, day_us: int) -> bool:
     return incident.onset.at_us < day_us - WINDOW_US + AGE_DAYS * DAY_US
 
 
-def _document(
-    judge: Judge, store: Store, recorded: Recorded, incident: Incident, changes: Sequence[Change]
-) -> dict[str, object]:
+def _document(judge: Judge, store: Store, recorded: Recorded, incident: Incident, changes: Known) -> dict[str, object]:
     plan, streams = judge.plan, judge.streams
     if plan is None or streams is None:
         raise ValueError("an incident without a plan")
@@ -135,8 +133,8 @@ def _document(
         "by_day": by_day(recorded, own, event_index, incident.onset.at_us),
         "moved": list(dict.fromkeys(plain_name(streams.events[e]) for e in moved)),
         "answers": answers,
-        "suspects": [suspect_fields(change) for change in rank_suspects(changes, incident.onset)],
-        "provider_change": provider_change(store, recorded, incident, part.slice, streams, changes, over_us),
+        "suspects": suspects(store, recorded, incident.slice, incident.onset, changes, claimed, over_us),
+        "provider_change": provider_change(store, recorded, incident, part.slice, streams, changes.changes, over_us),
         "evidence": {
             "before": [b for b, _ in pairs],
             "after": [a for _, a in pairs],
@@ -184,12 +182,6 @@ def standing_fields(incident: Incident) -> dict[str, object]:
         "raised_at": iso(incident.raised_us),
         "also_moved": sorted({f"{plain_name(s.event)} {s.direction} ({s.slice.name})" for s in incident.siblings})[:30],
     }
-
-
-def suspect_fields(change: Change) -> dict[str, object]:
-    """A change near an onset."""
-    at = iso(round(change.at.timestamp() * 1e6))
-    return {"kind": change.kind, "from": change.before, "to": change.after, "at": at, "source": change.source}
 
 
 def exposure_fields(exposed: Exposure) -> dict[str, object]:

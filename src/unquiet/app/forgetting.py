@@ -6,9 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from unquiet.app.eval_joining import join_verdicts
 from unquiet.app.replaying import REACHED, STATE
 from unquiet.app.seen import Seen
 from unquiet.app.unnaming import without
+from unquiet.app.voicing import forget_voices
 from unquiet.model.errors import StoreError
 from unquiet.pipeline.forgetting import TOLD
 from unquiet.pipeline.forgetting import forget as forget_in
@@ -23,7 +25,7 @@ LEAST_TOLD = 6
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was removed: turns, sessions and labels; incidents that named them; segment files written anew; files of the log.
+    """What was removed: turns, sessions, labels, voices, eval results, files of the log; edited: incidents, segment files.
 
     `left_in` names states of the folder that still hold one of the ids and that nobody here can read: whoever keeps them must
     see to it.
@@ -34,8 +36,10 @@ class Forgotten:
     incidents_edited: int
     files_rewritten: int
     labels: int = 0
+    voices: int = 0
     files_removed: int = 0
     left_in: tuple[str, ...] = ()
+    evals: int = 0
 
 
 def known_as(folder: Path, ids: Collection[str]) -> set[str]:
@@ -72,6 +76,7 @@ def forget(
     Raises:
         StoreError: something could not be removed; running it again goes on.
     """
+    join_verdicts(store)
     found = store.removal.find(session_ids, user_ids)
     ids = found.sessions | found.users
     values = store.removal.own_facets(found)
@@ -82,6 +87,7 @@ def forget(
         for name in states:
             _forget_in_state(store, name, found, values)
         seen.keep(store)
+        voices = forget_voices(store, found.sessions, found.users, words)
         edited = store.removal.edit_documents(lambda document: without(document, words))
     store.removal.check_gone(removed.dropped)
     store.removal.compact()
@@ -93,8 +99,10 @@ def forget(
         edited["incidents"],
         len(removed.dropped),
         removed.labels,
+        voices,
         _unlink(files),
         tuple(name for name in store.removal.states_with(ids) if name not in states),
+        removed.evals,
     )
 
 

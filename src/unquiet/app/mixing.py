@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unquiet.app.content import evidence_note
-from unquiet.app.describing import ages, exposure_fields, first_inputs, iso, standing_fields, suspect_fields
+from unquiet.app.describing import ages, exposure_fields, first_inputs, iso, standing_fields
+from unquiet.app.suspecting import Known, known_changes, suspects
 from unquiet.app.unnaming import without
-from unquiet.incidents import Exposure, by_day, exposure, rank_suspects, recovered_at
+from unquiet.incidents import Exposure, by_day, exposure, recovered_at
 from unquiet.incidents.wording import percent, span
 from unquiet.intents import label_cells
 from unquiet.model.changes import Change
@@ -43,7 +44,7 @@ def describe_mix(
     if not chosen:
         return []
     recorded, final = mix.settled(), store.final_incidents()
-    changes = [*announced, *judge.ledger.changes()]
+    changes = known_changes(judge, announced)
     documents: list[dict[str, object]] = []
     for place in chosen:
         kept = final.get(mix.incidents[place].id)
@@ -52,7 +53,7 @@ def describe_mix(
     return documents
 
 
-def _document(mix: Mix, store: Store, recorded: Recorded, place: int, changes: Sequence[Change]) -> dict[str, object]:
+def _document(mix: Mix, store: Store, recorded: Recorded, place: int, changes: Known) -> dict[str, object]:
     incident, event, rows = mix.incidents[place], place + 1, np.arange(len(recorded))
     onset = incident.onset
     over_us = recovered_at(recorded, rows, event, onset.at_us, onset.latest_us)
@@ -73,7 +74,7 @@ def _document(mix: Mix, store: Store, recorded: Recorded, place: int, changes: S
         **exposure_fields(exposed),
         "by_day": by_day(recorded, np.ones(len(recorded), bool), event, onset.at_us),
         "moved": [incident.event],
-        "suspects": [suspect_fields(change) for change in rank_suspects(changes, onset)],
+        "suspects": suspects(store, recorded, incident.slice, onset, changes, asked, over_us),
         "provider_change": None,
         "evidence": {"before": [], "after": sessions[:EXAMPLES], "note": evidence_note(store, [sessions[:EXAMPLES]])},
         "session_ids": sessions,

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unquiet.incidents import Streams, contrast, rank_suspects
-from unquiet.incidents.suspects import SEEN
-from unquiet.model.changes import Change
+from unquiet.incidents import Streams, contrast, near_changes
+from unquiet.model.changes import SEEN, Change
 from unquiet.model.history import Recorded
 from unquiet.model.incidents import Incident
 from unquiet.store import Store
@@ -66,7 +65,7 @@ def provider_change(
     recorded. Or length, tokens, latency and structure (three of them or more) moved together with no change known nearby.
     """
     rows = recorded.member_session[recorded.member_slice == where].astype(np.int64)
-    near = rank_suspects(changes, incident.onset)
+    near = near_changes(changes, incident.onset)
     announced = [change for change in near if change.source != SEEN]
     before, after = _turns(store, recorded, rows, incident)
     served, fingerprint = _replaced(before, after, SERVED), _replaced(before, after, "fingerprint")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from unquiet.app.seen import Seen
+from unquiet.app.voicing import drop_old_voices
 from unquiet.model.errors import ConfigError
 from unquiet.store import Due, Gone, Store
 
@@ -19,7 +20,7 @@ ROUNDS = 10
 class Bounds:
     """What is kept; None where there is no bound.
 
-    `turn_days` is the age of turns and sessions, `count_days` that of counts, which are small and name nobody.
+    `turn_days` is the age of turns, sessions and voices, `count_days` that of counts, which are small and name nobody.
     `bytes` bounds the segments and the database of the folder together.
     """
 
@@ -71,6 +72,9 @@ def retire(store: Store, bounds: Bounds, now: datetime, needed_from: datetime) -
     if bounds.turn_days is not None:
         old_us = min(_us(now - timedelta(days=bounds.turn_days)), needed_us)
         due += [Due("turns", old_us), Due("sessions", old_us)]
+        # What judges said of turns goes with them; a suite's own results name nobody.
+        store.evals.retire("turn_id", old_us)
+        drop_old_voices(store, old_us)
     if bounds.count_days is not None:
         due.append(Due("counts", _us(now - timedelta(days=bounds.count_days))))
     gone = [_retire(store, due)] if due else []

@@ -7,9 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unquiet.app.adding import add_records
 from unquiet.app.describing import coverage, describe, watched_streams
+from unquiet.app.eval_joining import join_verdicts
+from unquiet.app.ledgers import keep_sightings
+from unquiet.app.marks import keep_read, marks, once
 from unquiet.app.mixing import describe_mix
 from unquiet.app.replaying import Progress, keep_incidents, left_out, replay
+from unquiet.app.voiced import with_voices
+from unquiet.app.voicing import keep_voices, refresh
 from unquiet.model.changes import Change
 from unquiet.model.errors import UnreadableSource
 from unquiet.model.rejections import DUPLICATE, ReadReport, Rejection
@@ -17,6 +23,8 @@ from unquiet.model.settings import Settings
 from unquiet.pipeline.judging import Judge
 from unquiet.sources import NO_ROWS, FileRead, find_files, read_files
 from unquiet.sources.changes import read_changes
+from unquiet.sources.evals import read_evals
+from unquiet.sources.voices import read_voices
 from unquiet.store import SourceRow, Store
 
 SCHEMA = "unquiet.scan/1"
@@ -38,27 +46,41 @@ def scan(
     mapping: Mapping[str, str],
     changes: Sequence[Path],
     progress: Progress,
+    evals: Sequence[str] = (),
+    voices: Sequence[Path] = (),
 ) -> ScanResult:
     """Read the files into the folder (those with known content are skipped) and judge all of its turns.
+
+    `evals` are reports of an evaluation suite: they are kept for what is asked about the incidents.
 
     Raises:
         UnreadableSource, StoreError: nothing could be looked at.
     """
-    announced, change_report = _changes(changes)
+    read, change_report = _changes(changes)
     with Store.open(folder) as store:
         result = ScanResult({})
         if change_report.rejected_count:
             result.reports.append((", ".join(map(str, changes)), change_report))
+        if evals:
+            result.reports += add_records(store, store.evals, read_evals(evals)).reports
+        if voices:
+            result.reports += keep_voices(store, folder, read_voices(voices)).reports
         ingest(store, paths, mapping, result, progress)
+        join_verdicts(store)
         with store.transaction():
+            announced = once([*marks(store), *read])
+            keep_read(store, read)
             judge = replay(store, settings, progress, announced)
             documents = [*describe(judge, store, announced), *describe_mix(judge, store, announced)]
             documents.sort(key=lambda document: str(document["raised_at"]))
             keep_incidents(store, documents)
             notes = {**coverage(judge, store), **left_out(store, settings)}
             store.put_setting("coverage", notes)
+            keep_sightings(store, judge)
             store.put_setting("scanned_turns", store.turn_extent().count)
-        result.document = scan_document(judge, documents, notes)
+        refresh(store, folder)
+        told = [dict(with_voices(store, document)) for document in documents]
+        result.document = scan_document(judge, told, notes)
     return result
 
 
@@ -87,6 +109,8 @@ def ingest(
         known = store.files.known(fingerprint) if fingerprint else None
         if known is None:
             _ingest_file(store, read, fingerprint or _unread(read.path))
+            if read.report.verdicts:
+                add_records(store, store.evals, read_evals([read.path]))
             result.reports.append((str(read.path), read.report))
         else:
             result.reports.append((str(read.path), _known(known, str(read.path), read.report.notes)))

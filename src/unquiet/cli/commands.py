@@ -34,6 +34,7 @@ from unquiet.cli.showing import (
     show_scan,
 )
 from unquiet.cli.status import show_status
+from unquiet.cli.voices import show_incident_voices
 from unquiet.model.errors import ConfigError, UnquietError
 from unquiet.model.settings import Settings
 from unquiet.model.turns import TURNS
@@ -76,7 +77,16 @@ def demo_command(seed: int) -> None:
 @keep_db
 @click.option("--budget", type=float, default=1.0, show_default=True, help="False incidents accepted per 30 days.")
 @click.option("--map", "maps", multiple=True, metavar="NAME=COLUMN", help="Which column holds NAME: input=question.")
-@click.option("--changes", multiple=True, type=click.Path(path_type=Path), help="Deploy markers: time, kind, from, to.")
+@click.option(
+    "--changes",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Deploy markers: time, kind, from, to; or events of other tools.",
+)
+@click.option("--evals", multiple=True, metavar="PATH", help="Reports of an evaluation suite; see `unquiet evals`.")
+@click.option(
+    "--voices", multiple=True, type=click.Path(path_type=Path), help="Tickets, ratings, posts: see `unquiet voices`."
+)
 @click.option("--learn-days", type=float, default=7.0, show_default=True, help="Length of the learning period.")
 def scan_command(
     paths: tuple[str, ...],
@@ -85,6 +95,8 @@ def scan_command(
     budget: float,
     maps: tuple[str, ...],
     changes: tuple[Path, ...],
+    evals: tuple[str, ...],
+    voices: tuple[Path, ...],
     learn_days: float,
 ) -> None:
     """Read recorded traffic and find the incidents in it.
@@ -99,7 +111,16 @@ def scan_command(
     folder = db or scan_folder(paths, mapping, settings)
     try:
         with Bar(Console(stderr=True)) as bar:
-            result = scan(paths, folder, settings, mapping=mapping, changes=changes, progress=bar.update)
+            result = scan(
+                paths,
+                folder,
+                settings,
+                mapping=mapping,
+                changes=changes,
+                evals=evals,
+                voices=voices,
+                progress=bar.update,
+            )
     except KeyboardInterrupt:
         if is_store(folder):
             remember(folder)
@@ -158,9 +179,12 @@ def incident_command(incident_id: str, sessions: bool, as_json: bool, db: Path |
             if sessions:
                 click.echo("\n".join(document["session_ids"]))
             elif as_json:
-                click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+                click.echo(orjson.dumps(look.with_voices(document), option=orjson.OPT_INDENT_2).decode())
             else:
                 show_incident(Output(), document, look.turns, found_at(folder))
+                told = look.with_voices(document).get("voices")
+                if told is not None:
+                    show_incident_voices(Output(), told)
     sys.exit(0 if sessions else _code([str(document["status"])]))
 
 

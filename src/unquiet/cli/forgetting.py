@@ -27,7 +27,7 @@ from unquiet.wal.layout import QUARANTINE, segment_path, segment_sizes
 @click.option("--yes", is_flag=True, help="Do not ask before anything is removed.")
 @read_db
 def forget_command(users: tuple[str, ...], sessions: tuple[str, ...], yes: bool, db: Path | None) -> None:
-    """Remove everything of users or sessions from a folder: turns, sessions, labels, their ids in incidents.
+    """Remove everything of users or sessions from a folder: turns, sessions, labels, voices, their ids in incidents.
 
     What was counted stays. Where a service owns the folder, it is asked to do it.
 
@@ -66,16 +66,23 @@ def _ask(service: Served, users: tuple[str, ...], sessions: tuple[str, ...], *, 
     for body in bodies:
         done.update(service.forget(body))
     first = [done[name] for name in ("turns", "sessions", "incidents_edited", "files_rewritten")]
-    _say(Forgotten(*first, labels=done["labels"], files_removed=done["files_removed"]), service.url)
+    gone = Forgotten(
+        *first, labels=done["labels"], voices=done["voices"], files_removed=done["files_removed"], evals=done["evals"]
+    )
+    _say(gone, service.url)
 
 
 def _say(done: Forgotten, folder: Path | str) -> None:
     """What was removed, and what this cannot reach."""
     parts = [counted(done.turns, "turn"), counted(done.sessions, "closed session"), counted(done.labels, "label")]
+    if done.voices:
+        parts.append(counted(done.voices, "voice"))
     click.echo(f"removed {', '.join(parts)} from {folder}")
     click.echo(
         f"{counted(done.incidents_edited, 'incident')} no longer name them; {counted(done.files_rewritten, 'file')} rewritten"
     )
+    if done.evals:
+        click.echo(f"{counted(done.evals, 'eval result')} that judged them removed")
     if done.files_removed:
         click.echo(f"{counted(done.files_removed, 'file')} of the log removed")
     for name in done.left_in:
@@ -88,7 +95,9 @@ def _say(done: Forgotten, folder: Path | str) -> None:
 
 
 def _log_files(folder: Path, ids: set[str], drained: Position) -> list[Path]:
-    """Segments of the log that are in the folder up to their end, and quarantined bodies that name somebody to forget.
+    """Segments of the log that are in the folder up to their end, and all that was put aside.
+
+    What could not be read cannot be searched either: an id may stand in it in a form that nobody here knows.
 
     Raises:
         StoreError: the log still has traffic of theirs that is not in the folder yet.
@@ -97,16 +106,16 @@ def _log_files(folder: Path, ids: set[str], drained: Position) -> list[Path]:
     try:
         sizes = segment_sizes(log) if log.is_dir() else {}
         done = [segment_path(log, number) for number, size in sizes.items() if Position(number, size) <= drained]
-        others = [path for path in sorted(log.rglob("*")) if path.is_file() and path not in done]
+        aside = [path for path in sorted((log / QUARANTINE).rglob("*")) if path.is_file()]
+        others = [path for path in sorted(log.rglob("*")) if path.is_file() and path not in {*done, *aside}]
         named = [path for path in others if any(each in data for data in [path.read_bytes()] for each in wanted)]
     except OSError as error:
         raise StoreError(
             f"{error.filename} cannot be read ({error.strerror}). Let this user read the folder's log."
         ) from error
-    undrained = [path for path in named if path.parent.name != QUARANTINE]
-    if undrained:
+    if named:
         raise StoreError(
-            f"{', '.join(map(str, undrained))} holds traffic of theirs that is not in the folder yet. Start `unquiet serve` on the "
+            f"{', '.join(map(str, named))} holds traffic of theirs that is not in the folder yet. Start `unquiet serve` on the "
             "folder and forget them there, or stop it once everything is drained."
         )
-    return [*done, *named]
+    return [*done, *aside]

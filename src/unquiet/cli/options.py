@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shlex
 from pathlib import Path
@@ -27,6 +28,14 @@ def found_at(folder: Path) -> str:
     except StoreError:
         plain = None
     return "" if plain is not None and plain.resolve() == folder.resolve() else f" --db {shlex.quote(str(folder))}"
+
+
+def who() -> str:
+    """The name of the user of this machine."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody"
 
 
 read_db = click.option(

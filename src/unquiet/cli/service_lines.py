@@ -20,9 +20,13 @@ LATE = ("late spans", "late turns", "late log records")
 OTHERS = {
     "traces closed early": "traces were closed before they were quiet: too many were open",
     "damaged records": "records of the log could not be read",
+    "unreadable bodies": "bodies could not be read and were put aside",
+    "unreadable traces": "traces could not be read and were put aside",
+    "unreadable turns": "turns could not be kept and were put aside",
     "spans without an agent": "spans are of no agent and made no turn",
     "log records without a span": "log records belong to no span and made no turn",
 }
+DEFECTS = ("damaged records", "unreadable bodies", "unreadable traces", "unreadable turns")
 
 
 def service_lines(service: Row) -> Iterator[Line]:
@@ -88,7 +92,7 @@ def _taken(service: Row) -> Iterator[Line]:
         yield "rejected", f"{at_the_door} at the doors since they were opened, {rejected} after", True
     for name, meaning in OTHERS.items():
         if counts.get(name):
-            yield "", f"{counts[name]} {meaning}", name == "damaged records"
+            yield "", f"{counts[name]} {meaning}", name in DEFECTS
 
 
 def _undrained(service: Row) -> Line:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from collections.abc import Mapping
@@ -14,10 +13,9 @@ import click
 
 from unquiet.app.folders import known_folder
 from unquiet.app.handling import handle
-from unquiet.app.marks import mark
-from unquiet.cli.options import keep_db, read_db
+from unquiet.cli.marking import mark_command
+from unquiet.cli.options import keep_db, read_db, who
 from unquiet.cli.showing import Output, printing
-from unquiet.model.changes import Change
 from unquiet.model.errors import ConfigError, UnquietError
 from unquiet.model.handling import Action, Verb
 from unquiet.service.asking import Served, served
@@ -66,60 +64,36 @@ def alerts_group() -> None:
 
 @alerts_group.command("test", short_help="Send a test notice to every receiver.")
 @config_option
-def alerts_test_command(config_path: Path | None) -> None:
+@click.option("--service", "by_service", is_flag=True, help="Let the running service send it, as it was started.")
+def alerts_test_command(config_path: Path | None, by_service: bool) -> None:
     """Send a clearly marked test notice to every receiver of the configuration, now.
 
     \b
     unquiet alerts test
     unquiet alerts test --config unquiet.toml
+    unquiet alerts test --service
     """  # noqa: D301
+    path, config = _loaded(config_path, None)
+    found = _asked_to_test(config.service.folder) if by_service else _tested(config, path)
+    if not found:
+        raise ConfigError("no receiver is configured: add [alerts.NAME] with a kind to unquiet.toml.")
+    with printing():
+        for name, delivered, text in found:
+            Output().print(f"{name}: {'delivered' if delivered else text}", soft_wrap=True, highlight=False)
+    sys.exit(0 if all(delivered for _, delivered, _ in found) else 2)
+
+
+def _tested(config: Config, path: Path | None) -> list[tuple[str, bool, str]]:
     from unquiet.service.running import make_sinks
 
-    path, config = _loaded(config_path, None)
-    sinks = [sink for sink, _ in make_sinks(config, os.environ, _base(path))]
-    if not sinks:
-        raise ConfigError("no receiver is configured: add [alerts.NAME] with a kind to unquiet.toml.")
-    good = True
-    with printing():
-        for name, delivered, text in send_test(sinks, _now_us):
-            good = good and delivered
-            Output().print(f"{name}: {'delivered' if delivered else text}", soft_wrap=True, highlight=False)
-    sys.exit(0 if good else 2)
+    return send_test([sink for sink, _ in make_sinks(config, os.environ, _base(path))], _now_us)
 
 
-@click.command("mark", short_help="Announce a change: a deploy, a new prompt, another model.")
-@click.argument("what")
-@click.option("--kind", default="deploy", show_default=True, help="What changed: prompt, model, tools, release.")
-@click.option("--from", "before", metavar="VERSION", help="The version before.")
-@click.option("--at", metavar="TIME", help="When it happened, ISO 8601; default: now.")
-@read_db
-def mark_command(what: str, kind: str, before: str | None, at: str | None, db: Path | None) -> None:
-    """Announce a change, so that an incident near it can name it.
-
-    \b
-    unquiet mark "prompt v12"
-    unquiet mark v12 --kind prompt --from v11 --at 2026-03-10T14:00:00Z
-    """  # noqa: D301
-    moment = _moment(at)
-    folder = known_folder(db)
+def _asked_to_test(folder: Path) -> list[tuple[str, bool, str]]:
     service = served(folder, os.environ)
-    if service is not None:
-        said = {"kind": kind, "from": before, "to": what, "at": moment.isoformat(), "source": _who()}
-        service.mark({name: value for name, value in said.items() if value is not None})
-    else:
-        with Store.open(folder, create=False) as store:
-            mark(store, Change(moment, kind, before, what, _who()))
-    click.echo(f"marked {kind} {before + ' -> ' if before else ''}{what} at {moment:%Y-%m-%d %H:%M} UTC")
-
-
-def _moment(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"--at {text}: expected a time like 2026-03-10T14:00:00Z.") from None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    if service is None:
+        raise UnquietError(f"no service runs over {folder}: start it, or leave --service out to send from here.")
+    return [(str(each["sink"]), bool(each["delivered"]), str(each["error"])) for each in service.alerts_test()]
 
 
 def _deed(verb: Verb, text: str, options: Mapping[str, Any] | None = None) -> click.Command:
@@ -127,7 +101,7 @@ def _deed(verb: Verb, text: str, options: Mapping[str, Any] | None = None) -> cl
 
     def do(incident_id: str, note: str | None, db: Path | None, **more: str) -> None:
         until_us = _now_us() + round(_span(more["span"]).total_seconds() * 1e6) if "span" in more else None
-        action = Action(verb, _who(), note, until_us, more.get("reason"))
+        action = Action(verb, who(), note, until_us, more.get("reason"))
         folder = known_folder(db)
         service = served(folder, os.environ)
         document = _asked(service, incident_id, action) if service else _stored(folder, incident_id, action)
@@ -167,13 +141,6 @@ def _stored(folder: Path, incident_id: str, action: Action) -> Mapping[str, Any]
 
 def _now_us() -> int:
     return round(datetime.now(UTC).timestamp() * 1e6)
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody"
 
 
 def _loaded(config_path: Path | None, db: Path | None) -> tuple[Path | None, Config]:

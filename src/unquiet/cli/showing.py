@@ -107,10 +107,10 @@ def _silence() -> None:
     os.close(nowhere)
 
 
-def show_reports(console: Console, reports: Sequence[tuple[str, ReadReport]]) -> None:
-    """What was rejected in each file, with examples, and the notes."""
+def show_reports(console: Console, reports: Sequence[tuple[str, ReadReport]], what: str = "turn") -> None:
+    """What was rejected in each file, with examples, and the notes. `what` is what the files hold."""
     for path, report in reports:
-        _show_report(console, path, report)
+        _show_report(console, path, report, what)
         for note in report.notes:
             console.print(f"note: {note}", soft_wrap=True)
     unread = sum(UNREADABLE in report.rejected for _, report in reports)
@@ -118,7 +118,7 @@ def show_reports(console: Console, reports: Sequence[tuple[str, ReadReport]]) ->
         console.print(f"{unread} of {counted(len(reports), 'file')} could not be read", style=WARN, soft_wrap=True)
 
 
-def _show_report(console: Console, path: str, report: ReadReport) -> None:
+def _show_report(console: Console, path: str, report: ReadReport, what: str) -> None:
     lost, known = report.lost_rows, report.rejected.get(DUPLICATE, 0)
     whole = [text for kind, text in ((UNREADABLE, "file not used"), (DAMAGED, "damaged")) if kind in report.rejected]
     if lost or whole:
@@ -131,7 +131,7 @@ def _show_report(console: Console, path: str, report: ReadReport) -> None:
         where = "" if example.where == path else f"{example.where}: "
         console.print(f"  {where}{example.reason}", soft_wrap=True)
     if known:
-        console.print(f"{path}: {counted(known, 'turn')} known already", soft_wrap=True)
+        console.print(f"{path}: {counted(known, what)} known already", soft_wrap=True)
 
 
 def show_steps(console: Console, steps: Sequence[tuple[str, str]]) -> None:
@@ -276,4 +276,6 @@ def _show_suspects(console: Console, document: Mapping[str, Any]) -> None:
         text = (
             f"{suspect['kind']} {suspect['from']} -> {suspect['to']} at {moment(suspect['at'])} ({suspect['source']})"
         )
-        console.print(f"  {rank}. {text}", soft_wrap=True)
+        console.print(f"  {rank}. {'likely: ' if suspect.get('likely') else ''}{text}", soft_wrap=True)
+        if suspect.get("why"):
+            console.print(f"     {'; '.join(suspect['why'])}", soft_wrap=True, highlight=False)

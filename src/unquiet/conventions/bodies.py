@@ -1,8 +1,4 @@
-"""OTLP trace bodies in protobuf -> spans, without a Python object for every attribute.
-
-The messages are those of opentelemetry-proto, except that each attribute stays the bytes it came in: the same
-attributes (a model, a tenant, a conversation) come again and again, and bytes can be looked up.
-"""
+"""OTLP trace bodies in protobuf -> spans, without a Python object for every attribute."""
 
 from __future__ import annotations
 
@@ -10,12 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from google.protobuf import message_factory
-from google.protobuf.descriptor import FileDescriptor
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
-from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from unquiet.conventions.messages import Json
@@ -28,6 +19,7 @@ from unquiet.conventions.otlp import (
     parent_of,
     proto_value,
 )
+from unquiet.conventions.raw_attributes import RawTraceRequest
 from unquiet.model.spans import Span, SpanEvent
 
 REMEMBERED_ATTRIBUTES = 50_000
@@ -38,34 +30,6 @@ REMEMBERED_BYTES = 100
 _TEXT = 0x0A
 _VALUE = 0x12
 _MORE = 0x80
-
-
-def _with_raw_attributes() -> Any:
-    """The request message of opentelemetry-proto with its KeyValues left as bytes, which parse from the same bytes."""
-    pool = DescriptorPool()
-    done: set[str] = set()
-
-    def add(file: FileDescriptor) -> None:
-        if file.name in done:
-            return
-        done.add(file.name)
-        for needed in file.dependencies:
-            add(needed)
-        proto = FileDescriptorProto()
-        file.CopyToProto(proto)
-        for message in proto.message_type:
-            for field in (*message.field, *(inner for nested in message.nested_type for inner in nested.field)):
-                if field.type_name == f".{KeyValue.DESCRIPTOR.full_name}":
-                    field.type = FieldDescriptorProto.TYPE_BYTES
-                    field.ClearField("type_name")
-        pool.AddSerializedFile(proto.SerializeToString())
-
-    add(trace_service_pb2.DESCRIPTOR)
-    name = trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR.full_name
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
-
-
-_Request = _with_raw_attributes()
 
 
 class _Names(dict[bytes, str]):
@@ -166,7 +130,7 @@ class BodyReader:
             DecodeError: the body is no such message.
         """
         found = Telemetry()
-        for part in _Request.FromString(body).resource_spans:
+        for part in RawTraceRequest.FromString(body).resource_spans:
             resource = self._pairs(part.resource.attributes)
             for scoped in part.scope_spans:
                 scope = scoped.scope.name

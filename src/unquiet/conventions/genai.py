@@ -42,9 +42,6 @@ _REASONING = (
     "gen_ai.usage.details.reasoning_tokens",
     "gen_ai.usage.completion_tokens_details.reasoning_tokens",
 )
-EVALUATION_RESULT = "gen_ai.evaluation.result"
-"""The event in which an external judge says what it thinks of a span."""
-
 _DETAILS = frozenset({"gen_ai.client.inference.operation.details", "gen_ai.client.operation.details"})
 _FACETS = {
     "gen_ai.agent.name": "agent.name",

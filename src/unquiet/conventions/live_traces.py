@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Generic, TypeVar
 
 from unquiet.conventions.drafts import TurnDraft
@@ -19,11 +20,17 @@ Mark = TypeVar("Mark")
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """A trace that is over: its spans (and those that only events named) and the turns that they make."""
+    """A trace that is over: its spans (and those that only events named) and the turns that they make.
+
+    `error` is why no turns could be made of it, None where they could; `spans` and `events` are what it held then.
+    """
 
     trace_id: str
     span_ids: tuple[str, ...]
     turns: list[TurnDraft]
+    error: Exception | None = None
+    spans: tuple[Span, ...] = ()
+    events: tuple[tuple[str, SpanEvent, Span], ...] = ()
 
 
 @dataclass(slots=True)
@@ -32,6 +39,7 @@ class _Open(Generic[Mark]):
     touched: float = 0.0
     spans: dict[str, Span] = field(default_factory=dict[str, Span])
     events: list[tuple[str, SpanEvent, Span]] = field(default_factory=list[tuple[str, SpanEvent, Span]])
+    told: dict[str, set[bytes]] = field(default_factory=dict[str, set[bytes]])
     missing: set[str] = field(default_factory=set[str])
     size: int = 0
 
@@ -54,6 +62,7 @@ class LiveTraces(Generic[Mark]):
     _active: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
     _parentless: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
     _seen: Seen = field(default_factory=Seen)
+    _last: _Open[Mark] | None = None
 
     def __len__(self) -> int:
         return len(self._open)
@@ -65,16 +74,18 @@ class LiveTraces(Generic[Mark]):
             self.duplicate_count += 1
             return
         trace.missing.discard(span.span_id)
-        parent = _awaited(span)
-        if parent and parent not in trace.spans:
+        parent = span.parent_id
+        if parent and parent not in trace.spans and not span.remote_parent:
             trace.missing.add(parent)
 
     def add_event(self, event: SpanEvent, of: Span, at: float, mark: Mark, size: int) -> None:
         """Take in a log record; `of` bears the ids and the resource of the span that it speaks of."""
         trace = self._touched(of.trace_id, at, mark, size)
-        if any(known == event for span_id, known, _ in trace.events if span_id == of.span_id):
+        told, digest = trace.told.setdefault(of.span_id, set()), _digest(event)
+        if digest in told:
             self.duplicate_count += 1
             return
+        told.add(digest)
         trace.events.append((of.span_id, event, of))
         if of.span_id not in trace.spans:
             trace.missing.add(of.span_id)
@@ -95,6 +106,7 @@ class LiveTraces(Generic[Mark]):
                 del trace.spans[each]
         count = len(trace.events)
         trace.events = [each for each in trace.events if each[0] not in above]
+        trace.told = {span_id: told for span_id, told in trace.told.items() if span_id not in above}
         trace.missing = {span_id for span_id, _, _ in trace.events if span_id not in trace.spans}
         trace.missing.update(parent for span in trace.spans.values() if (parent := _awaited(span)) not in trace.spans)
         trace.missing.discard("")
@@ -104,11 +116,16 @@ class LiveTraces(Generic[Mark]):
 
     def _touched(self, trace_id: str, at: float, mark: Mark, size: int) -> _Open[Mark]:
         trace = self._open.get(trace_id)
+        self.size += size
+        if trace is not None and trace is self._last and trace.touched == at:
+            # The spans of a trace mostly come one after the other: it is the last of the active ones already.
+            trace.size += size
+            return trace
         if trace is None:
-            trace = self._open[trace_id] = _Open[Mark](mark)
+            trace = self._open[trace_id] = _Open(mark)
+        self._last = trace
         trace.touched = at
         trace.size += size
-        self.size += size
         self._parentless.pop(trace_id, None)
         self._active[trace_id] = None
         self._active.move_to_end(trace_id)
@@ -122,6 +139,7 @@ class LiveTraces(Generic[Mark]):
             if trace.touched > now - self.quiet_s:
                 break
             if trace.missing:
+                self._last = None
                 del self._active[trace_id]
                 self._parentless[trace_id] = None
             else:
@@ -143,16 +161,29 @@ class LiveTraces(Generic[Mark]):
 
     def _close(self, trace_id: str) -> Complete:
         trace = self._forget(trace_id)
-        named = dict.fromkeys((*trace.spans, *(span_id for span_id, _, _ in trace.events)))
-        turns = turns_of(with_events(trace.spans.values(), trace.events), self._seen)
+        named = trace.spans
+        if trace.events:
+            named = dict.fromkeys((*trace.spans, *(span_id for span_id, _, _ in trace.events)))
+        try:
+            turns = turns_of(with_events(trace.spans.values(), trace.events), self._seen)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - told to the caller: one trace must not keep all others from being read
+            return Complete(trace_id, tuple(named), [], error, tuple(trace.spans.values()), tuple(trace.events))
         return Complete(trace_id, tuple(named), turns)
 
     def _forget(self, trace_id: str) -> _Open[Mark]:
-        trace = self._open.pop(trace_id)
+        trace, self._last = self._open.pop(trace_id), None
         self._active.pop(trace_id, None)
         self._parentless.pop(trace_id, None)
         self.size -= trace.size
         return trace
+
+
+def _digest(event: SpanEvent) -> bytes:
+    """What is equal for an event that is sent again: events hold lists and objects, which have no hash."""
+    content = (event.name, event.time_us, sorted(event.attributes.items()), event.body)
+    return blake2b(repr(content).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _awaited(span: Span) -> str:

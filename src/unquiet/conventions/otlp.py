@@ -9,6 +9,7 @@ from typing import Any, cast
 from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 
+from unquiet.conventions.evaluations import EVALUATION_RESULT
 from unquiet.conventions.messages import Json
 from unquiet.model.spans import Span, SpanEvent
 
@@ -23,12 +24,14 @@ _KNOWN_REMOTE = 0x300
 class Telemetry:
     """What a payload held.
 
-    `events` are log records, each with a span that bears its ids and resource; `rejected` are (place, reason)
-    of spans that cannot be used; `metric_count` counts metrics, `log_count` log records that name no span.
+    `events` are log records, each with a span that bears its ids and resource; `verdicts` are those of them that say what a
+    judge thinks of a span, or of a response without one. `rejected` are (place, reason) of spans that cannot be used;
+    `metric_count` counts metrics, `log_count` other log records that name no span.
     """
 
     spans: list[Span] = field(default_factory=list[Span])
     events: list[tuple[SpanEvent, Span]] = field(default_factory=list[tuple[SpanEvent, Span]])
+    verdicts: list[tuple[SpanEvent, Span]] = field(default_factory=list[tuple[SpanEvent, Span]])
     rejected: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     metric_count: int = 0
     log_count: int = 0
@@ -37,6 +40,7 @@ class Telemetry:
         """Add another payload's content."""
         self.spans += other.spans
         self.events += other.events
+        self.verdicts += other.verdicts
         self.rejected += other.rejected
         self.metric_count += other.metric_count
         self.log_count += other.log_count
@@ -92,7 +96,9 @@ def _keep_log(found: Telemetry, raw: Json, resource: Json, scope: str) -> None:
 
 
 def _file_event(found: Telemetry, event: SpanEvent, bearer: Span) -> None:
-    if bearer.trace_id and bearer.span_id:
+    if event.name == EVALUATION_RESULT:
+        found.verdicts.append((event, bearer))
+    elif bearer.trace_id and bearer.span_id:
         found.events.append((event, bearer))
     else:
         found.log_count += 1

@@ -1,4 +1,4 @@
-"""Traffic without what identifies people: OTLP requests are cleaned in place, before anything of them reaches a disk."""
+"""Traffic without what identifies people: OTLP requests are cleaned before anything of them reaches a disk."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from unquiet.conventions.messages import as_text, from_json
-from unquiet.conventions.private_names import CONTENT_EVENTS, MESSAGE_FIELDS, Kind, Kinds, Told, kind_within
+from unquiet.conventions.private_names import CONTENT_EVENTS, MESSAGE_FIELDS, Kind, Kinds, Lengths, Told, kind_within
 from unquiet.conventions.steps import FACET_LENGTH, short_hash
 from unquiet.conventions.wire import marked
 
@@ -40,6 +39,7 @@ class Cleaner:
     content: bool = True
     kinds: Kinds = field(default_factory=Kinds)
     told: Told = field(default_factory=Told)
+    lengths: Lengths = field(default_factory=Lengths)
 
     def is_dirty(self, data: bytes) -> bool:
         """Whether there may be something in it that `text` takes out."""
@@ -89,25 +89,9 @@ class Cleaner:
         return text if cleaned is value else as_text(cleaned) or ""
 
 
-def clean_traces(request: ExportTraceServiceRequest, cleaner: Cleaner, raw: bytes | None = None) -> bool:
-    """Clean the spans of a request in place; whether anything changed. `raw` are its bytes, where they are at hand."""
-    walk = _Walk.begin(request, cleaner, raw)
-    if not walk.needed:
-        return False
-    changed, number = False, 0
-    for part in request.resource_spans:
-        changed |= walk.attributes(part.resource.attributes)
-        for scoped in part.scope_spans:
-            changed |= walk.scope(scoped.scope)
-            for span in scoped.spans:
-                changed |= walk.at(number, span, walk.span)
-                number += 1
-    return _without_unknown(request, changed) if walk.dirty else changed
-
-
 def clean_logs(request: ExportLogsServiceRequest, cleaner: Cleaner, raw: bytes | None = None) -> bool:
     """Clean the log records of a request in place; whether anything changed. `raw` are its bytes, where they are at hand."""
-    walk = _Walk.begin(request, cleaner, raw)
+    walk = Walk.begin(request.SerializeToString() if raw is None else raw, cleaner)
     if not walk.needed:
         return False
     changed, number = False, 0
@@ -118,10 +102,10 @@ def clean_logs(request: ExportLogsServiceRequest, cleaner: Cleaner, raw: bytes |
             for record in scoped.log_records:
                 changed |= walk.at(number, record, walk.record)
                 number += 1
-    return _without_unknown(request, changed) if walk.dirty else changed
+    return without_unknown(request, changed) if walk.dirty else changed
 
 
-def _without_unknown(request: Any, changed: bool) -> bool:
+def without_unknown(request: Any, changed: bool) -> bool:
     """Drop fields that this version does not know, which would be written as they came; whether anything has changed by now."""
     before = 0 if changed else request.ByteSize()
     request.DiscardUnknownFields()
@@ -129,7 +113,7 @@ def _without_unknown(request: Any, changed: bool) -> bool:
 
 
 @dataclass(slots=True)
-class _Walk:
+class Walk:
     """One way through a request.
 
     `dirty` tells whether texts must be looked at, `people` whether users are named; `marks` are the numbers of the spans
@@ -144,15 +128,15 @@ class _Walk:
     names: dict[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
-    def begin(cls, request: Any, cleaner: Cleaner, raw: bytes | None) -> _Walk:
+    def begin(cls, data: bytes, cleaner: Cleaner) -> Walk:
         """Ask the bytes of a request what there is to do."""
-        data: bytes = request.SerializeToString() if raw is None else raw
         dirty = cleaner.is_dirty(data)
         people = cleaner.user is not None and any(name in data for name in PEOPLE)
         return cls(cleaner, dirty, people, marked(data, cleaner.find) if dirty else None)
 
     @property
     def needed(self) -> bool:
+        """Whether there is anything to do."""
         return self.dirty or self.people or not self.cleaner.content
 
     def at(self, number: int, message: Any, clean: Callable[[Any], bool]) -> bool:
@@ -202,7 +186,7 @@ class _Walk:
         kinds = self.cleaner.kinds
         if self.cleaner.content and not self.dirty:
             told = self.cleaner.told
-            return sum(self._told(pair.value, kinds[pair.key]) for pair in pairs if told[pair.key]) > 0
+            return sum(self.tells(pair.value, kinds[pair.key]) for pair in pairs if told[pair.key]) > 0
         changed = False
         gone: list[int] = []
         for place, pair in enumerate(pairs):
@@ -229,7 +213,7 @@ class _Walk:
         pair.key = cleaned
         return True
 
-    def _told(self, value: Any, kind: Kind) -> bool:
+    def tells(self, value: Any, kind: Kind) -> bool:
         """Clean the value of a name that tells users. Mostly it is the id of one, often the same as before."""
         text = value.string_value
         if kind != Kind.USER or not text or self.cleaner.user is None:

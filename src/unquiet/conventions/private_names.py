@@ -110,6 +110,33 @@ class Told(dict[str, bool]):
         return told
 
 
+class Lengths(dict[bytes, int]):
+    """How long a serialised KeyValue is that begins so, if its name tells no user and nothing follows its value; else -1.
+
+    The beginning is the key and three bytes more: 0A <length> <key> 12 <length> <next>, where the length of the value is one
+    byte or two. A name and a length come again and again, so that one look tells of nearly every attribute that it can stay.
+    """
+
+    def __missing__(self, start: bytes) -> int:
+        """Find out about a new beginning and remember it."""
+        if len(self) >= MOST_NAMES:
+            self.clear()
+        length = self[start] = _length_of(start)
+        return length
+
+
+def _length_of(start: bytes) -> int:
+    head = start[1] + 2
+    if start[0] != 0x0A or head >= 0x82 or len(start) != head + 3 or start[head] != 0x12:
+        return -1
+    if kind_of(start[2:head].decode()) in (Kind.USER, Kind.HOLDER):
+        return -1
+    low, high = start[head + 1], start[head + 2]
+    if low < 0x80:
+        return head + 2 + low
+    return head + 3 + (low & 0x7F | high << 7) if high < 0x80 else -1
+
+
 def kind_of(name: str) -> Kind:
     """What the value of an attribute is, told from its name."""
     if name in _USERS:

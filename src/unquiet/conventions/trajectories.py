@@ -147,6 +147,12 @@ def _resolved(span: Span, attachments: Json) -> Span:
     )  # fmt: skip
 
 
+def resolved_sample(sample: Json) -> dict[str, Any]:
+    """A sample of an Inspect log with its references to attachments filled in."""
+    attachments = as_dict(sample.get("attachments")) or {}
+    return {name: _filled(value, attachments) for name, value in sample.items()} if attachments else dict(sample)
+
+
 def _filled(value: Any, attachments: Json) -> Any:
     if isinstance(value, str):
         return attachments.get(value.removeprefix(_ATTACHMENT), value) if value.startswith(_ATTACHMENT) else value

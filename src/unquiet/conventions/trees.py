@@ -133,7 +133,7 @@ def _gather(roots: Sequence[Node]) -> tuple[list[Group], list[Node]]:
 
 
 def _is_invocation(node: Node) -> bool:
-    """Whether an agent or chain is one turn: it calls a model or answers, and serves one conversation."""
+    """Whether an agent or chain is one turn: it calls a model or tells of an answer, and serves one conversation."""
     sessions = {inner.step.session_id for inner in node.walk()}
     if len(sessions - {None}) > 1:
         return False
@@ -141,6 +141,8 @@ def _is_invocation(node: Node) -> bool:
         return True
     step = node.step
     answers = step.answer is not None or bool(step.sent)
+    # Where content is not captured, what it used and how it ended tell that a model answered.
+    answers = answers or step.output_tokens is not None or step.ended_with() is not None
     return step.kind == "agent" and (answers or step.request is not None or bool(step.received))
 
 

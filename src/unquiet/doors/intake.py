@@ -184,9 +184,8 @@ class Intake:
         if signal == "traces":
             spans = _message(ExportTraceServiceRequest, raw)
             faults = drop_bad_spans(spans, raw, value_bytes_max=bound)
-            changed = self._cleaner.traces(spans, source, None if faults.changed else raw) if faults.kept else False
-            payload = spans.SerializeToString() if changed or faults.changed else raw
-            return BodyKind.TRACES_PROTO, faults, payload
+            payload = spans.SerializeToString() if faults.changed else raw
+            return BodyKind.TRACES_PROTO, faults, self._cleaner.traces(payload, source) if faults.kept else payload
         logs = _message(ExportLogsServiceRequest, raw)
         faults = drop_bad_log_records(logs, raw, value_bytes_max=bound)
         changed = self._cleaner.logs(logs, source, None if faults.changed else raw) if faults.kept else False

@@ -17,7 +17,7 @@ from unquiet.incidents.daily import by_day
 from unquiet.incidents.exposure import Exposure, exposure
 from unquiet.incidents.localise import Part, further_parts, members
 from unquiet.incidents.recovery import recovered_at
-from unquiet.incidents.suspects import rank_suspects
+from unquiet.incidents.suspects import Overlap, Routine, Suspect, merged, micros, near_changes, rank_suspects
 from unquiet.incidents.wording import title
 
 __all__ = [
@@ -25,8 +25,11 @@ __all__ = [
     "OVER",
     "Crossing",
     "Exposure",
+    "Overlap",
     "Part",
+    "Routine",
     "Streams",
+    "Suspect",
     "accepted",
     "by_day",
     "contrast",
@@ -34,7 +37,10 @@ __all__ = [
     "further_parts",
     "handle",
     "members",
+    "merged",
+    "micros",
     "moved_events",
+    "near_changes",
     "new_behaviour",
     "rank_suspects",
     "recovered_at",

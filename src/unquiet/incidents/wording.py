@@ -8,6 +8,7 @@ from unquiet.incidents.exposure import Exposure
 from unquiet.incidents.places import place
 from unquiet.model.incidents import Onset
 from unquiet.model.slices import Slice
+from unquiet.model.wording import percent
 
 
 def title(phrase: str, where: Slice, onset: Onset, exposed: Exposure, measure: str = "") -> str:
@@ -22,12 +23,6 @@ def title(phrase: str, where: Slice, onset: Onset, exposed: Exposure, measure: s
         subject, rates = f"{subject} ({measure})", f"{rates} of sessions"
     count = round(abs(exposed.excess))
     return f"{subject}: {rates} since {span(onset)}, about {count} {'session' if count == 1 else 'sessions'}"
-
-
-def percent(rate: float) -> str:
-    """A rate as a person writes it."""
-    value = 100.0 * rate
-    return f"{value:.1f} %" if value < 10 and round(value, 1) != round(value) else f"{value:.0f} %"
 
 
 def span(onset: Onset) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 
 class BodyKind(IntEnum):
@@ -37,19 +36,19 @@ class Body:
 
 
 class Cleaner(Protocol):
-    """Removes from a request what may not reach a disk, in place; True where something was changed.
+    """Removes from a request what may not reach a disk: all but spans in place, True where something was changed.
 
     Called from several threads at once, before anything is written. JSON documents were checked: they are nested no deeper
     than 100 levels, and their resources, scopes, spans and log records are lists of objects as OTLP has them.
     `source` names who sent the request, empty where the door asks for no token.
     """
 
-    def traces(self, request: ExportTraceServiceRequest, source: str, raw: bytes | None) -> bool:
-        """Clean spans; `raw` are the bytes that the request was read from, None where it is not the same any more."""
+    def traces(self, raw: bytes, source: str) -> bytes:
+        """A serialised request of spans that was checked, cleaned; the same object where nothing changes."""
         ...
 
     def logs(self, request: ExportLogsServiceRequest, source: str, raw: bytes | None) -> bool:
-        """Clean log records; `raw` as of `traces`."""
+        """Clean log records; `raw` are the bytes that the request was read from, None where it is not the same any more."""
         ...
 
     def json_spans(self, document: dict[str, Any], source: str) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-PASSED, FAILED, ERROR, NOT_RUN = "passed", "failed", "error", "not_run"
-STATUSES = (PASSED, FAILED, ERROR, NOT_RUN)
-"""What became of a case: its checks held; one did not; it or its evaluator broke; it was skipped or disabled."""
+PASSED, FAILED, ERROR, NOT_RUN, UNDECIDED = "passed", "failed", "error", "not_run", "undecided"
+STATUSES = (PASSED, FAILED, ERROR, NOT_RUN, UNDECIDED)
+"""What became of a case: its checks held; one did not; it or its evaluator broke; it was skipped or disabled; or it ran, and
+nothing says whether that was good: there was no check, or a score without a threshold."""
 
 CHECK = pa.struct(
     [

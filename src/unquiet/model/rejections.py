@@ -28,7 +28,8 @@ class ReadReport:
 
     `rows` counts every row, span or run seen, `turns` the turns made of them. `rejected` counts all
     rejections by reason; `examples` keeps the first few of each with their place. `notes` are facts that the
-    reader of the result must know (a column not used, a clock in the future).
+    reader of the result must know (a column not used, a clock in the future). `verdicts` counts what judges said of the
+    turns: it is read by the evals door.
     """
 
     rows: int = 0
@@ -36,6 +37,7 @@ class ReadReport:
     rejected: dict[str, int] = field(default_factory=dict[str, int])
     examples: list[Rejection] = field(default_factory=list[Rejection])
     notes: list[str] = field(default_factory=list[str])
+    verdicts: int = 0
 
     EXAMPLES_PER_REASON = 3
 
@@ -61,6 +63,7 @@ class ReadReport:
         """Add the counts of another report to this one."""
         self.rows += other.rows
         self.turns += other.turns
+        self.verdicts += other.verdicts
         for kind, count in other.rejected.items():
             self.rejected[kind] = self.rejected.get(kind, 0) + count
         self.examples.extend(other.examples)

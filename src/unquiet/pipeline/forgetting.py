@@ -75,8 +75,7 @@ def forget(
     judge.incidents = tuple(_told_without(incident, gone) for incident in judge.incidents)
     for facet, first in judge.ledger.first_us.items():
         for value in [value for value in first if gone.has(facet, value)]:
-            del first[value]
-            judge.ledger.counts.get(facet, {}).pop(value, None)
+            judge.ledger.forget(facet, value)
 
 
 def _others(table: pa.Table, gone: _Gone) -> pa.Array:

@@ -23,7 +23,7 @@ from unquiet.pipeline.ledger import Ledger
 from unquiet.pipeline.measuring import Measured, measure, signal_infos
 from unquiet.pipeline.mix import Mix, apart, is_new_kind
 from unquiet.pipeline.opening import Texts, assembled, empty_keys
-from unquiet.pipeline.plan import Plan, budget_shares, make_plan, started_us, streams_of, watch_of
+from unquiet.pipeline.plan import OF_TALK, Plan, budget_shares, make_plan, started_us, streams_of, watch_of
 from unquiet.pipeline.summing import counted
 from unquiet.pipeline.words import Words, event_name
 from unquiet.sessions import Assembler, ClosedSessions
@@ -82,6 +82,11 @@ class Judge:
         self.ledger = Ledger()
         self.counted: list[pa.Table] = []
         self.day = -1
+
+    @property
+    def span_us(self) -> tuple[int | None, int | None]:
+        """When the first turn and the last one began, microseconds since 1970; None without turns."""
+        return self.first_us, int(self.moments[-1]) if len(self.moments) else None
 
     def push(self, turns: pa.Table, watermark_us: int) -> Judged:
         """Take turns in order of time, all of them up to `watermark_us`, and judge what has closed by then.
@@ -179,7 +184,8 @@ class Judge:
             return []
         columns = plan.facets(visits, measured.requests)
         plan.see(columns)
-        self.ledger.see(columns, {r.facet: r.role for r in plan.roles}, started_us(visits))
+        told = {name: column for name, column in columns.items() if name not in OF_TALK}
+        self.ledger.see(told, {r.facet: r.role for r in plan.roles}, started_us(visits))
         ticks = tick_of(closed_us(visits))
         kind = mix.sort(columns, measured, ticks, started_us(visits)) if judge else mix.learn(columns, measured)
         names, stratum = plan.stratum(columns, visits, apart(kind) if judge else {}, measured.bare)

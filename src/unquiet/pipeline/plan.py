@@ -52,6 +52,9 @@ INTENT_NAME = re.compile(r"(^|[._-])intent($|[._-])", re.IGNORECASE)
 EXPECTED = "(expected answer)"
 """What a request is usually answered with, as a facet of which strata can be made, but no slices."""
 
+OF_TALK = frozenset({REQUEST, EXPECTED, "resumed"})
+"""Facets made of the conversation itself: a new value of them is nothing that somebody deployed."""
+
 NO_CONTENT = "(no content)"
 """What the strata of sessions without text end in."""
 

@@ -99,6 +99,8 @@ def load(data: bytes, settings: Settings, texts: Texts | None = None) -> Judge |
     for name in ("first_us", "day", "session_count", "turn_count", "failures"):
         setattr(judge, name, meta[name])
     judge.ledger.first_us, judge.ledger.counts = meta["ledger_first_us"], meta["ledger_counts"]
+    # Earlier versions did not keep it.
+    judge.ledger.last_us = meta.get("ledger_last_us", {})
     judge.plan = _plan(meta["plan"], requests, outlook)
     judge.watch = _watch(judge, judge.plan, arrays, meta)
     judge.incidents = tuple(_incident(each) for each in meta["incidents"])
@@ -132,6 +134,7 @@ def _meta(judge: Judge, plan: Plan, watch: Watch) -> dict[str, Any]:
         "failures": judge.failures,
         "crowd": judge.crowd.recent(),
         "ledger_first_us": judge.ledger.first_us,
+        "ledger_last_us": judge.ledger.last_us,
         "ledger_counts": judge.ledger.counts,
         "watch_day": watch.days.day,
         "plan": {

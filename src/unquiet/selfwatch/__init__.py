@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from unquiet.model.conditions import Condition
 from unquiet.selfwatch import (
+    bodies_unreadable,
     clock_skew,
     content_capture_off,
     detection_stalled,
@@ -39,6 +40,7 @@ WATCHES: tuple[Watch, ...] = (
     sink_failing.WATCH,
     disk_nearly_full.WATCH,
     log_damaged.WATCH,
+    bodies_unreadable.WATCH,
     spans_rejected.WATCH,
     spans_late.WATCH,
     clock_skew.WATCH,

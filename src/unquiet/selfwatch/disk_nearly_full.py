@@ -11,7 +11,7 @@ LEAST_SHARE, AMPLE_BYTES = 0.05, 20 * GIB
 
 
 def check(facts: Facts, now_us: int) -> Seen:
-    """There is room: a GiB, and on all but large disks 5 %."""
+    """There is room: what doors need, a GiB, and on all but large disks 5 %."""
     del now_us
     free, total = facts.disk_free_bytes, facts.disk_total_bytes
     if free is None:
@@ -19,23 +19,24 @@ def check(facts: Facts, now_us: int) -> Seen:
             "the free space is not known", "Check that the folder's file system can be asked for its free space."
         )
     share = None if not total else free / total
-    if free >= LEAST_BYTES and share is None:
+    least = max(LEAST_BYTES, facts.disk_limit_bytes)
+    if free >= least and share is None:
         return unknown(
             "the size of the disk is not known", "Check that the folder's file system can be asked for its size."
         )
-    if free >= LEAST_BYTES and (free >= AMPLE_BYTES or (share or 0.0) >= LEAST_SHARE):
+    if free >= least and (free >= AMPLE_BYTES or (share or 0.0) >= LEAST_SHARE):
         return OK
     part = "" if share is None else f", {share * 100:.1f} % of the disk"
     return failing(
         f"{free / GIB:.2f} GiB are free{part}",
-        "Free some space or shorten the retention. When no room is left, doors answer 503 and exporters must wait.",
+        "Free some space or shorten the retention. Below `storage.disk_free_mb_min` doors answer 503 and exporters must wait.",
     )
 
 
 WATCH = Watch(
     "disk-nearly-full",
     "error",
-    "less than 1 GiB is free, or less than 5 % of the disk and less than 20 GiB",
+    "less than 1 GiB or than `storage.disk_free_mb_min` is free, or less than 5 % of the disk and less than 20 GiB",
     "the file system does not say",
     check,
 )

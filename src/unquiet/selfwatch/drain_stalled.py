@@ -25,7 +25,8 @@ def check(facts: Facts, now_us: int) -> Seen:
         amount = "an unknown amount" if waiting is None else f"{waiting / 1e6:.1f} MB"
         return failing(f"no progress for {duration(age)}, {amount} waiting{said(facts.drain_error)}", NEXT)
     if lag is not None and lag >= MOST_LAG_S:
-        return failing(f"the oldest body has waited for {duration(lag)}: more comes in than is worked off", NEXT)
+        why = "more comes in than is worked off, or the service was away"
+        return failing(f"the oldest body has waited for {duration(lag)} since it arrived: {why}", NEXT)
     missing = [
         name
         for name, value in (("bytes", waiting), ("lag", lag), ("progress", age), ("failures", failures))
@@ -38,7 +39,7 @@ WATCH = Watch(
     "drain-stalled",
     "critical",
     f"bodies wait and the drain made no progress for {MOST_AGE_S:.0f} s, or it failed {MOST_FAILURES} times in a row, or the "
-    f"oldest body has waited for {MOST_LAG_S / 60:.0f} minutes",
+    f"oldest body has waited for {MOST_LAG_S / 60:.0f} minutes since it arrived",
     "the drain does not report",
     check,
 )

@@ -71,9 +71,11 @@ class Silence:
 class Sink:
     """Deliveries to a sink: those that wait, the age of the oldest (seconds, 0 where none waits), failures in a row.
 
-    `permanent`: the last failure will not go away by trying again. `error` is its text, without any secret.
+    `tried`: something was sent to it since the start, a test or an alert. `permanent`: the last failure will not go away by
+    trying again. `error` is its text, without any secret.
     """
 
+    tried: bool = False
     pending: int = 0
     oldest_s: float = 0.0
     failures: int = 0
@@ -98,14 +100,16 @@ class Judge:
 class Facts:
     """Everything that the conditions are made from; None where it is not known.
 
-    Ages are seconds. `door_age_s`: since each door's last heartbeat. `undrained_s`: the age of the oldest body that is not
-    drained, 0 where none waits. `drain_age_s`: since the drain made progress or had nothing to do; `drain_failures` in a row.
+    Ages are seconds. `door_age_s`: since each door's last heartbeat. `undrained_s`: since the oldest body that is
+    not drained arrived, 0 where none waits. `drain_age_s`: since the drain made progress or had nothing to do;
+    `drain_failures` in a row.
     `last_arrival_us`: microseconds since 1970, None where nothing ever arrived; `silence` is None until a week is known.
     `content`, `skew_s` (median of arrival minus end of span, seconds; negative: spans end in the future) go by source,
     `signals` (measurements that failed, of the latest turns) by signal. `rejected` (by reason) and `offered` count spans
     of the last ten minutes, `late` those that came after their session had closed, of those accepted. `damaged_records`
-    lie in segments of the log that still exist. `tick_age_s`: since the last tick was judged, `tick_every_s` apart.
-    `store_failed`: whether the last commit failed.
+    lie in segments of the log that still exist. `unreadable` counts bodies, traces and turns that could not be read in the
+    last ten minutes, `put_aside` those that are kept. `tick_age_s`: since the last tick was judged, `tick_every_s` apart.
+    `disk_limit_bytes`: what must be free for doors to take something. `store_failed`: whether the last commit failed.
     """
 
     door_age_s: Mapping[str, float | None] | None = None
@@ -123,7 +127,11 @@ class Facts:
     skew_s: Mapping[str, float] | None = None
     disk_free_bytes: int | None = None
     disk_total_bytes: int | None = None
+    disk_limit_bytes: int = 0
     damaged_records: int | None = None
+    unreadable: int | None = None
+    put_aside: int | None = None
+    unreadable_error: str = ""
     rejected: Mapping[str, int] | None = None
     offered: int | None = None
     late: Share | None = None

@@ -7,6 +7,7 @@ from unquiet.selfwatch.watch import OK, Seen, Watch, duration, failing, listed, 
 
 MOST_AGE_S = 90.0
 MOST_FAILURES = 3
+TRY = "Let the service send a test with `unquiet alerts test --service`, and see that it arrives."
 
 
 def check(facts: Facts, now_us: int) -> Seen:
@@ -15,8 +16,9 @@ def check(facts: Facts, now_us: int) -> Seen:
     if facts.sinks is None:
         return unknown("the delivery of alerts does not report")
     told = [f"{name} {_told(sink)}" for name, sink in facts.sinks.items() if _fails(sink)]
+    untried = [name for name, sink in facts.sinks.items() if not sink.tried]
     if not told:
-        return OK
+        return unknown(f"nothing was sent to {listed(untried)} yet", TRY) if untried else OK
     return failing(
         f"alerts do not arrive: {listed(told)}",
         "They wait and are sent again by themselves, unless the receiver refused them for good. Check the sink's address and "
@@ -30,7 +32,7 @@ def _fails(sink: Sink) -> bool:
 
 def _told(sink: Sink) -> str:
     if sink.permanent:
-        return f"refused one for good{said(sink.error)}"
+        return f"did not take the last one{said(sink.error)}"
     waiting = f", {sink.pending} waiting for up to {duration(sink.oldest_s)}" if sink.pending else ""
     return f"failed {sink.failures} times in a row{waiting}{said(sink.error)}"
 
@@ -39,6 +41,6 @@ WATCH = Watch(
     "sink-failing",
     "error",
     f"a sink refused an alert for good, failed {MOST_FAILURES} times in a row, or an alert has waited for {MOST_AGE_S:.0f} s",
-    "the delivery does not report",
+    "the delivery does not report, or nothing was sent to a sink since the start: neither an alert nor a test",
     check,
 )

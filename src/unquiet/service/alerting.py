@@ -117,6 +117,7 @@ class Alerting:
             for each in list(self._direct.values()):
                 if _reaches(each.notice, least) and sink.name not in each.arrived:
                     error = attempt(sink, each.notice)
+                    self._tried(sink.name, None if error is None else str(error))
                     if error is None or error.permanent:
                         each.arrived.add(sink.name)
         finally:
@@ -153,8 +154,15 @@ class Alerting:
             return self.deliverer.sink_health()
 
     def test(self) -> list[tuple[str, bool, str]]:
-        """Send a test notice to every sink now: name, whether it was delivered, and why not."""
-        return send_test([sink for sink, _ in self.sinks], self.clock_us)
+        """Send a test notice to every sink now: name, whether it was delivered, and why not. It counts for their health."""
+        found = send_test([sink for sink, _ in self.sinks], self.clock_us)
+        for name, delivered, text in found:
+            self._tried(name, None if delivered else text)
+        return found
+
+    def _tried(self, name: str, error: str | None) -> None:
+        if self.deliverer is not None:
+            self.deliverer.tried(name, error)
 
 
 def _reaches(notice: Notice, least: str) -> bool:

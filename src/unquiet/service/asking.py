@@ -17,8 +17,10 @@ ADDRESS = "service.json"
 """Where a running service says how it is reached: commands ask it instead of opening its folder."""
 
 TOKENS = ("UNQUIET_ACT_TOKEN", "UNQUIET_READ_TOKEN")
+RAW = {"content-type": "application/octet-stream"}
 WAIT_S = 60.0
 FORGET_S = 900.0
+VOICES_S = 300.0
 
 
 class NotAnswered(UnquietError):
@@ -71,14 +73,48 @@ class Served:
         """The documents of all incidents."""
         return self._asked("GET", "incidents")["incidents"]
 
+    def incident(self, incident_id: str) -> dict[str, Any]:
+        """The document of one incident, with its voices where there are any."""
+        return self._asked("GET", f"incidents/{quote(incident_id, safe='')}")
+
+    def voices(self) -> dict[str, Any]:
+        """How many voices there are, how they were joined, and what they alone would have told."""
+        return self._asked("GET", "voices", wait_s=VOICES_S)
+
+    def add_voices(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Add voices; how many of them were new. The last of several bodies takes as long as joining all of them."""
+        return self._asked("POST", "voices", body, wait_s=VOICES_S)
+
     def turns(self, session_ids: Sequence[str]) -> list[dict[str, Any]]:
         """The turns of sessions, by session and time."""
         found = [self._asked("GET", "turns", params={"session": each})["turns"] for each in session_ids]
         return [turn for turns in found for turn in turns]
 
+    def evals(self) -> dict[str, Any]:
+        """The runs of evaluation suites, schema unquiet.evals/1."""
+        return self._asked("GET", "evals")
+
+    def send_evals(self, path: Path) -> dict[str, Any]:
+        """Send a report of an evaluation suite: how many of its results were new, and what was read.
+
+        Raises:
+            UnquietError: the file cannot be read.
+        """
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise UnquietError(
+                f"{path}: cannot be read ({error.strerror or error}). Allow this user to read it."
+            ) from error
+        return self._asked("POST", "evals", params={"name": path.name}, content=content)
+
     def act(self, incident_id: str, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Do something about an incident; its document afterwards."""
         return self._asked("POST", f"incidents/{quote(incident_id, safe='')}/{verb}", body)
+
+    def changes(self) -> dict[str, Any]:
+        """Announced changes and those that the traffic showed."""
+        return self._asked("GET", "changes")
 
     def mark(self, body: Mapping[str, Any]) -> None:
         """Announce a change."""
@@ -99,10 +135,12 @@ class Served:
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
         wait_s: float | None = None,
+        content: bytes | None = None,
     ) -> dict[str, Any]:
         limit_s = WAIT_S if wait_s is None else wait_s
+        said: dict[str, Any] = {"json": body} if content is None else {"content": content, "headers": RAW}
         try:
-            answer = self._client.request(method, f"/api/v1/{path}", json=body, params=params, timeout=limit_s)
+            answer = self._client.request(method, f"/api/v1/{path}", params=params, timeout=limit_s, **said)
         except httpx.HTTPError as error:
             raise NotAnswered(
                 f"the service at {self.url} did not answer ({type(error).__name__}). Try again in a minute; if it stays so, look "

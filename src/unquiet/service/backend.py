@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from unquiet import __version__
+from unquiet.app.adding import add_records
+from unquiet.app.eval_runs import eval_runs, read_document
 from unquiet.app.forgetting import forget, known_as
 from unquiet.app.handling import handle
+from unquiet.app.ledgers import listed
 from unquiet.app.marks import mark
+from unquiet.app.voiced import overview, with_voices
+from unquiet.app.voicing import add_rows
 from unquiet.model.changes import Change
 from unquiet.model.conditions import Condition
 from unquiet.model.handling import Action
+from unquiet.model.privacy import PrivacySettings
 from unquiet.service.alerting import Alerting
 from unquiet.service.door_keeper import DoorKeeper
 from unquiet.service.door_process import LOG
 from unquiet.service.engine import Engine
 from unquiet.service.mind import Mind, NotReady, changes_of
+from unquiet.service.putting_aside import BODIES, TRACES, TURNS
+from unquiet.service.voices import table_of
 from unquiet.service.watching import Watching, disk_of, memory_bytes
+from unquiet.sources.evals import read_content
 from unquiet.web.numbers import Numbers
 
 LOG_ROWS = 500
 MOST_TURNS = 1000
+AT_THE_DOOR = "refused by a door"
 
 
 @dataclass(slots=True)
@@ -39,6 +49,7 @@ class ServiceBackend:
     folder: Path
     budget: float
     clock_us: Callable[[], int]
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
 
     def heartbeat_us(self) -> int | None:
         """When the loop went round last."""
@@ -73,8 +84,12 @@ class ServiceBackend:
         return [each for each in self.mind.pulse.documents if status is None or each["status"] == status]
 
     def incident(self, incident_id: str) -> Mapping[str, Any] | None:
-        """As it was published last."""
-        return next((each for each in self.mind.pulse.documents if each["id"] == incident_id), None)
+        """As it was published last, with its voices as they are now."""
+        found = next((each for each in self.mind.pulse.documents if each["id"] == incident_id), None)
+        if found is None:
+            return None
+        with self.mind.store() as store:
+            return with_voices(store, found)
 
     def turns(self, session_id: str) -> Sequence[Mapping[str, Any]]:
         """From the folder, moments as texts."""
@@ -102,12 +117,42 @@ class ServiceBackend:
     def mark(self, change: Change) -> None:
         """Remember it durably."""
         with self.mind.store() as store:
-            mark(store, change)
+            mark(store, [change])
 
     def changes(self) -> Sequence[Change]:
         """All announced changes."""
         with self.mind.store() as store:
             return changes_of(store, self.mind.files)
+
+    def ledger(self) -> Mapping[str, Any]:
+        """As the judgement kept it last."""
+        with self.mind.store() as store:
+            known = listed(store, changes_of(store, self.mind.files))
+        seen = [each for each in known["changes"] if not each["announced"]]
+        return {"seen": seen, "kinds": known["kinds"], "sightings": known["sightings"]}
+
+    def evals(self) -> Mapping[str, Any]:
+        """From the folder."""
+        with self.mind.store() as store:
+            return eval_runs(store)
+
+    def add_evals(self, name: str, content: bytes) -> Mapping[str, Any]:
+        """Read it beside the loop, keep it under the lock."""
+        reads = read_content(name, content, self.clock_us())
+        with self.mind.store() as store:
+            added = add_records(store, store.evals, reads)
+            files = [read_document(path, report) for path, report in added.reports]
+            return eval_runs(store) | {"added": added.new, "files": files}
+
+    def voices(self) -> Mapping[str, Any]:
+        """As they are kept."""
+        with self.mind.store() as store:
+            return overview(store)
+
+    def add_voices(self, voices: Sequence[Mapping[str, Any]], *, more: bool) -> Mapping[str, int]:
+        """Made unreadable as traffic is, kept, and joined."""
+        with self.mind.store() as store:
+            return add_rows(store, self.folder, table_of(voices), self.privacy, more=more)
 
     def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
         """Delete everywhere: doors closed, log drained, folder rewritten, doors open again. Senders try again meanwhile."""
@@ -149,7 +194,7 @@ class ServiceBackend:
         judge = engine.follower.judge if engine is not None else None
         facts = self.watching.facts
         sinks = facts.sinks or {}
-        rejected = {("all", name): count for name, count in said.get("rejected", {}).items()}
+        rejected = {(kind, AT_THE_DOOR): count for kind, count in said.get("rejected", {}).items()}
         return Numbers(
             version=__version__,
             started_us=pulse.started_us,
@@ -159,6 +204,7 @@ class ServiceBackend:
             duplicates=counts.get("duplicate spans", 0) + counts.get("duplicate turns", 0),
             late_spans=counts.get("late spans", 0) + counts.get("late turns", 0),
             turns=counts.get("turns", 0),
+            unreadable={name.removeprefix("unreadable "): counts.get(name, 0) for name in (BODIES, TRACES, TURNS)},
             sessions_open=judge.assembler.open_count if judge is not None else None,
             sessions_closed=judge.session_count if judge is not None else None,
             undrained_bytes=facts.undrained_bytes,
@@ -180,7 +226,7 @@ class ServiceBackend:
 
 def _drain_rejections(counts: Mapping[str, int]) -> dict[tuple[str, str], int]:
     prefix = "rejected turns: "
-    return {("drain", name.removeprefix(prefix)): n for name, n in counts.items() if name.startswith(prefix)}
+    return {("turns", name.removeprefix(prefix)): n for name, n in counts.items() if name.startswith(prefix)}
 
 
 def _door_status(name: str) -> tuple[str, int]:

@@ -38,12 +38,16 @@ Access = Callable[[], AbstractContextManager[Outbox]]
 
 @dataclass(frozen=True, slots=True)
 class SinkHealth:
-    """How a sink is: unknown until something was sent. `since_us` is when that state began, `pending` what waits for it."""
+    """How a sink is: unknown until something was sent. `since_us` is when that state began, `pending` what waits for it.
+
+    `failures` in a row that may go away by trying again.
+    """
 
     state: Literal["ok", "failing", "unknown"]
     since_us: int
     last_error: str = ""
     pending: int = 0
+    failures: int = 0
 
 
 @dataclass(slots=True)
@@ -115,8 +119,13 @@ class Deliverer:
         now_us = self._clock()
         with self._state:
             return {
-                name: replace(_seen(lane, now_us), pending=pending.get(name, 0)) for name, lane in self._lanes.items()
+                name: replace(_seen(lane, now_us), pending=pending.get(name, 0), failures=lane.failures)
+                for name, lane in self._lanes.items()
             }
+
+    def tried(self, name: str, error: str | None) -> None:
+        """Note what became of something that was sent to a sink without the outbox: `error` is None where it arrived."""
+        self._note(self._lanes[name], error)
 
     def _planned(self, now_us: int) -> dict[str, tuple[_Lane, list[Delivery], list[Notice]]]:
         """What every idle sink has to do, and their lanes marked as busy."""

@@ -22,6 +22,7 @@ from unquiet.model.errors import UnquietError
 from unquiet.model.privacy import PrivacySettings
 from unquiet.privacy import folder_key
 from unquiet.service.config import Config, load
+from unquiet.service.garbage import search_seldom
 from unquiet.wal import Position, WalWriter
 
 LOG = "wal"
@@ -54,6 +55,7 @@ def _run(config: Config, after: Position) -> None:
     try:
         cleaner = Cleaning(privacy_of(config), folder_key(config.service.folder))
         counters = DoorCounters()
+        search_seldom()
         settings = door_settings(config)
         intake = Intake(
             log.append, now_us=_now_us, cleaner=cleaner, room=log.room, limits=settings.limits, counters=counters

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +16,16 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from unquiet.conventions.bodies import BodyReader
 from unquiet.conventions.drafts import TurnDraft, table_of
-from unquiet.conventions.genai import EVALUATION_RESULT
+from unquiet.conventions.evaluations import evaluation_row, verdicts_of
 from unquiet.conventions.live_traces import Complete, LiveTraces
 from unquiet.conventions.otlp import Telemetry, read_json, read_resource_logs
 from unquiet.model.bodies import Body, BodyKind
 from unquiet.model.rejections import ReadReport
 from unquiet.model.spans import Span
 from unquiet.model.turns import empty_turns
+from unquiet.service.putting_aside import NOT_ITS_FAULT, PuttingAside
 from unquiet.service.span_keys import Keys, span_keys
+from unquiet.sources.evals.rows import results_table
 from unquiet.sources.protocol import ReadOptions, misplaced
 from unquiet.sources.turn_rows import TurnRows
 from unquiet.wal import START, Entry, Position
@@ -39,7 +42,7 @@ SET_BACK_US = 60_000_000
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What came out of the log: turns, the keys of the spans that are done with, what was counted on the way.
+    """What came out of the log: turns, keys of the spans that are done with, counts, and `verdicts`: rows of EVAL_RESULTS.
 
     `position` is where the log must be read from after a restart: before it everything is in `turns` or counted. `counted`
     is up to where what was read is in `counts`: open traces are read again, and then not counted again.
@@ -50,6 +53,7 @@ class Drained:
     counts: Counter[str]
     position: Position
     counted: Position
+    verdicts: pa.Table
 
 
 @dataclass(slots=True)
@@ -61,7 +65,7 @@ class Drain:
 
     `unknown` asks the store which spans it does not have: what `take` gave must be there before more is added. What is read
     up to `counted` was counted before. Beyond `held_bytes_max` of open traces the oldest are closed.
-    `seen` is called with what each body of telemetry held.
+    `seen` is called with what each body of telemetry held. What cannot be read goes `aside`, and the next is read.
     """
 
     traces: LiveTraces[Position]
@@ -77,8 +81,10 @@ class Drain:
     _drafts: list[TurnDraft] = field(default_factory=list[TurnDraft])
     _tables: list[pa.Table] = field(default_factory=list[pa.Table])
     _counts: Counter[str] = field(default_factory=Counter[str])
+    _verdicts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     _known_here: set[int] = field(default_factory=set[int])
     seen: Callable[[Telemetry, Body], None] | None = None
+    aside: PuttingAside = field(default_factory=PuttingAside)
     _reader: BodyReader = field(default_factory=BodyReader)
 
     def add(self, entries: Sequence[Entry]) -> None:
@@ -92,17 +98,26 @@ class Drain:
             if entry.body is None:
                 self._counts["damaged records"] += 1
                 self._counts["damaged bytes"] += entry.bytes_lost
-            elif entry.body.kind is BodyKind.TURNS_JSONL:
-                if known is None:  # else they were stored then
-                    self._take_rows(entry.body)
-            else:
-                self._take(self._telemetry(entry.body), entry.body, start)
+            elif entry.body.kind is not BodyKind.TURNS_JSONL or known is None:  # else its turns were stored then
+                self._take_body(entry.body, start)
             if known is not None:
                 self._counts, self.traces.duplicate_count = known
 
+    def _take_body(self, body: Body, start: Position) -> None:
+        try:
+            if body.kind is BodyKind.TURNS_JSONL:
+                self._take_rows(body)
+            else:
+                self._take(self._telemetry(body), body, start)
+        except NOT_ITS_FAULT:
+            raise
+        except Exception as error:  # noqa: BLE001 - it would end every start; it is kept, counted and told
+            self.aside.body(body, self.position, error, self._counts)
+
     def _close_ready(self, now_us: int) -> None:
+        options = ReadOptions(now_us=now_us)
         for complete in self.traces.ready(self._clock_s(now_us)):
-            self._complete(complete, now_us)
+            self._complete(complete, options)
 
     def _clock_s(self, now_us: int) -> float:
         """A moment by a clock that does not run backwards, also where the system's was set back."""
@@ -115,6 +130,7 @@ class Drain:
     def _take(self, found: Telemetry, body: Body, start: Position) -> None:
         self._counts["rejected spans"] += len(found.rejected)
         self._counts["log records without a span"] += found.log_count
+        self._judged(found, body)
         bearers = [bearer for _, bearer in found.events]
         every = [*found.spans, *bearers]
         if not every:
@@ -132,13 +148,26 @@ class Drain:
                 self.traces.add(span, at, start, size)
         known = ~self._ask(span_keys([b.trace_id for b in bearers], [b.span_id for b in bearers]))
         for (event, bearer), behind in zip(found.events, known.tolist(), strict=True):
-            if event.name == EVALUATION_RESULT:
-                # Said of a turn, not part of it: nothing reads them yet.
-                self._counts["evaluation results not used"] += 1
-            elif behind:
+            if behind:
                 self._counts["late log records"] += 1
             else:
                 self.traces.add_event(event, bearer, at, start, size)
+
+    def _judged(self, found: Telemetry, body: Body) -> None:
+        """Take what judges said: of a turn, not part of it, so that it need not wait for its trace."""
+        options = ReadOptions(now_us=body.arrived_us)
+        for event, span in verdicts_of(found.spans, found.verdicts):
+            try:
+                row = evaluation_row(event, span)
+            except ValueError:
+                self._counts["rejected evaluation results: no evaluator"] += 1
+                continue
+            flaw = misplaced(row["time"], options)
+            if flaw is None:
+                self._verdicts.append(row)
+                self._counts["evaluation results"] += 1
+            else:
+                self._counts[f"rejected evaluation results: {flaw[0]}"] += 1
 
     def _fresh(self, spans: Sequence[Span]) -> BoolArray:
         """Which spans are neither in the store nor done with since the last commit."""
@@ -211,18 +240,18 @@ class Drain:
         With `pinned` the oldest traces are closed: they hold the log up.
         """
         self._close_ready(now_us)
+        options = ReadOptions(now_us=now_us)
         if pinned or self.traces.size > self.held_bytes_max:
             # Those that lack no parent need not be waited for.
             for complete in self.traces.ready(self._at_us / 1e6 + self.traces.quiet_s):
-                self._complete(complete, now_us)
+                self._complete(complete, options)
         while pinned or self.traces.size > self.held_bytes_max:
             pinned = False
             for complete in self.traces.oldest(CLOSED_AT_ONCE):
                 self._counts["traces closed early"] += 1
-                self._complete(complete, now_us)
+                self._complete(complete, options)
         self._finish_closed()
-        if self._drafts:
-            self._tables.append(table_of(self._drafts))
+        self._tables += self._rows(now_us)
         self._counts["duplicate spans"] += self.traces.duplicate_count
         self.traces.duplicate_count = 0
         first = self.traces.first_mark()
@@ -232,10 +261,32 @@ class Drain:
             +self._counts,
             self.position if first is None else first,
             self.position,
+            results_table(self._verdicts),
         )
+        self._verdicts = []
         self._done, self._drafts, self._tables, self._counts = [], [], [], Counter()
         self._known_here.clear()
         return drained
+
+    def _rows(self, now_us: int) -> list[pa.Table]:
+        """The drafts as tables; those that cannot be rows are found by making each alone."""
+        if not self._drafts:
+            return []
+        try:
+            return [table_of(self._drafts)]
+        except NOT_ITS_FAULT:
+            raise
+        except Exception:  # noqa: BLE001 - told of each draft that cannot be a row
+            return [table for draft in self._drafts for table in self._row(draft, now_us)]
+
+    def _row(self, draft: TurnDraft, now_us: int) -> list[pa.Table]:
+        try:
+            return [table_of([draft])]
+        except NOT_ITS_FAULT:
+            raise
+        except Exception as error:  # noqa: BLE001 - as of a body
+            self.aside.draft(draft, error, now_us, self._counts)
+            return []
 
     def _telemetry(self, body: Body) -> Telemetry:
         """What the door has let in; it was decoded there before, so it can be decoded here."""
@@ -247,20 +298,24 @@ class Drain:
 
     def flush(self, now_us: int) -> Drained:
         """Everything, complete or not."""
+        options = ReadOptions(now_us=now_us)
         for complete in self.traces.oldest(len(self.traces)):
-            self._complete(complete, now_us)
+            self._complete(complete, options)
         return self.take(now_us)
 
-    def _complete(self, complete: Complete, now_us: int) -> None:
-        self._traces += [complete.trace_id] * len(complete.span_ids)
+    def _complete(self, complete: Complete, options: ReadOptions) -> None:
+        count = len(complete.span_ids)
+        self._traces += [complete.trace_id] * count
         self._spans += complete.span_ids
-        self._counts["spans"] += len(complete.span_ids)
-        if not complete.turns:
-            self._counts["spans without an agent"] += len(complete.span_ids)
-        self._drafts += self._kept(complete.turns, now_us)
+        self._counts["spans"] += count
+        if complete.error is not None:
+            self.aside.trace(complete, complete.error, options.now_us, self._counts)
+        elif not complete.turns:
+            self._counts["spans without an agent"] += count
+        self._drafts += self._kept(complete.turns, options)
 
-    def _kept(self, drafts: Iterable[TurnDraft], now_us: int) -> list[TurnDraft]:
-        options, kept = ReadOptions(now_us=now_us), list[TurnDraft]()
+    def _kept(self, drafts: Iterable[TurnDraft], options: ReadOptions) -> list[TurnDraft]:
+        kept: list[TurnDraft] = []
         for draft in drafts:
             flaw = misplaced(draft.time_us, options)
             if flaw is None:

@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from unquiet.app.describing import coverage, describe
+from unquiet.app.eval_joining import join_verdicts
 from unquiet.app.following import Follower
 from unquiet.app.journal import resume
 from unquiet.app.learning import still_learning
+from unquiet.app.ledgers import keep_sightings
 from unquiet.app.mixing import describe_mix
 from unquiet.app.replaying import Progress, accept_for_good, keep_incidents, left_out
 from unquiet.conventions.live_traces import LiveTraces
@@ -24,9 +26,10 @@ from unquiet.model.changes import Change
 from unquiet.model.errors import StoreError, WalError
 from unquiet.model.settings import Settings
 from unquiet.service.draining import Drain, Drained
+from unquiet.service.putting_aside import PuttingAside
 from unquiet.service.telling import Parting
 from unquiet.store import Store
-from unquiet.wal import Position, WalReader
+from unquiet.wal import Position, Quarantine, WalReader
 
 POSITION, COUNTED, COUNTS = "log position", "log counted", "service counts"
 READ_BYTES = 16 << 20
@@ -79,6 +82,7 @@ class Engine:
     _covered_judging: bool = False
     _committed: Position = field(default=Position(0, 0))
     _half_done: bool = False
+    _under_way_us: int | None = None
     taken: Callable[[pa.Table, Counter[str], int], None] | None = None
     measured: Callable[[int, Mapping[str, int]], None] | None = None
 
@@ -101,7 +105,8 @@ class Engine:
         )
         start, counted = (Position(*(store.get_setting(name) or (0, 0))) for name in (POSITION, COUNTED))
         traces = LiveTraces[Position](settings.quiet_s, settings.longest_s)
-        drain = Drain(traces, store.live.unknown_spans, start, counted)
+        aside = PuttingAside(Quarantine(log).keep)
+        drain = Drain(traces, store.live.unknown_spans, start, counted, aside=aside)
         counts = Counter[str](store.get_setting(COUNTS) or {})
         return cls(store, WalReader(log, start), drain, follower, settings, changes, counts, _committed=start)
 
@@ -132,20 +137,35 @@ class Engine:
     def _step(self, now_us: int) -> Step:
         done = Step()
         entries = self.reader.read(READ_BYTES)
-        self.drain.add(entries)
         bodies = [entry.body for entry in entries if entry.body is not None]
+        self._under_way_us = bodies[0].arrived_us if bodies else None
+        self.drain.add(entries)
         done.busy = bool(entries)
         clock_us = bodies[-1].arrived_us if bodies else now_us
         pinned = self.reader.undrained_bytes > self.settings.pinned_bytes and not entries
         drained = self.drain.take(clock_us, pinned=pinned)
         if drained.turns.num_rows or drained.counts or drained.position > self._committed:
             done.turns = self._commit(drained, now_us)
+        self._under_way_us = None
         watermark_us = self.follower.due(now_us)
         if watermark_us is not None:
             done.judged = self._push(watermark_us)
         done.told = self._tell(now_us)
         self.follower.checkpoint()
         return done
+
+    def waiting_since_us(self) -> int | None:
+        """When the oldest body that is not drained arrived, microseconds since 1970; None where none waits.
+
+        What waits in open traces was drained. May be asked from another thread.
+
+        Raises:
+            WalError: the log cannot be looked at.
+        """
+        # In this order: what is read in between is under way then.
+        waiting_us = self.reader.next_arrival_us
+        under_way_us = self._under_way_us
+        return waiting_us if under_way_us is None else under_way_us
 
     def _push(self, watermark_us: int) -> int:
         judge = self.follower.judge
@@ -162,6 +182,8 @@ class Engine:
         with self.store.transaction():
             added = self.store.append_new_turns(drained.turns)
             self.store.live.remember_spans(drained.span_keys)
+            if drained.verdicts.num_rows:
+                self.store.evals.append(drained.verdicts)
             taken = self.follower.take(added, now_us)
             more = drained.counts
             more["turns"] += added.num_rows
@@ -207,6 +229,7 @@ class Engine:
 
     def _cover(self, now_us: int) -> None:
         judge = self.follower.judge
+        join_verdicts(self.store)
         notes: dict[str, Any] = {
             **coverage(judge, self.store),
             **left_out(self.store, self.settings.judgement),
@@ -214,6 +237,7 @@ class Engine:
         if judge.plan is None:
             notes["not_judged"] = still_learning(judge)
         self.store.put_setting("coverage", notes)
+        keep_sightings(self.store, judge)
         self.store.put_setting("scanned_turns", self.store.turn_extent().count)
         self._covered_us, self._covered_judging = now_us, judge.plan is not None
 

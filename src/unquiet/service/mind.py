@@ -24,6 +24,7 @@ from unquiet.service.observing import Observed
 from unquiet.service.pulse import Pulse
 from unquiet.service.telling import Parting
 from unquiet.store import Store
+from unquiet.wal import Quarantine
 
 ROUND_S = 1.0
 AGAIN_S = (1.0, 2.0, 5.0, 15.0, 30.0)
@@ -160,7 +161,7 @@ class Mind:
             now_us = self.clock_us()
             self.pulse.doing = "draining and judging"
             step = engine.step(now_us)
-            self.pulse.counts = engine.counts
+            self.pulse.counts, self.pulse.unreadable = engine.counts, engine.drain.aside.said
             if step.judged:
                 self.pulse.ticks += 1
                 self.pulse.tick_s += time.monotonic() - began
@@ -179,6 +180,8 @@ class Mind:
         Time is that of the turns: traffic of long ago that comes in now is judged before it is old.
         """
         self.pulse.doing = "dropping what is kept no longer"
+        if self.bounds.turn_days is not None:
+            Quarantine(self.folder / LOG).drop_before(now_us - round(self.bounds.turn_days * DAY_US))
         needed_us = engine.follower.needed_us()
         if needed_us is None:
             return

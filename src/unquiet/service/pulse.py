@@ -13,6 +13,7 @@ class Pulse:
 
     `round_us`: the loop went round. `progress_us`: the drain took something from the log or found nothing to take.
     `tick_us`: nothing was due to be judged, or was judged. `counts` are those since the beginning of the folder.
+    `unreadable` is where reading failed last, empty where it never did since the start.
     `sums` are figures of the judgement for metrics. `error` is why the loop stands still, empty while it runs.
     """
 
@@ -26,7 +27,7 @@ class Pulse:
     error: str = ""
     store_failed: bool | None = None
     doing: str = "starting"
-    undrained_since_us: int | None = None
+    unreadable: str = ""
     counts: Counter[str] = field(default_factory=Counter[str])
     sums: dict[str, Any] = field(default_factory=dict[str, Any])
     documents: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])

@@ -30,7 +30,9 @@ from unquiet.service.asking import ADDRESS
 from unquiet.service.backend import ServiceBackend
 from unquiet.service.config import Config
 from unquiet.service.door_keeper import DoorKeeper
+from unquiet.service.door_process import privacy_of
 from unquiet.service.engine import POSITION, EngineSettings
+from unquiet.service.garbage import search_seldom
 from unquiet.service.kinds import Address
 from unquiet.service.mind import Mind
 from unquiet.service.observing import Observed
@@ -141,8 +143,13 @@ def assemble(
         return engine.reader.position.segment if engine is not None else stored
 
     doors = DoorKeeper(folder, config_path, drained_segment, clock)
-    watching = Watching(mind, doors, observed, alerting, folder, config.storage.memory_mb << 20, clock)
-    backend = ServiceBackend(mind, doors, watching, alerting, folder, config.detection.budget, clock)
+    storage = config.storage
+    watching = Watching(
+        mind, doors, observed, alerting, folder, storage.memory_mb << 20, storage.disk_free_mb_min << 20, clock
+    )
+    backend = ServiceBackend(
+        mind, doors, watching, alerting, folder, config.detection.budget, clock, privacy_of(config)
+    )
     return ServiceParts(config, found, mind, doors, alerting, watching, backend)
 
 
@@ -160,6 +167,7 @@ def serve(
     # The folder first: of a second start "it is in use" says more than that its ports are.
     parts = assemble(config, config_path, sinks)
     with contextlib.closing(parts.mind), listen(config.service.read) as listening:
+        search_seldom()
         parts.alerting.start(parts.mind)
         server = _web_server(parts)
         threads = _threads(parts, server, listening)

@@ -19,8 +19,11 @@ from unquiet.selfwatch import Facts, Judge, Share, Sink, conditions
 from unquiet.service.alerting import Alerting
 from unquiet.service.delivery import SinkHealth
 from unquiet.service.door_keeper import DoorKeeper
+from unquiet.service.door_process import LOG
 from unquiet.service.mind import ROUND_S, Mind, NotReady
 from unquiet.service.observing import Observed
+from unquiet.service.putting_aside import BODIES, ENDINGS, TRACES, TURNS
+from unquiet.wal import Quarantine
 
 EVERY_S = 5.0
 PROFILE = "self-watch profiles"
@@ -39,6 +42,7 @@ class Watching:
     alerting: Alerting
     folder: Path
     memory_limit_bytes: int
+    disk_limit_bytes: int
     clock_us: Callable[[], int]
     found: Sequence[Condition] = ()
     facts: Facts = field(default_factory=Facts)
@@ -77,7 +81,6 @@ class Watching:
     def _facts(self, now_us: int) -> Facts:
         pulse = self.mind.pulse
         content, skew, recent, signals, traffic = self.observed.seen(now_us)
-        undrained = self._undrained()
         free, total = disk_of(self.folder)
         late = recent.get("late spans", 0) + recent.get("late turns", 0)
         drained = recent.get("spans", 0) + recent.get("turns", 0)
@@ -85,8 +88,8 @@ class Watching:
         rejected = {name: count for name, count in recent.items() if name.startswith("rejected")}
         return Facts(
             door_age_s=self._doors(now_us),
-            undrained_bytes=undrained,
-            undrained_s=self._undrained_s(undrained, now_us),
+            undrained_bytes=self._undrained(),
+            undrained_s=self._undrained_s(now_us),
             drain_age_s=_age_s(pulse.progress_us, now_us),
             drain_failures=pulse.failures,
             drain_error=pulse.error,
@@ -99,7 +102,11 @@ class Watching:
             skew_s=skew,
             disk_free_bytes=free,
             disk_total_bytes=total,
+            disk_limit_bytes=self.disk_limit_bytes,
             damaged_records=pulse.counts.get("damaged records", 0),
+            unreadable=sum(recent.get(name, 0) for name in (BODIES, TRACES, TURNS)),
+            put_aside=self._put_aside(),
+            unreadable_error=pulse.unreadable,
             rejected=rejected,
             offered=accepted + sum(rejected.values()),
             late=Share(late, drained + late),
@@ -122,6 +129,12 @@ class Watching:
     def _last_arrival_us(self) -> int | None:
         return max(self.doors.said.get("last_arrival_us", {}).values(), default=None)
 
+    def _put_aside(self) -> int | None:
+        try:
+            return Quarantine(self.folder / LOG).count(*ENDINGS)
+        except WalError:
+            return None
+
     def _undrained(self) -> int | None:
         engine = self.mind.engine
         if engine is None:
@@ -131,17 +144,16 @@ class Watching:
         except WalError:
             return None
 
-    def _undrained_s(self, undrained: int | None, now_us: int) -> float | None:
-        """How long something has been waiting in the log without a pause."""
-        pulse = self.mind.pulse
-        if undrained is None:
+    def _undrained_s(self, now_us: int) -> float | None:
+        """How long the oldest body has been waiting since it arrived."""
+        engine = self.mind.engine
+        if engine is None:
             return None
-        moved = pulse.progress_us is not None and now_us - pulse.progress_us < EVERY_S * 1e6
-        if undrained == 0 or moved:
-            pulse.undrained_since_us = None
-            return 0.0
-        pulse.undrained_since_us = pulse.undrained_since_us or now_us
-        return (now_us - pulse.undrained_since_us) / 1e6
+        try:
+            since_us = engine.waiting_since_us()
+        except WalError:
+            return None
+        return 0.0 if since_us is None else _age_s(since_us, now_us)
 
     def _sinks(self, now_us: int) -> Mapping[str, Sink] | None:
         try:
@@ -150,9 +162,10 @@ class Watching:
             return None
         return {
             name: Sink(
+                tried=each.state != "unknown",
                 pending=each.pending,
                 oldest_s=(now_us - each.since_us) / 1e6 if each.pending and each.state == "failing" else 0.0,
-                failures=1 if each.state == "failing" else 0,
+                failures=each.failures,
                 permanent=each.state == "failing" and not each.pending,
                 error=each.last_error,
             )

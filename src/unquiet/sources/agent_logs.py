@@ -6,6 +6,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from unquiet.sources.glimpse import Glimpse
 from unquiet.sources.json_records import BadJsonError, JsonRecords, Record, parse
 from unquiet.sources.protocol import ReadOptions
 from unquiet.sources.span_file import span_tables
-from unquiet.sources.stream import read_head
+from unquiet.sources.stream import read_exactly, read_head
 
 _ZSTD = 93
 """The compression of zip members that the standard library cannot read (APPNOTE.TXT 4.4.5)."""
@@ -44,7 +45,7 @@ class InspectLog:
     def read(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
         """Turns of the samples."""
         zipped = read_head(path, 2) == b"PK"
-        payloads = _zipped_samples(path, report) if zipped else _json_samples(path, options, report)
+        payloads = _zipped_samples(path, options, report) if zipped else _json_samples(path, options, report)
         return span_tables(path, payloads, options, report)
 
 
@@ -124,41 +125,80 @@ def _json_samples(path: Path, options: ReadOptions, report: ReadReport) -> Paylo
                     yield f"sample {number}", _collected(inspect_spans(sample, record), f"sample {number}")
 
 
-def _zipped_samples(path: Path, report: ReadReport) -> Payloads:
+def _zipped_samples(path: Path, options: ReadOptions, report: ReadReport) -> Payloads:
+    header, samples = zipped_log(path, options, report)
+    for name, sample in samples:
+        yield name, _collected(inspect_spans(sample, header), name)
+
+
+def zipped_log(path: Path, options: ReadOptions, report: ReadReport) -> tuple[Record, Iterator[tuple[str, Record]]]:
+    """The header of an `.eval` archive (empty where it cannot be read), and its samples with the names of their members.
+
+    Members that cannot be read are counted as damage.
+
+    Raises:
+        UnreadableSource: the archive is damaged or cut off.
+    """
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
         raise UnreadableSource(f"{path}: the archive is damaged or cut off ({error}). Copy the log again.") from error
-    with archive:
-        names = archive.namelist()
-        header = (
-            _member(path, archive, "header.json" if "header.json" in names else "_journal/start.json", report) or {}
-        )
-        for name in sorted(name for name in names if name.startswith("samples/") and name.endswith(".json")):
-            sample = _member(path, archive, name, report)
-            if sample is not None:
-                yield name, _collected(inspect_spans(sample, header), name)
+    names = archive.namelist()
+    read = _Members(path, archive, options.whole_limit_bytes, report)
+    header = read.member("header.json" if "header.json" in names else "_journal/start.json")
+    return header or {}, read.members(each for each in names if each.startswith("samples/") and each.endswith(".json"))
 
 
-def _member(path: Path, archive: zipfile.ZipFile, name: str, report: ReadReport) -> Record | None:
-    try:
-        value = parse(_content(archive, name))
-    except _UNREADABLE as error:
-        report.reject(
-            f"{path}:{name}",
-            f"the member cannot be read ({error}); write the log again in .json",
-            DAMAGED,
-        )
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """The members of an archive, each of at most `limit_bytes`."""
+
+    path: Path
+    archive: zipfile.ZipFile
+    limit_bytes: int
+    report: ReadReport
+
+    def members(self, names: Iterable[str]) -> Iterator[tuple[str, Record]]:
+        """Those that can be read, by name; the archive is closed then."""
+        with self.archive:
+            for name in sorted(names):
+                found = self.member(name)
+                if found is not None:
+                    yield name, found
+
+    def member(self, name: str) -> Record | None:
+        """The object in a member; None, and counted, where it cannot be read."""
+        try:
+            value = parse(_content(self.archive, name, self.limit_bytes))
+        except _UNREADABLE as error:
+            reason = f"the member cannot be read ({error}); write the log again in .json"
+        else:
+            if isinstance(value, dict):
+                return value
+            reason = f"a {type(value).__name__} is there, not an object"
+        self.report.reject(f"{self.path}:{name}", reason, DAMAGED)
         return None
-    return value if isinstance(value, dict) else None
 
 
-def _content(archive: zipfile.ZipFile, name: str) -> bytes:
+def _content(archive: zipfile.ZipFile, name: str, limit_bytes: int) -> bytes:
+    """The bytes of a member.
+
+    Raises:
+        OSError: it has more than it may, whatever its directory says.
+    """
+    data = _inflated(archive, name, limit_bytes + 1)
+    if len(data) > limit_bytes:
+        raise OSError(f"more than {limit_bytes:,} bytes")
+    return data
+
+
+def _inflated(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     info = archive.getinfo(name)
     if info.compress_type != _ZSTD or archive.fp is None:
-        return archive.read(name)
+        with archive.open(name) as stream:
+            return stream.read(most)
     archive.fp.seek(info.header_offset + 26)
     name_size, extra_size = struct.unpack("<HH", archive.fp.read(4))
     archive.fp.seek(name_size + extra_size, 1)
     raw = pa.BufferReader(archive.fp.read(info.compress_size))
-    return pa.CompressedInputStream(raw, "zstd").read()
+    return read_exactly(pa.CompressedInputStream(raw, "zstd"), most)

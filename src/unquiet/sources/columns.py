@@ -57,14 +57,18 @@ def plain(values: Column) -> list[Any]:
     return values if isinstance(values, list) else values.to_pylist()
 
 
+def decoded(array: pa.Array) -> pa.Array:
+    """The array with its values themselves where it holds places in a dictionary."""
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+
 def text_column(values: Column, to: pa.DataType, convert: Callable[[Any], str | None]) -> pa.Array:
     """A text column; values that are not texts go through `convert` (None: no value)."""
     if not isinstance(values, list):
-        if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
-        if is_text_type(values.type):
-            return pc.cast(values, to)
-        values = values.to_pylist()
+        array = decoded(values)
+        if is_text_type(array.type):
+            return pc.cast(array, to)
+        values = array.to_pylist()
     try:
         return pa.array(values, type=to)
     except (pa.ArrowTypeError, pa.ArrowInvalid):
@@ -112,18 +116,22 @@ def _described(value: Any) -> str:
 
 def number_column(values: Column, name: str, to: pa.DataType, flaws: Flaws) -> pa.Array:
     """A number column; NaN and infinities become null, texts are read as numbers, anything else is a flaw."""
-    if not isinstance(values, list) and not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
-        values = values.to_pylist()
-    if isinstance(values, list):
-        kinds = set(map(type, values)) - {type(None)}
-        if kinds - {int, float}:
-            values = [_number(value, row, name, flaws) for row, value in enumerate(values)]
-        values = pa.array(values, type=pa.float64()) if float in kinds or kinds - {int} else _int_array(values)
-    if pa.types.is_floating(values.type):
-        values = pc.if_else(pc.is_finite(values), values, pa.scalar(None, values.type))
+    numbers = _numbers(values, name, flaws)
+    if pa.types.is_floating(numbers.type):
+        numbers = pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, numbers.type))
         if pa.types.is_integer(to):
-            values = pc.round(values)
-    return _fit(values, name, to, flaws)
+            numbers = pc.round(numbers)
+    return _fit(numbers, name, to, flaws)
+
+
+def _numbers(values: Column, name: str, flaws: Flaws) -> pa.Array:
+    if not isinstance(values, list) and (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
+        return values
+    listed = plain(values)
+    kinds = set(map(type, listed)) - {type(None)}
+    if kinds - {int, float}:
+        listed = [_number(value, row, name, flaws) for row, value in enumerate(listed)]
+    return pa.array(listed, type=pa.float64()) if float in kinds or kinds - {int} else _int_array(listed)
 
 
 def _int_array(values: Sequence[Any]) -> pa.Array:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unquiet.sources.columns import Column, is_text_type, scalar_text
+from unquiet.sources.columns import Column, decoded, is_text_type, scalar_text
 
 FACET_MAP = pa.map_(pa.string(), pa.string())
 
@@ -24,13 +24,12 @@ def facet_column(values: Column) -> tuple[pa.Array, bool]:
             return pc.cast(pa.array(values, type=pa.int64()), pa.string()), False
         texts = [scalar_text(value) for value in values]
         return pa.array(texts, type=pa.string()), bool(kinds & {dict, list, tuple})
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    if is_text_type(values.type) or pa.types.is_boolean(values.type) or pa.types.is_integer(values.type):
-        return pc.cast(values, pa.string()), False
-    if pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
-        return pa.nulls(len(values), pa.string()), values.null_count < len(values)
-    return pa.array([scalar_text(value) for value in values.to_pylist()], type=pa.string()), False
+    array = decoded(values)
+    if is_text_type(array.type) or pa.types.is_boolean(array.type) or pa.types.is_integer(array.type):
+        return pc.cast(array, pa.string()), False
+    if pa.types.is_nested(array.type) or pa.types.is_binary(array.type):
+        return pa.nulls(len(array), pa.string()), array.null_count < len(array)
+    return pa.array([scalar_text(value) for value in array.to_pylist()], type=pa.string()), False
 
 
 def facet_map(columns: Mapping[str, pa.Array], count: int) -> pa.Array:

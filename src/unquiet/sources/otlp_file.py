@@ -36,9 +36,10 @@ class OtlpJson:
 
     def read(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
         """Turns of the traces, each when the trace is complete."""
-        return span_tables(path, self._payloads(path, options, report), options, report)
+        return span_tables(path, self.payloads(path, options, report), options, report)
 
-    def _payloads(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[tuple[str | int, Telemetry]]:
+    def payloads(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[tuple[str | int, Telemetry]]:
+        """What the file holds, with its places."""
         for batch in JsonRecords(path, options, report):
             for record, place in zip(batch.records, batch.places, strict=True):
                 yield place, read_json(record)
@@ -60,9 +61,10 @@ class OtlpProto:
 
     def read(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
         """Turns of the traces, each when the trace is complete."""
-        return span_tables(path, self._payloads(path, options, report), options, report)
+        return span_tables(path, self.payloads(path, options, report), options, report)
 
-    def _payloads(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[tuple[str | int, Telemetry]]:
+    def payloads(self, path: Path, options: ReadOptions, report: ReadReport) -> Iterator[tuple[str | int, Telemetry]]:
+        """What the file holds, with its places."""
         framed = not _is_message(read_head(path, 4096))
         messages = _frames(path, options, report) if framed else iter([_whole(path)])
         for number, message in enumerate(messages, 1):

@@ -16,6 +16,7 @@ from unquiet.sources.glimpse import Glimpse
 BATCH_ROWS = 4096
 BATCH_BYTES = 32 * 1024 * 1024
 LINE_LIMIT_BYTES = 64 * 1024 * 1024
+WHOLE_LIMIT_BYTES = 256 * 1024 * 1024
 FUTURE_ALLOWANCE_US = 24 * 3600 * 1_000_000
 EARLIEST_US = 946_684_800_000_000
 """The year 2000: an earlier time is a zero, a broken clock or a wrong unit, and would stretch the record by decades."""
@@ -28,7 +29,9 @@ class ReadOptions:
     `mapping` names, for a column of the turn table, the column of the file that holds it. `now_us` is the
     present (microseconds since 1970): turns more than a day later are rejected, like those before the year
     2000. A batch holds at most `batch_rows` rows and about `batch_bytes` of input; lines longer than
-    `line_limit_bytes` are skipped and counted.
+    `line_limit_bytes` are skipped and counted. `scale` is the range of ratings, worst to best, None where it is to be found.
+    `line_limit_bytes` are skipped and counted. What must be held whole, such as a report in one JSON document, may have
+    `whole_limit_bytes` when it is decompressed; its objects take several times that.
     """
 
     now_us: int
@@ -36,6 +39,8 @@ class ReadOptions:
     batch_rows: int = BATCH_ROWS
     batch_bytes: int = BATCH_BYTES
     line_limit_bytes: int = LINE_LIMIT_BYTES
+    scale: tuple[float, float] | None = None
+    whole_limit_bytes: int = WHOLE_LIMIT_BYTES
 
     @property
     def latest_us(self) -> int:

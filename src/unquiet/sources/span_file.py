@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from unquiet.conventions.drafts import TurnDraft, table_of
+from unquiet.conventions.evaluations import verdicts_of
 from unquiet.conventions.otlp import Telemetry
 from unquiet.conventions.traces import Traces
 from unquiet.model.rejections import ReadReport
@@ -62,6 +63,7 @@ def span_tables(
     for place, payload in payloads:
         metric_count += payload.metric_count
         log_count += payload.log_count + len(payload.events)
+        report.verdicts += sum(1 for _ in verdicts_of(payload.spans, payload.verdicts))
         for what, reason in payload.rejected:
             report.rows += 1
             report.reject(f"{path}:{place}: {what}", reason)
@@ -93,8 +95,13 @@ def _reject_late(path: Path, place: str | int, span: Span, report: ReadReport) -
 def _note(path: Path, report: ReadReport, traces: Traces, metric_count: int, log_count: int) -> None:
     other = traces.span_count - traces.agent_count
     if report.turns == 0 and not report.rejected:
-        held = [f"{traces.span_count:,} spans"] if traces.span_count or not (metric_count or log_count) else []
+        held = (
+            [f"{traces.span_count:,} spans"]
+            if traces.span_count or not (metric_count or log_count or report.verdicts)
+            else []
+        )
         held += [f"{log_count:,} log records"] if log_count else []
+        held += [f"{report.verdicts:,} evaluation results"] if report.verdicts else []
         held += [f"{metric_count:,} metrics"] if metric_count else []
         report.notes.append(f"{path}: {', '.join(held)}, none of an agent")
     elif other > 0:

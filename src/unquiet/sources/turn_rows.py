@@ -107,16 +107,17 @@ class TurnRows:
         times = time_column(own.get("time", [None] * count), flaws)
         made: dict[str, pa.Array] = {
             "session_id": id_column(own.get("session_id", [None] * count), "session_id", flaws),
-            "tool_calls": tool_call_column(own["tool_calls"], flaws) if "tool_calls" in own else None,
         }
+        calls = TURNS.field("tool_calls").type
+        made["tool_calls"] = (
+            tool_call_column(own["tool_calls"], flaws) if "tool_calls" in own else null_column(count, calls)
+        )
         for name in ("input", "output", *_TEXTS):
             kind = TURNS.field(name).type
             made[name] = text_column(own[name], kind, json_text) if name in own else null_column(count, kind)
         for name in _NUMBERS:
             kind = TURNS.field(name).type
             made[name] = number_column(own[name], name, kind, flaws) if name in own else null_column(count, kind)
-        if made["tool_calls"] is None:
-            made["tool_calls"] = null_column(count, TURNS.field("tool_calls").type)
         self._flag_misplaced(times, flaws)
         made["facets"] = self._facets(others, own.get("facets"), count)
         made["time"] = pa.array(times).cast(pa.timestamp("us", "UTC"))

@@ -67,7 +67,8 @@ def excess(
 def _gamma_quantile(mean: float, variance: float, z: float) -> float:
     if variance <= 0.0:
         return mean
-    if mean <= 0.0:
+    # The square of a mean that is next to nothing is 0.
+    if mean**2 <= 0.0:
         return max(0.0, z) * variance**0.5
     shape = mean**2 / variance
     return mean * max(0.0, 1.0 - 1.0 / (9.0 * shape) + z / (3.0 * shape**0.5)) ** 3

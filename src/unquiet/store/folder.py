@@ -17,7 +17,7 @@ import pyarrow as pa
 from unquiet.model.errors import StoreError
 from unquiet.model.evals import EVAL_RESULTS
 from unquiet.model.turns import TURNS
-from unquiet.model.voices import VOICES
+from unquiet.model.voices import VOICE_JOINS, VOICES
 from unquiet.store.additive import summed
 from unquiet.store.duckdb_folder import DATABASE, DuckDBFolder
 from unquiet.store.failures import explaining
@@ -66,6 +66,7 @@ class Store:
         self.live = Live(database, self._writer, self.transaction, self._turn_read)
         self.evals = Records(database, self.transaction, "eval_results", EVAL_RESULTS)
         self.voices = Records(database, self.transaction, "voices", VOICES)
+        self.voice_joins = Records(database, self.transaction, "voice_joins", VOICE_JOINS)
         self.outbox = Outbox(database, self.transaction)
         self.removal = Removal(database, self._writer, self.transaction)
         self.retirement = Retirement(database, self._writer, self.transaction)

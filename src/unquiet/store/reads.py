@@ -84,7 +84,8 @@ def turn_extent() -> ir.Table:
 def turns_per_day() -> ir.Table:
     """The days (UTC) that have turns, and how many: day, row_count, by day."""
     turns = _turns()
-    days = turns.group_by(day=turns.time.truncate("D")).agg(row_count=turns.count())
+    time: Any = turns.time
+    days = turns.group_by(day=time.truncate("D")).agg(row_count=turns.count())
     return days.order_by(days.day)
 
 

@@ -35,7 +35,9 @@ class Records:
         first = numbered.group_by("key", use_threads=False).aggregate([("row", "min")]).column("row_min")
         new = rows.take(first.sort())
         with self._transaction():
-            known = self.read([self._key]).column(0)
+            keys = new.select([self._key]).rename_columns(["key"])
+            query = f'SELECT "{self._key}" FROM {self._table} SEMI JOIN wanted ON "{self._key}" = wanted.key'  # noqa: S608
+            known = self._database.fetch(query, {"wanted": keys}).column(0)
             new = new.filter(pc.invert(pc.is_in(new.column(self._key), known)))
             if new.num_rows:
                 self._database.insert_rows(self._table, new)
@@ -52,9 +54,32 @@ class Records:
         """How many rows there are."""
         return self._database.run(f"SELECT count(*) FROM {self._table}")[0][0]  # noqa: S608
 
+    def replace(self, rows: pa.Table) -> None:
+        """Put rows in the place of those with the same keys."""
+        rows = conform(rows, self._schema)
+        with self._transaction():
+            self._database.delete_rows(self._table, rows.select([self._key]))
+            self._database.insert_rows(self._table, rows)
+
+    def retire(self, column: str, before_us: int) -> int:
+        """Delete the rows of before a moment (microseconds since 1970) that have a value in a column; how many they were."""
+        before = self.count()
+        self._database.run(
+            f'DELETE FROM {self._table} WHERE "{column}" IS NOT NULL AND epoch_us("time") < ?',  # noqa: S608
+            [before_us],
+        )
+        return before - self.count()
+
     def remove(self, column: str, values: Collection[str]) -> int:
         """Delete the rows with one of the values in a text column; how many they were."""
         before = self.count()
         with self._transaction():
             self._database.delete_rows(self._table, pa.table({column: pa.array(sorted(values), pa.string())}))
         return before - self.count()
+
+    def replace_all(self, rows: pa.Table) -> None:
+        """Keep these rows, whose keys are all different, in place of all that there are."""
+        with self._transaction():
+            self._database.clear(self._table)
+            if rows.num_rows:
+                self._database.insert_rows(self._table, conform(rows, self._schema))

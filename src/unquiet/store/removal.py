@@ -48,11 +48,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """How much was removed: rows of turns and of sessions, labels; and the segments whose files go with the commit."""
+    """How much was removed: rows of turns and of sessions, labels, eval results; the segments whose files go with the commit."""
 
     turns: int = 0
     sessions: int = 0
     labels: int = 0
+    evals: int = 0
     dropped: tuple[Segment, ...] = ()
 
 
@@ -114,8 +115,9 @@ class Removal:
                     gone.append(segment)
             gone += self._rename_slices(found)
             labels = self._forget_labels(found, turn_ids)
+            evals = self._forget_evals(found, turn_ids)
             self._database.delete_rows("arrivals", pa.table({"turn_id": pa.array(turn_ids, pa.string())}))
-        return Removed(counts["turns"], counts["sessions"], labels, tuple(gone))
+        return Removed(counts["turns"], counts["sessions"], labels, evals, tuple(gone))
 
     def edit_documents(self, edit: Edit) -> dict[str, int]:
         """Edit incidents, settings, notes on sources and states that are JSON; how many of each were changed, by table."""
@@ -200,6 +202,13 @@ class Removal:
         for turn in theirs:
             self._database.delete("labels", {"turn_id": turn})
         return len(theirs)
+
+    def _forget_evals(self, found: Found, turn_ids: Sequence[str]) -> int:
+        """What was said of their turns; a suite's own results are of nobody."""
+        before = self._database.run("SELECT count(*) FROM eval_results")[0][0]
+        for name, values in (("session_id", sorted(found.sessions)), ("turn_id", turn_ids)):
+            self._database.delete_rows("eval_results", pa.table({name: pa.array(values, pa.string())}))
+        return before - self._database.run("SELECT count(*) FROM eval_results")[0][0]
 
 
 def _theirs(table: pa.Table, sessions: Collection[str], users: Collection[str]) -> pa.ChunkedArray:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from unquiet.model.errors import WalError
 from unquiet.wal.failures import explained
 from unquiet.wal.layout import (
     QUARANTINE,
@@ -14,6 +14,7 @@ from unquiet.wal.layout import (
     segment_path,
     segment_sizes,
 )
+from unquiet.wal.quarantine import Quarantine
 from unquiet.wal.walking import SegmentFile, Step
 
 
@@ -22,7 +23,7 @@ class WalReader:
 
     def __init__(self, folder: Path, start: Position) -> None:
         """`start` is what the caller has committed: `release` is never needed for what lies before it."""
-        self._folder = folder
+        self._folder, self._quarantine = folder, Quarantine(folder)
         self._position = self._committed = start
 
     @property
@@ -80,6 +81,35 @@ class WalReader:
             if number >= at.segment
         )
 
+    @property
+    def next_arrival_us(self) -> int | None:
+        """When the oldest body that was not read yet arrived, microseconds since 1970; None where all was read.
+
+        May be asked from another thread than the one that reads.
+
+        Raises:
+            WalError: the disk failed.
+        """
+        at = self._position
+        try:
+            for number in self._numbers():
+                if number >= at.segment and (found := self._arrival(number, at)) is not None:
+                    return found
+        except OSError as error:
+            raise explained(self._folder, "looking at the log", error) from error
+        return None
+
+    def _arrival(self, number: int, at: Position) -> int | None:
+        try:
+            segment = SegmentFile(self._folder, number, sealed=False)
+        except FileNotFoundError:
+            # It was read to its end and removed meanwhile.
+            return None
+        try:
+            return segment.next_arrival_us(at.offset if number == at.segment else 0)
+        finally:
+            segment.close()
+
     def _read(self, bytes_max: int) -> list[Entry]:
         entries: list[Entry] = []
         room = bytes_max
@@ -120,18 +150,11 @@ class WalReader:
         name = f"{number:012d}-{step.start}.bin"
         where = f"{segment_path(self._folder, number).name}, bytes {step.start:,} to {step.end:,}"
         try:
-            self._put_aside(segment, step, name)
+            self._quarantine.keep(name, segment.read(step.start, lost))
             kept = f"They are kept in {QUARANTINE}/{name}."
-        except OSError as error:
-            kept = f"They could not be kept ({error.strerror or error})."
+        except (OSError, WalError) as error:
+            kept = f"They could not be kept ({error})."
         return Entry(None, end, f"The log is damaged ({where}): {lost:,} bytes could not be read. {kept}", lost)
-
-    def _put_aside(self, segment: SegmentFile, step: Step, name: str) -> None:
-        folder = self._folder / QUARANTINE
-        folder.mkdir(exist_ok=True)
-        file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(file, "wb") as kept:
-            kept.write(segment.read(step.start, step.end - step.start))
 
     def _remove_drained(self) -> None:
         """Remove what lies before the committed position, and its segment too where nothing is left in it."""

@@ -82,6 +82,23 @@ class SegmentFile:
             return None
         return Step(body, start, end)
 
+    def next_arrival_us(self, start: int) -> int | None:
+        """When the first whole record from `start` on arrived, microseconds since 1970; None where there is none.
+
+        Of a record only the head is read: its payload may be damaged.
+
+        Raises:
+            OSError, WalError: as of `step`.
+        """
+        at = max(start, SEGMENT_HEAD_BYTES)
+        head = read_record_head(self.read(at, RECORD_HEAD_BYTES), self._number)
+        if head is not None:
+            return head.arrived_us if at + RECORD_HEAD_BYTES + head.content_bytes <= self.size else None
+        step = self.step(start)
+        while step is not None and step.body is None:
+            step = self.step(step.end)
+        return step.body.arrived_us if step is not None and step.body is not None else None
+
     def _head_is_whole(self) -> bool:
         version = version_of(self.read(0, SEGMENT_HEAD_BYTES), self._number)
         if version not in (None, FORMAT_VERSION):

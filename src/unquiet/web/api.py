@@ -5,18 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Path, Query, Request
+from fastapi import Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from unquiet.conventions.times import to_us
-from unquiet.web.announcing import BadMoment, changes_of
-from unquiet.web.asking import MOST_EVENTS, Announcement, Choice, Forget, Mute, Note, Nothing, Session
+from unquiet.model.changes import Change
+from unquiet.web.announcing import BadAnnouncement, Body, changes_of
+from unquiet.web.asking import (
+    MOST_EVENTS,
+    Announcement,
+    Choice,
+    Forget,
+    Mute,
+    Note,
+    Nothing,
+    PagerDutyChange,
+    Report,
+    Session,
+)
 from unquiet.web.backend import Action, Backend, Document, NotPossible, UnknownIncident, Verb
 from unquiet.web.binary_events import EventRoute
 from unquiet.web.documents import (
     AlertLog,
     Changes,
+    Enqueued,
+    Evals,
     Forgotten,
     Incident,
     Incidents,
@@ -28,10 +42,14 @@ from unquiet.web.documents import (
     standing,
     suspect,
 )
-from unquiet.web.guard import BATCH_TYPE, EVENT_TYPE, reader_of
+from unquiet.web.guard import BATCH_TYPE, EVENT_TYPE, REPORT_TYPES, reader_of
 from unquiet.web.problems import MEDIA_TYPE, shown
+from unquiet.web.voices import Voices, VoicesAdded, VoicesTold, voice_row
 
 PREFIX = "/api/v1"
+ENQUEUE = "/v2/change/enqueue"
+"""Where PagerDuty takes change events."""
+
 LOCAL = "local"
 """Who acts where no token tells and no name is given."""
 
@@ -41,7 +59,7 @@ REASONS: Mapping[int, str] = {
     404: "there is no such incident",
     409: "the incident's state does not allow it",
     413: "the body is too large",
-    415: "the body is no JSON",
+    415: "the body is of another type",
     422: "a parameter or field is not allowed",
 }
 BATCH_SIZE = {"minItems": 1, "maxItems": MOST_EVENTS}
@@ -58,6 +76,11 @@ def errors(statuses: Sequence[int]) -> dict[int | str, dict[str, Any]]:
         status: {"description": REASONS[status], "content": schema} for status in sorted(statuses)
     }
     return {**named, "default": {"description": "any other error", "content": schema}}
+
+
+async def _whole(request: Request) -> bytes:
+    """The body as it is."""
+    return await request.body()
 
 
 class Api:
@@ -121,18 +144,35 @@ class Api:
         return self._backend.handle(incident_id, Action(verb, _who(request, body.who), body.note, until_us, reason))
 
     def changes(self) -> Changes:
-        """Every announced change."""
-        return Changes(changes=[suspect(change) for change in self._backend.changes()])
+        """Every announced change, and what the traffic showed by itself."""
+        announced = [suspect(change) for change in self._backend.changes()]
+        return Changes.model_validate({**self._backend.ledger(), "changes": announced})
 
     def announce(self, request: Request, body: Announcement) -> Changes:
         """A deploy marker: ours, a CloudEvent (also a batch), or a PagerDuty change event. Answers with what was understood."""
+        return Changes(changes=[suspect(change) for change in self._announced(body, _who(request, None))])
+
+    def enqueue(self, request: Request, body: PagerDutyChange) -> Enqueued:
+        """A PagerDuty change event, where its senders post it."""
+        self._announced(body, _who(request, None))
+        return Enqueued(status="success", message="Change event processed")
+
+    def _announced(self, body: Body, who: str) -> list[Change]:
         try:
-            announced = changes_of(body, self._now_us(), _who(request, None))
-        except BadMoment as error:
+            announced = changes_of(body, self._now_us(), who)
+        except BadAnnouncement as error:
             raise _flawed("at", "", str(error)) from error
         for change in announced:
             self._backend.mark(change)
-        return Changes(changes=[suspect(change) for change in announced])
+        return announced
+
+    def voices(self) -> Document:
+        """How many voices there are, how they were joined to sessions, and what they alone would have told."""
+        return self._backend.voices()
+
+    def add_voices(self, body: Voices) -> Document:
+        """Add tickets, ratings and posts. With `more` they are joined to sessions only with a later body."""
+        return self._backend.add_voices([voice_row(each) for each in body.voices], more=body.more)
 
     def conditions(self) -> Standings:
         """How the service itself is."""
@@ -147,6 +187,14 @@ class Api:
         del body
         return {"results": self._backend.alerts_test()}
 
+    def evals(self) -> Document:
+        """The runs of evaluation suites."""
+        return self._backend.evals()
+
+    def add_evals(self, chosen: Annotated[Report, Query()], content: Annotated[bytes, Depends(_whole)]) -> Document:
+        """Add a report of an evaluation suite: a file as its tool wrote it. The same one again adds nothing."""
+        return self._backend.add_evals(chosen.name, content)
+
     def forget(self, body: Forget) -> Document:
         """Delete everything of a user or a session, everywhere. It cannot be undone."""
         said = body.model_dump(include=body.model_fields_set)
@@ -156,13 +204,14 @@ class Api:
 def add_routes(app: FastAPI, backend: Backend, now_us: Callable[[], int]) -> None:
     """Every route of the API."""
     api = Api(backend, now_us)
+    bodies = {"announce": _also_events(), "add_evals": _report()}
 
     def add(
         method: str, path: str, handler: Callable[..., Any], model: type[BaseModel], *statuses: int, code: int = 200
     ):
         usual = READING if method == "GET" else ACTING
         app.router.add_api_route(
-            PREFIX + path,
+            path if path == ENQUEUE else PREFIX + path,
             handler,
             methods=[method],
             status_code=code,
@@ -171,7 +220,7 @@ def add_routes(app: FastAPI, backend: Backend, now_us: Callable[[], int]) -> Non
             responses=errors((*usual, *statuses)),
             operation_id=handler.__name__,
             tags=["api"],
-            openapi_extra=_also_events() if handler == api.announce else None,
+            openapi_extra=bodies.get(handler.__name__),
             route_class_override=EventRoute if handler == api.announce else None,
         )
 
@@ -183,9 +232,14 @@ def add_routes(app: FastAPI, backend: Backend, now_us: Callable[[], int]) -> Non
         add("POST", f"/incidents/{{incident_id}}/{handler.__name__}", handler, Incident, 404, 409)
     add("GET", "/changes", api.changes, Changes)
     add("POST", "/changes", api.announce, Changes, code=201)
+    add("POST", ENQUEUE, api.enqueue, Enqueued, code=202)
+    add("GET", "/voices", api.voices, VoicesTold)
+    add("POST", "/voices", api.add_voices, VoicesAdded, code=201)
     add("GET", "/conditions", api.conditions, Standings)
     add("GET", "/alerts", api.alerts, AlertLog)
     add("POST", "/alerts/test", api.alerts_test, Trials)
+    add("GET", "/evals", api.evals, Evals)
+    add("POST", "/evals", api.add_evals, Evals, code=201)
     add("POST", "/forget", api.forget, Forgotten)
 
 
@@ -194,6 +248,12 @@ def _also_events() -> dict[str, Any]:
     event = {"$ref": "#/components/schemas/CloudEvent"}
     content = {EVENT_TYPE: {"schema": event}, BATCH_TYPE: {"schema": {"type": "array", "items": event, **BATCH_SIZE}}}
     return {"requestBody": {"content": content}}
+
+
+def _report() -> dict[str, Any]:
+    """The media types of reports, for the OpenAPI document."""
+    whole: dict[str, Any] = {"schema": {}}
+    return {"requestBody": {"content": dict.fromkeys(sorted(REPORT_TYPES), whole), "required": True}}
 
 
 def _who(request: Request, said: str | None) -> str:

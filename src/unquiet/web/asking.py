@@ -56,6 +56,12 @@ class Session(Asked):
     session: str = Field(min_length=1, max_length=1000, description="the id of the session")
 
 
+class Report(Asked):
+    """What a report of an evaluation suite is called."""
+
+    name: str = Field(default="report", min_length=1, max_length=200, description="the name of the file")
+
+
 class Note(Asked):
     """Who does it, and a word about why."""
 
@@ -104,10 +110,12 @@ class Announced(Asked):
     after: Word | None = Field(default=None, alias="to")
     at: Moment | None = Field(default=None, description="ISO 8601 with a zone; now where it is not said")
     source: Word | None = Field(default=None, description="who says so, such as the name of a pipeline")
+    scope: dict[Word, Word] | None = Field(default=None, description="facet to value: only this part of the traffic")
+    id: Word | None = Field(default=None, description="the same id twice is one change")
 
 
 class CloudEvent(BaseModel):
-    """A CloudEvent 1.0, structured. Of `data`, `kind`, `from`, `to` and `version` are read, where they are texts."""
+    """A CloudEvent 1.0, structured. Of `data`, `kind`, `from`, `to`, `version` and `scope` are read; of a CDEvent its subject."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 

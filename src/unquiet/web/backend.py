@@ -63,6 +63,33 @@ class Backend(Protocol):
         """The announced changes, in order of their times."""
         ...
 
+    def ledger(self) -> Document:
+        """What the traffic showed by itself: `seen` changes, `sightings`, and how routine all `kinds` are."""
+        ...
+
+    def evals(self) -> Document:
+        """The runs of evaluation suites, schema unquiet.evals/1."""
+        ...
+
+    def add_evals(self, name: str, content: bytes) -> Document:
+        """Add a report of an evaluation suite durably: the runs, how many results were new, and what was read.
+
+        Raises:
+            UnreadableSource: the report as a whole cannot be understood.
+        """
+        ...
+
+    def voices(self) -> Document:
+        """How many voices there are, how they were joined to sessions, and what they alone would have told."""
+        ...
+
+    def add_voices(self, voices: Sequence[Document], *, more: bool) -> Mapping[str, int]:
+        """Keep voices durably, their `time` in microseconds since 1970; how many were `added`, and `known` already.
+
+        Unless `more` are to come at once, all voices are joined to sessions anew.
+        """
+        ...
+
     def forget(self, user: str | None, session: str | None) -> Mapping[str, int]:
         """Delete everything of a user, a session, or of both, everywhere; how many of what were deleted, by kind."""
         ...

@@ -55,6 +55,14 @@ class Suspect(BaseModel):
     after: str | None = Field(alias="to")
     at: str = Field(description=MOMENT)
     source: str | None = None
+    scope: dict[str, str] | None = Field(default=None, description="facet to value: the part of the traffic it is of")
+    likely: bool | None = Field(default=None, description="hard to call a coincidence, and not contradicted")
+    score: float | None = Field(default=None, description="0 to 1; suspects are ranked by it")
+    chance: float | None = Field(
+        default=None, description="of a coincidence as close as this, over all kinds of changes"
+    )
+    why: list[str] = Field(default=[], description="what speaks for it and against it, in sentences")
+    carried: dict[str, Rate] | None = Field(default=None, description="of `affected` sessions and `others`, since then")
 
 
 class Evidence(Open):
@@ -132,6 +140,9 @@ class Incident(Open):
     kinds: list[Kind] = []
     provider_change: ProviderChange | None = None
     session_ids: list[str] = Field(default=[], description="the sessions that it claims were affected")
+    voices: dict[str, Any] | None = Field(
+        default=None, description="its voices, of one incident and where there are any"
+    )
 
 
 class Turn(Open):
@@ -156,10 +167,38 @@ class Incidents(BaseModel):
     incidents: list[Incident]
 
 
+class KindOfChange(Open):
+    """How routine a kind of change is."""
+
+    kind: str
+    changes: int
+    days: float | None = Field(description="in so many days; null where no traffic is known")
+
+
+class Sighting(Open):
+    """A value of a facet that tells what runs."""
+
+    facet: str
+    value: str
+    first: str = Field(description=f"{MOMENT}: the first session")
+    last: str = Field(description=f"{MOMENT}: the last session")
+    sessions: int
+
+
 class Changes(BaseModel):
-    """Announced changes in order of their times."""
+    """Announced changes in order of their times; asked for, also those that the traffic showed by itself."""
 
     changes: list[Suspect]
+    seen: list[Suspect] = []
+    kinds: list[KindOfChange] = []
+    sightings: list[Sighting] = []
+
+
+class Enqueued(BaseModel):
+    """The answer that senders of PagerDuty change events expect."""
+
+    status: Literal["success"]
+    message: str
 
 
 class Standing(BaseModel):
@@ -196,6 +235,30 @@ class Status(Open):
     last: str | None = Field(default=None, description=f"{MOMENT}: the last turn")
     judged: bool | None = Field(default=None, description="false: nothing could be judged yet; null: not known")
     coverage: Any = Field(default=None, description="what was not looked at, and why")
+
+
+class EvalRun(Open):
+    """One execution of an evaluation suite."""
+
+    run: str
+    tool: str
+    suites: list[str]
+    at: str = Field(description=f"{MOMENT}: the first result")
+    until: str = Field(description=f"{MOMENT}: the last result")
+    passed: int
+    failed: int
+    error: int = Field(description="cases that broke, or whose evaluator did")
+    not_run: int
+    undecided: int = Field(description="nothing says whether these were good: no check, or a score without a threshold")
+
+
+class Evals(Open):
+    """What is known of evaluation suites."""
+
+    format: str = Field(alias="schema")
+    runs: list[EvalRun] = Field(description="the earliest first")
+    added: int | None = Field(default=None, description="results that were new; the others were known")
+    files: list[Any] = Field(default=[], description="what was read of each report, and what was rejected and why")
 
 
 class LogEntry(Open):
@@ -258,5 +321,5 @@ def standing(condition: Condition) -> Standing:
 def suspect(change: Change) -> Suspect:
     """A change as a document."""
     at, _ = to_us(change.at)
-    named = {"kind": change.kind, "from": change.before, "to": change.after}
-    return Suspect.model_validate({**named, "at": moment(at), "source": change.source})
+    named = {"kind": change.kind, "from": change.before, "to": change.after, "at": moment(at), "source": change.source}
+    return Suspect.model_validate(named | ({"scope": dict(change.scope)} if change.scope else {}))

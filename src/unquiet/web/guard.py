@@ -30,6 +30,23 @@ EVENT_TYPE, BATCH_TYPE = "application/cloudevents+json", "application/cloudevent
 EVENTS = "/api/v1/changes"
 READER = "reader"
 
+EVALS = "/api/v1/evals"
+REPORT_TYPES = frozenset(
+    {
+        "application/json",
+        "application/jsonl",
+        "application/octet-stream",
+        "application/x-ndjson",
+        "application/xml",
+        "application/zip",
+        "text/xml",
+    }
+)
+TYPES = {EVENTS: JSON_TYPES | {EVENT_TYPE, BATCH_TYPE}, EVALS: REPORT_TYPES}
+"""What the paths take that do not take JSON alone."""
+MOST_REPORT_BYTES = 16 << 20
+"""Of a report of an evaluation suite; every other body is short."""
+
 ANYBODY = Reader("", may_act=True, bearer=False)
 
 
@@ -62,7 +79,7 @@ class Guard:
         if answer is None and scope["method"] not in SAFE:
             answer = self._not_acting(scope, headers)
         if answer is None:
-            body = await _body(receive)
+            body = await _body(receive, _most(scope))
             if isinstance(body, Response):
                 answer = body
             elif body is None:
@@ -83,8 +100,8 @@ class Guard:
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
             return problem(400, f"got Content-Length {shown(length)}, a number is allowed", "Correct the header.")
-        if len(length) > 12 or int(length) > MOST_BODY_BYTES:
-            return _too_large(f"{length[:20]} bytes")
+        if len(length) > 12 or int(length) > _most(scope):
+            return _too_large(f"{length[:20]} bytes", _most(scope))
         return None
 
     def _foreign(self, headers: Headers) -> Response | None:
@@ -134,10 +151,10 @@ class Guard:
         if reader and not reader.may_act and scope["path"] != LOGIN:
             return problem(403, f"the token {shown(reader.name)} may only read", "Use one that may act.")
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        allowed = JSON_TYPES | {EVENT_TYPE, BATCH_TYPE} if scope["path"] == EVENTS else JSON_TYPES
+        allowed = TYPES.get(scope["path"], JSON_TYPES)
         if kind not in allowed:
             names = " or ".join(sorted(allowed))
-            return problem(415, f"got Content-Type {shown(kind)}, {names} is allowed", "Send JSON, and say so.")
+            return problem(415, f"got Content-Type {shown(kind)}, {names} is allowed", "Send one of these, and say so.")
         return None
 
     def _sealed(self, send: Send) -> Send:
@@ -167,17 +184,22 @@ def _same_origin(headers: Headers) -> bool:
     return (origin is not None or fetch is not None) and fetch in (None, "same-origin")
 
 
-def _too_large(size: str) -> Response:
+def _most(scope: Scope) -> int:
+    """The bytes that a body may have."""
+    return MOST_REPORT_BYTES if scope["path"] == EVALS and scope["method"] == "POST" else MOST_BODY_BYTES
+
+
+def _too_large(size: str, most: int) -> Response:
     return problem(
         413,
-        f"got a body of {size}, {MOST_BODY_BYTES} are allowed",
+        f"got a body of {size}, {most} are allowed",
         "Send less; traffic belongs to the doors, not here.",
     )
 
 
-async def _body(receive: Receive) -> bytes | Response | None:
+async def _body(receive: Receive, most: int) -> bytes | Response | None:
     """The whole body, the refusal of one that is too long or too slow, or None where the client went away."""
-    body = b""
+    body = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
             more = True
@@ -186,12 +208,12 @@ async def _body(receive: Receive) -> bytes | Response | None:
                 if message["type"] == "http.disconnect":
                     return None
                 body += message.get("body", b"")
-                if len(body) > MOST_BODY_BYTES:
-                    return _too_large(f"more than {MOST_BODY_BYTES} bytes")
+                if len(body) > most:
+                    return _too_large(f"more than {most} bytes", most)
                 more = message.get("more_body", False)
     except TimeoutError:
         return problem(408, f"got no whole body within {BODY_S:.0f} s", "Send it faster.")
-    return body
+    return bytes(body)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -65,16 +65,16 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "spans_accepted",
         "counter",
-        "Spans, log records and turns acknowledged.",
+        "Spans (kind traces), log records (logs) and turns acknowledged.",
         lambda n: _by(n.spans_accepted),
-        ("door",),
+        ("kind",),
     ),
     Family(
         "spans_rejected",
         "counter",
-        "Spans, log records and turns turned away.",
+        "Spans, log records, turns and data points turned away, at the door or after it.",
         lambda n: [(key, float(value)) for key, value in n.spans_rejected.items()],
-        ("door", "reason"),
+        ("kind", "reason"),
     ),
     Family(
         "bodies",
@@ -87,6 +87,13 @@ FAMILIES: tuple[Family, ...] = (
         "duplicate_spans", "counter", "Spans dropped because they were known already.", lambda n: _one(n.duplicates)
     ),
     Family("late_spans", "counter", "Spans that came after their session had closed.", lambda n: _one(n.late_spans)),
+    Family(
+        "unreadable",
+        "counter",
+        "Bodies, traces and turns that were acknowledged, could not be read and were put aside.",
+        lambda n: _by(n.unreadable),
+        ("kind",),
+    ),
     Family("turns", "counter", "Turns made and measured.", lambda n: _one(n.turns)),
     Family("sessions_open", "gauge", "Sessions that are not over.", lambda n: _one(n.sessions_open)),
     Family("sessions_closed", "counter", "Sessions that are over and were judged.", lambda n: _one(n.sessions_closed)),

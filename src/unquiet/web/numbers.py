@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 class Numbers:
     """Counters since the start of the process and gauges of now. None, or a missing key: not known, never 0.
 
-    Moments are microseconds since 1970, durations seconds. `spans_rejected` goes by door and reason, `bodies` by door and HTTP
-    status; reasons are from a fixed list, never text of traffic. `drain_lag_s` is the age of the oldest body that is not
-    drained, 0 where none waits. `tick_s` is the time spent on all `ticks`. `budget` is the number of false incidents accepted
-    per 30 days. `incidents` goes by status, `alerts_sent`, `alerts_failed` (attempts) and `alerts_pending` by sink.
+    Moments are microseconds since 1970, durations seconds. `spans_accepted` goes by kind (traces, logs, turns), `spans_rejected`
+    by kind and reason, `bodies` by door and HTTP status; reasons are from a fixed list, never text of traffic. `drain_lag_s` is
+    the age of the oldest body that is not drained, 0 where none waits. `unreadable` goes by what could not be read: bodies,
+    traces, turns. `tick_s` is the time spent on all `ticks`. `budget` is the number of false incidents accepted per 30 days.
+    `incidents` goes by status, `alerts_sent`, `alerts_failed` (attempts) and `alerts_pending` by sink.
     """
 
     version: str
@@ -24,6 +25,7 @@ class Numbers:
     duplicates: int | None = None
     late_spans: int | None = None
     turns: int | None = None
+    unreadable: Mapping[str, int] = field(default_factory=dict[str, int])
     sessions_open: int | None = None
     sessions_closed: int | None = None
     undrained_bytes: int | None = None

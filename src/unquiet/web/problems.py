@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 
-from unquiet.model.errors import UnquietError
+from unquiet.model.errors import UnquietError, UnreadableSource
 from unquiet.web.backend import NotPossible, UnknownIncident
 from unquiet.web.headers import SECURITY
 
@@ -70,6 +70,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(UnknownIncident, _unknown)
     app.add_exception_handler(NotPossible, _conflict)
+    app.add_exception_handler(UnreadableSource, _unreadable)
     app.add_exception_handler(UnquietError, _unable)
     app.add_exception_handler(Exception, _bug)
 
@@ -124,6 +125,11 @@ async def _unknown(request: Request, error: Exception) -> Response:
 async def _conflict(request: Request, error: Exception) -> Response:
     del request
     return problem(409, str(error), "See the present state first, with GET, and do what fits it.")
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    del request
+    return problem(422, str(error).removesuffix("."), "Send the report as its tool wrote it.")
 
 
 async def _unable(request: Request, error: Exception) -> Response:

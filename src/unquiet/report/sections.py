@@ -1,0 +1,226 @@
+"""The facts of a report as sections of blocks, each with its source; what was not looked at says so.
+
+A section is `{"id", "title", "source", "blocks"}`. A block is one of
+
+    {"kind": "text", "text": str}
+    {"kind": "facts", "rows": [[name, value], ...]}
+    {"kind": "table", "head": [str, ...], "rows": [[str, ...], ...]}
+    {"kind": "list", "items": [str, ...]}
+    {"kind": "pair", "sides": [{"name", "session", "at", "turns": [{"asked", "called", "answered"}], "left_out"}, ...]}
+    {"kind": "commands", "items": [[command, why], ...]}
+    {"kind": "blank", "items": [str, ...]}                  for a person to fill in
+    {"kind": "days", ...}, {"kind": "panels", ...}          pictures; their numbers
+
+so that Markdown and HTML are two ways to write down the same blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from unquiet.model.wording import counted
+from unquiet.report.evidence import evidence_blocks
+from unquiet.report.facts import Facts
+from unquiet.report.happened import timeline
+from unquiet.report.outside import caught, dashboards, suspects, voices, why_green
+from unquiet.report.plain import one_line
+from unquiet.report.words import MIX, doing, moment, share, span, subject, where
+
+Document = Mapping[str, Any]
+Section = dict[str, Any]
+
+NEEDS_A_PERSON = (
+    "What was the cause, as far as is known by now, and how was that found out?",
+    "What was done, when, and by whom?",
+    "Who of those reached was told, and what was made good?",
+    "What will be changed so that it does not come again, by whom, until when?",
+)
+
+
+def report_sections(facts: Facts) -> list[Section]:
+    """The sections of a report, in the order in which they are read."""
+    document = facts.document
+    shown = f"unquiet incident {document['id']} --json{facts.option}"
+    asked = f"unquiet why-green {document['id']}{facts.option}"
+    made = [
+        ("summary", "What happened", shown, _summary(facts)),
+        (
+            "evidence",
+            "The same request, before and since",
+            f"{shown}: evidence",
+            evidence_blocks(document, facts.turns),
+        ),
+        ("timeline", "Timeline", "named in each row", timeline(facts)),
+        ("reached", "Who was reached", shown, _reached(facts)),
+        ("dashboards", "What the dashboards showed", f"unquiet gap --json{facts.option}", dashboards(facts)),
+        ("why-green", "Why the evals did not see it", asked if facts.why_green else "", why_green(facts)),
+        ("voices", "Who had already complained", "the voices of the folder" if facts.voices else "", voices(facts)),
+        ("suspects", "What else changed then", f"{shown}: suspects", suspects(document)),
+        ("caught", "What would have caught it", "the sections above", caught(facts)),
+        ("follow-ups", "What to do now", "", _follow_ups(facts)),
+    ]
+    return [{"id": name, "title": title, "source": source, "blocks": blocks} for name, title, source, blocks in made]
+
+
+def _summary(facts: Facts) -> list[Section]:
+    document = facts.document
+    return [
+        {"kind": "text", "text": summary(document)},
+        {"kind": "facts", "rows": [list(row) for row in _tiles(document)]},
+        {"kind": "days", **_days(document)},
+        {"kind": "text", "text": noticed(facts)},
+    ]
+
+
+def headline(document: Document) -> str:
+    """What the agent does now, as a heading."""
+    said = doing(document)
+    return said[:1].upper() + said[1:]
+
+
+def summary(document: Document) -> str:
+    """What happened to whom in a few plain sentences, for somebody who knows nothing of unquiet."""
+    begin, over = moment(document["onset"]["at"], year=True), document.get("resolved_at")
+    since = f"From {begin} to {moment(over, year=True)}" if over else f"Since {begin}"
+    excess, users = document["excess_sessions"], document["users_reached"]
+    than = "fewer" if document["direction"] == "down" else "more"
+    met = f"; about {counted(users, 'user')} met it" if users else ""
+    ended = "It is over." if over else f"It still went on as of {moment(document['told_at'])}."
+    return (
+        f"{since}, {doing(document)}. {_rates(document)} That is about {excess['estimate']:.0f} conversations "
+        f"({excess['low']:.0f} to {excess['high']:.0f}) {than} than was to be expected{met}. {ended}"
+    )
+
+
+def _rates(document: Document) -> str:
+    """The rates of before and since in a sentence that says what they are of."""
+    _, measure = subject(document)
+    before, after = document["before"], share(document["after"]["rate"])
+    usual = share(before.get("rate_mix_adjusted", before["rate"]))
+    if document["signal"] == MIX:
+        return f"Before, {share(before['rate'])} of all conversations were of that kind; since then {after}."
+    if measure:
+        return f'Counted is "{measure}": so were {usual} of such conversations before, and {after} since then.'
+    if document["direction"] == "down":
+        return f"What became rarer was there in {usual} of such conversations before, and in {after} since then."
+    return f"Before, it did so in {usual} of such conversations; since then in {after}."
+
+
+def noticed(facts: Facts) -> str:
+    """Who noticed when: unquiet, and what else rang."""
+    document = facts.document
+    late = span(document["onset"]["at"], document["raised_at"])
+    said = f"unquiet raised an alarm on {moment(document['raised_at'])}" + (
+        f", {late} after it began." if late else "."
+    )
+    if facts.beside is None:
+        return said
+    panels = facts.beside["panels"]
+    flat = [each["title"] for each in panels if each["verdict"] == "flat"]
+    fired = [_rang(each) for each in panels if each["verdict"] == "fired"]
+    if flat:
+        said += f" On the usual dashboards these stayed within their usual range: {', '.join(flat)}."
+    if fired:
+        said += f" These left theirs: {', '.join(fired)}."
+    return said
+
+
+def _rang(panel: Document) -> str:
+    """`tokens per turn (on 1 of 14 days)`."""
+    points = "runs" if panel["name"] == "eval_pass_rate" else "days"
+    return f"{panel['title']} (on {panel['fired']} of {panel['judged']} {points})"
+
+
+def _tiles(document: Document) -> list[tuple[str, str]]:
+    excess, users = document["excess_sessions"], document["users_reached"]
+    over = document.get("resolved_at")
+    return [
+        ("Where", where(document["slice"])),
+        ("Since", moment(document["onset"]["at"], year=True)),
+        (
+            "Reached",
+            f"about {excess['estimate']:.0f} conversations ({excess['low']:.0f} to {excess['high']:.0f}), {_users(users)}",
+        ),
+        (
+            "Now",
+            f"over since {moment(over)}"
+            if over
+            else f"{one_line(document['status'])}, as of {moment(document['told_at'])}",
+        ),
+    ]
+
+
+def _users(users: int) -> str:
+    return f"about {counted(users, 'user')}" if users else "users unknown"
+
+
+def _days(document: Document) -> Section:
+    """The picture of the days: numbers, and the moments to mark in it."""
+    _, measure = subject(document)
+    rarer = "in which what became rarer is there" if document["direction"] == "down" else "in which it is so"
+    counted_is = f'that are "{measure}"' if measure else rarer
+    marks = [{"at": document["onset"]["at"], "label": "began", "kind": "onset"}]
+    marks += [
+        {"at": each["at"], "label": one_line(f"{each['kind']} {each['from']} -> {each['to']}", 44), "kind": "change"}
+        for each in document["suspects"]
+    ]
+    marks.append({"at": document["raised_at"], "label": "unquiet's alarm", "kind": "alarm"})
+    if document.get("resolved_at"):
+        marks.append({"at": document["resolved_at"], "label": "back to before", "kind": "over"})
+    return {
+        "caption": f"Share of conversations a day {counted_is} ({where(document['slice'])})",
+        "days": [dict(each) for each in document.get("by_day") or ()],
+        "onset": dict(document["onset"]),
+        "marks": sorted(marks, key=lambda mark: mark["at"]),
+    }
+
+
+def _reached(facts: Facts) -> list[Section]:
+    document = facts.document
+    before, after, excess = (document[name] for name in ("before", "after", "excess_sessions"))
+    adjusted = before.get("rate_mix_adjusted")
+    mixed = f" ({share(adjusted)} for the mix of requests since)" if adjusted is not None else ""
+    claimed = counted(len(document["session_ids"]), "session")
+    rows = [
+        [
+            "beyond expected",
+            f"{excess['estimate']:.0f} sessions (95 % interval {excess['low']:.0f} to {excess['high']:.0f})",
+        ],
+        ["users", _users(document["users_reached"])],
+        ["listed", f"{claimed} that look like it; some would have gone the same way anyway"],
+        ["slice", where(document["slice"])],
+        ["also in", "; ".join(where(each) for each in document["also_in"]) or "no other slice"],
+        ["rate before", f"{share(before['rate'])} of {counted(before['n'], 'session')}{mixed}"],
+        ["rate since", f"{share(after['rate'])} of {counted(after['n'], 'session')}"],
+    ]
+    kinds = [
+        f"{one_line(kind['label'])}: {counted(kind['sessions'], 'session')}" for kind in document.get("kinds") or ()
+    ]
+    if kinds:
+        rows.append(["asked for", "; ".join(kinds)])
+    blocks: list[Section] = [{"kind": "facts", "rows": rows}]
+    if document["signal"] != MIX:
+        blocks.append({"kind": "text", "text": "A session is one conversation of a user with the agent."})
+    return blocks
+
+
+def _follow_ups(facts: Facts) -> list[Section]:
+    name = str(facts.document["id"])
+    steps = [
+        (
+            "incident",
+            f"incident {name} --sessions",
+            "the ids of the sessions that look like it, to look after their users",
+        ),
+        ("export-evals", f"export-evals {name}", "regression cases from these requests, for your eval suite"),
+        ("drill", "drill", "would the next failure of this kind be noticed, and how fast"),
+        ("mark", 'mark "what was changed"', "announce the repair, so that it is known when behaviour goes back"),
+        ("accept", f"accept {name} --note WHY", "if the change was wanted: the new normal begins here"),
+    ]
+    known = [[f"unquiet {line}{facts.option}", why] for command, line, why in steps if command in facts.commands]
+    return [
+        *([{"kind": "commands", "items": known}] if known else []),
+        {"kind": "text", "text": "What only people know; to be filled in:"},
+        {"kind": "blank", "items": list(NEEDS_A_PERSON)},
+    ]
