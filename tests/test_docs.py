@@ -21,7 +21,7 @@ HEADING = re.compile(r"^#+ (?P<text>.+)$", re.MULTILINE)
 COMMANDS = {
     "demo", "scan", "incidents", "incident", "measure", "status", "label", "judge", "serve", "alerts", "mark",
     "acknowledge", "unacknowledge", "accept", "mute", "unmute", "forget", "why-green", "evals", "coverage", "export-evals",
-    "voices",
+    "voices", "drill",
 }  # fmt: skip
 GENERATED = ("signals.md", "cli.md", "configuration.md", "metrics.md", "conditions.md", "api.md")
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from unquiet.drills.editing import answered, set_column
 from unquiet.model.drills import Before
 
-PLACEHOLDERS = ("... rest remains the same ...", "(continue in the same way)", "# TODO: add the rest here", "[...]")
+PLACEHOLDERS = ("... rest remains the same ...", "(continue in the same way)", "# ... rest of the code here", "[...]")
 
 
 class Truncation:
