@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from unquiet.app.folders import known_folder
+from unquiet.app.nightly import latest_of, titles_of
 from unquiet.app.rehearsing import Rehearsal, failure_of
+from unquiet.cli.drill_nights import exit_code, keep, night_options, night_turns, show_night, write_junit
 from unquiet.cli.options import read_db
 from unquiet.cli.showing import Bar, Output, printing
 from unquiet.drills import PRESETS
@@ -49,6 +51,7 @@ SCHEMA = "unquiet.drill/1"
     help="Length of the learning period.",
 )
 @click.option("--json", "as_json", is_flag=True, help=f"Print as JSON, schema {SCHEMA}.")
+@night_options
 @read_db
 def drill_command(
     names: tuple[str, ...],
@@ -58,16 +61,20 @@ def drill_command(
     budget: float,
     learn_days: float,
     as_json: bool,
+    nightly: bool,
+    junit: Path | None,
     db: Path | None,
 ) -> None:
     """Put known silent failures into recorded traffic, replay it as in production, and see what is heard, when, by whom.
 
-    Nothing is written into the folder, and nobody is alerted.
+    Nothing is written into the folder, and nobody is alerted. With --nightly the scorecard is kept there, and compared with those
+    of the last month.
 
     \b
     unquiet drill --list
     unquiet drill --preset D9 --preset D14 --seeds 20
     unquiet drill --traffic traffic.jsonl.gz --json > scorecard.json
+    unquiet drill --nightly --junit drills.xml
     """  # noqa: D301
     presets = _presets(names)
     if only_list:
@@ -75,16 +82,21 @@ def drill_command(
             _show_list(presets)
         return
     settings = Settings(budget=budget, learn=timedelta(days=learn_days))
-    rehearsal = Rehearsal(_turns(traffic, db), settings)
+    rehearsal = Rehearsal(_latest(traffic, db, settings) if nightly else _turns(traffic, db), settings)
     with Bar(Console(stderr=True)) as bar:
         found = rehearsal.run(rehearsal.drills(presets, range(seeds)), os.cpu_count() or 1, bar.update)
     scores = score(found, {each.name: failure_of(each).control for each in presets})
+    night = keep(db, scores, presets, settings) if nightly else None
+    if junit is not None:
+        write_junit(junit, scores, titles_of(presets), night)
     with printing():
         if as_json:
             click.echo(orjson.dumps(_document(scores, found, budget), option=orjson.OPT_INDENT_2).decode())
         else:
             _show(scores)
-    sys.exit(0)
+        if night is not None:
+            show_night(night)
+    sys.exit(exit_code(night))
 
 
 def _presets(names: Sequence[str]) -> list[Preset]:
@@ -95,6 +107,11 @@ def _presets(names: Sequence[str]) -> list[Preset]:
             f"--preset {', '.join(unknown)}: no such drill. The drills: {', '.join(e.name for e in PRESETS)}."
         )
     return [known[name.lower()] for name in dict.fromkeys(names)] if names else list(PRESETS)
+
+
+def _latest(traffic: Sequence[str], db: Path | None, settings: Settings) -> pa.Table:
+    """The traffic of a night."""
+    return latest_of(_turns(traffic, db), settings) if traffic else night_turns(db, settings)
 
 
 def _turns(traffic: Sequence[str], db: Path | None) -> pa.Table:
