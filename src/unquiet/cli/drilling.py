@@ -18,6 +18,7 @@ from rich.table import Table
 from unquiet.app.folders import known_folder
 from unquiet.app.nightly import latest_of, titles_of
 from unquiet.app.rehearsing import Rehearsal, failure_of
+from unquiet.cli.drill_fire import fire, fire_options
 from unquiet.cli.drill_nights import exit_code, keep, night_options, night_turns, show_night, write_junit
 from unquiet.cli.options import read_db
 from unquiet.cli.showing import Bar, Output, printing
@@ -52,6 +53,7 @@ SCHEMA = "unquiet.drill/1"
 )
 @click.option("--json", "as_json", is_flag=True, help=f"Print as JSON, schema {SCHEMA}.")
 @night_options
+@fire_options
 @read_db
 def drill_command(
     names: tuple[str, ...],
@@ -63,6 +65,8 @@ def drill_command(
     as_json: bool,
     nightly: bool,
     junit: Path | None,
+    is_fire: bool,
+    config_path: Path | None,
     db: Path | None,
 ) -> None:
     """Put known silent failures into recorded traffic, replay it as in production, and see what is heard, when, by whom.
@@ -75,12 +79,15 @@ def drill_command(
     unquiet drill --preset D9 --preset D14 --seeds 20
     unquiet drill --traffic traffic.jsonl.gz --json > scorecard.json
     unquiet drill --nightly --junit drills.xml
+    unquiet drill --fire --config unquiet.toml
     """  # noqa: D301
     presets = _presets(names)
     if only_list:
         with printing():
             _show_list(presets)
         return
+    if is_fire:
+        sys.exit(fire(presets if names else [], config_path))
     settings = Settings(budget=budget, learn=timedelta(days=learn_days))
     rehearsal = Rehearsal(_latest(traffic, db, settings) if nightly else _turns(traffic, db), settings)
     with Bar(Console(stderr=True)) as bar:
