@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unquiet.app.rehearsing import Progress, Rehearsal, failure_of
 from unquiet.drills.nights import MONTH, lost_drills, night_rows, terms
-from unquiet.drills.scorecard import Score
+from unquiet.drills.scorecard import Score, score
 from unquiet.model.drills import Preset
 from unquiet.model.nights import Lost
 from unquiet.model.settings import Settings
@@ -55,6 +56,19 @@ def latest_of(turns: pa.Table, settings: Settings) -> pa.Table:
         return turns
     start = window_start(pc.max(turns.column("time")).as_py(), settings)
     return turns.filter(pc.greater_equal(turns.column("time"), pa.scalar(start, turns.schema.field("time").type)))
+
+
+def rehearsed_scores(
+    turns: pa.Table, settings: Settings, presets: Sequence[Preset], seeds: int, workers: int, progress: Progress
+) -> list[Score]:
+    """The scorecard of so many rehearsals of each drill.
+
+    Raises:
+        ConfigError: the record is too short.
+    """
+    rehearsal = Rehearsal(turns, settings)
+    found = rehearsal.run(rehearsal.drills(presets, range(seeds)), workers, progress)
+    return score(found, {each.name: failure_of(each).control for each in presets})
 
 
 def keep_night(
