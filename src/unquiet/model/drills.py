@@ -21,8 +21,9 @@ class Dose:
     """How much of the traffic a failure meets.
 
     `share` in [0, 1] of the sessions that it can meet, in the end. `slice_share`: it can meet only one facet value with about
-    this share of the traffic (None: all). `condition` names a further condition (see `unquiet.drills.conditions`). `sticky`:
-    the same users are met again and again, otherwise sessions are drawn one by one.
+    this share of the traffic (None: all). `condition` names a further condition (see `unquiet.drills.dosing`). `sticky`:
+    the same users are met again and again, otherwise sessions are drawn one by one. After `lasts_hours` it is over (None: it
+    stays).
     """
 
     share: float
@@ -31,6 +32,7 @@ class Dose:
     slice_share: float | None = None
     condition: str | None = None
     sticky: bool = False
+    lasts_hours: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
