@@ -23,6 +23,7 @@ from unquiet.cli.drill_nights import exit_code, keep, night_options, night_turns
 from unquiet.cli.options import read_db
 from unquiet.cli.showing import Bar, Output, printing
 from unquiet.drills import PRESETS
+from unquiet.drills.deaths import DEATH_PRESETS, death_of
 from unquiet.drills.scorecard import Score, score
 from unquiet.model.drills import Preset, Rehearsed
 from unquiet.model.errors import ConfigError
@@ -30,6 +31,9 @@ from unquiet.model.settings import Settings
 from unquiet.model.turns import empty_turns
 from unquiet.sources import read_files
 from unquiet.store import Store
+
+FAMILY = "d19"
+"""Names all drills of the monitor itself."""
 
 SCHEMA = "unquiet.drill/1"
 
@@ -91,7 +95,9 @@ def drill_command(
     settings = Settings(budget=budget, learn=timedelta(days=learn_days))
     rehearsal = Rehearsal(_latest(traffic, db, settings) if nightly else _turns(traffic, db), settings)
     with Bar(Console(stderr=True)) as bar:
-        found = rehearsal.run(rehearsal.drills(presets, range(seeds)), os.cpu_count() or 1, bar.update)
+        drills = rehearsal.drills([each for each in presets if death_of(each) is None], range(seeds))
+        found = rehearsal.run(drills, os.cpu_count() or 1, bar.update) if drills else []
+    found = [*found, *_deaths(presets, range(seeds), rehearsal.turns)]
     scores = score(found, {each.name: failure_of(each).control for each in presets})
     night = keep(db, scores, presets, settings) if nightly else None
     if junit is not None:
@@ -107,13 +113,27 @@ def drill_command(
 
 
 def _presets(names: Sequence[str]) -> list[Preset]:
-    known = {each.name.lower(): each for each in PRESETS}
+    every = [*PRESETS, *DEATH_PRESETS]
+    if not names:
+        return every
+    known = {each.name.lower(): [each] for each in every} | {FAMILY: list(DEATH_PRESETS)}
     unknown = [name for name in names if name.lower() not in known]
     if unknown:
         raise ConfigError(
-            f"--preset {', '.join(unknown)}: no such drill. The drills: {', '.join(e.name for e in PRESETS)}."
+            f"--preset {', '.join(unknown)}: no such drill. The drills: {', '.join(e.name for e in every)}."
         )
-    return [known[name.lower()] for name in dict.fromkeys(names)] if names else list(PRESETS)
+    chosen = [each for name in names for each in known[name.lower()]]
+    return list({each.name: each for each in chosen}.values())
+
+
+def _deaths(presets: Sequence[Preset], seeds: Sequence[int], turns: pa.Table) -> list[Rehearsed]:
+    """The drills of the monitor itself among them."""
+    if not any(death_of(each) for each in presets):
+        return []
+    # They bring all parts of a service along, and other commands would wait for that.
+    from unquiet.service.dying import rehearse_deaths
+
+    return rehearse_deaths(presets, seeds, turns, os.cpu_count() or 1)
 
 
 def _latest(traffic: Sequence[str], db: Path | None, settings: Settings) -> pa.Table:
