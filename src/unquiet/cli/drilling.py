@@ -20,6 +20,7 @@ from unquiet.app.nightly import latest_of, titles_of
 from unquiet.app.rehearsing import Rehearsal, failure_of
 from unquiet.cli.drill_fire import fire, fire_options
 from unquiet.cli.drill_nights import exit_code, keep, night_options, night_turns, show_night, write_junit
+from unquiet.cli.drill_report import report_options, rests_on, write_reports
 from unquiet.cli.options import read_db
 from unquiet.cli.showing import Bar, Output, printing
 from unquiet.drills import PRESETS
@@ -56,6 +57,7 @@ SCHEMA = "unquiet.drill/1"
     help="Length of the learning period.",
 )
 @click.option("--json", "as_json", is_flag=True, help=f"Print as JSON, schema {SCHEMA}.")
+@report_options
 @night_options
 @fire_options
 @read_db
@@ -67,6 +69,8 @@ def drill_command(
     budget: float,
     learn_days: float,
     as_json: bool,
+    html: Path | None,
+    markdown: Path | None,
     nightly: bool,
     junit: Path | None,
     is_fire: bool,
@@ -82,6 +86,7 @@ def drill_command(
     unquiet drill --list
     unquiet drill --preset D9 --preset D14 --seeds 20
     unquiet drill --traffic traffic.jsonl.gz --json > scorecard.json
+    unquiet drill --seeds 20 --html drills.html
     unquiet drill --nightly --junit drills.xml
     unquiet drill --fire --config unquiet.toml
     """  # noqa: D301
@@ -102,9 +107,11 @@ def drill_command(
     night = keep(db, scores, presets, settings) if nightly else None
     if junit is not None:
         write_junit(junit, scores, titles_of(presets), night)
+    document = _document(scores, found, budget) | rests_on(presets, rehearsal.turns, settings, seeds, night)
+    write_reports(document, html, markdown)
     with printing():
         if as_json:
-            click.echo(orjson.dumps(_document(scores, found, budget), option=orjson.OPT_INDENT_2).decode())
+            click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
         else:
             _show(scores)
         if night is not None:
