@@ -35,6 +35,7 @@ def drill(name: str, **changes: Any) -> dict[str, Any]:
         "control": False,
         "signals": ["refusal"],
         "dose": dose,
+        "condition": None,
     }
     return own | changes
 
@@ -75,7 +76,12 @@ def document() -> dict[str, Any]:
             "turns": 900,
             "sessions": 400,
         },
-        "drills": [drill("loud"), drill("deaf", title=HOSTILE), drill("calm", control=True), drill("D19-door")],
+        "drills": [
+            drill("loud"),
+            drill("deaf", title=HOSTILE),
+            drill("calm", control=True),
+            drill("D19-door", condition="door-dead"),
+        ],
         "scores": [
             scored("loud", 2),
             scored("deaf", 0),
@@ -116,13 +122,14 @@ def test_what_it_says(document: dict[str, Any]) -> None:
         "40 % of all sessions",
         "2 of 2",
         "2.0 h (1.0 h to 30.0 h)",
-        "12 sessions, 11 users, of 300",
+        "12 sessions, 11 users",
+        "300",
         "1.5",
-        "100 %",
-        "50 %",
+        "100 %, 50 %",
     ]
-    assert rows[1][2:] == ["0 of 2", "-", "-", "-", "-", "-"]
-    assert rows[2][-3:] == ["-", "-", "-"]
+    assert rows[1][2:] == ["0 of 2", "-", "-", "300", "-", "-"]
+    assert rows[2][1] == "told by door-dead"
+    assert rows[2][-2:] == ["-", "-"]
     assert section(document, "controls")["blocks"][0]["rows"] == [["calm: title of calm", "2", "1", "refusal up"]]
     assert any("at least 22 % of such failures" in each for each in assumed(document))
 
@@ -159,11 +166,15 @@ def test_the_stack_is_shown_where_it_was_asked(document: dict[str, Any]) -> None
     [
         ({"affected": 0}, {}, "it met nobody"),
         ({"oracle_us": None}, {}, "too small for anybody: it met 300 sessions in 7.0 days"),
-        ({}, {}, "it could be heard: a watch that is told of each of the 300 sessions would take 1.5 h"),
+        (
+            {},
+            {},
+            "it met 300 sessions in 7.0 days and could be heard: a watch that is told whom it meets would take 1.5 h",
+        ),
         (
             {},
             {"shape": "ramp", "ramp_days": 26.0},
-            "it grows for 26 days, of which a rehearsal saw 7.0; it could be heard",
+            "it grows for 26 days, of which a rehearsal saw 7.0; it met 300 sessions",
         ),
     ],
 )
@@ -188,7 +199,14 @@ def test_doses_in_words(own: dict[str, Any], text: str) -> None:
 
 
 def test_lengths_of_time_in_words() -> None:
-    assert [hours(each) for each in (0.02, 0.5, 1.0, 47.9, 48.0)] == ["1 min", "30 min", "1.0 h", "47.9 h", "2.0 days"]
+    assert [hours(each) for each in (0.02, 0.04, 0.5, 1.0, 47.9, 48.0)] == [
+        "72 s",
+        "2 min",
+        "30 min",
+        "1.0 h",
+        "47.9 h",
+        "2.0 days",
+    ]
 
 
 class Tags(HTMLParser):
@@ -218,7 +236,7 @@ def test_markdown_has_the_same_tables(document: dict[str, Any]) -> None:
     assert text.startswith("# 2 of 3 known failures would be heard every time\n")
     assert re.search(r"^\| loud: title of loud \| 40 % of all sessions \| 2 of 2 \|", text, re.MULTILINE)
     assert r"\<script>" in text
-    assert "](https" not in text
+    assert "\\](https\\:" in text
 
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from unquiet import __version__
 from unquiet.app.nightly import Night
 from unquiet.app.rehearsing import failure_of
+from unquiet.drills.deaths import death_of
 from unquiet.drills.junit import lost_line, rang_line
 from unquiet.model.drills import Preset
 from unquiet.model.errors import UnquietError
@@ -67,7 +68,7 @@ def rests_on(
 
 
 def _drill(preset: Preset) -> dict[str, object]:
-    failure = failure_of(preset)
+    failure, part = failure_of(preset), death_of(preset)
     return {
         "name": preset.name,
         "title": preset.title,
@@ -75,6 +76,7 @@ def _drill(preset: Preset) -> dict[str, object]:
         "control": failure.control,
         "signals": list(failure.signals),
         "dose": asdict(preset.dose),
+        "condition": part.condition if part is not None else None,
     }
 
 

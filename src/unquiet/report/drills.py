@@ -74,7 +74,9 @@ def drill_title(document: Document) -> str:
 
 
 def hours(value: float) -> str:
-    """A length of time in its unit: `12 min`, `4.2 h`, `3.1 days`."""
+    """A length of time in its unit: `40 s`, `12 min`, `4.2 h`, `3.1 days`."""
+    if value < 1 / 30:
+        return f"{3600 * value:.0f} s"
     if value < 1:
         return f"{60 * value:.0f} min"
     return f"{value:.1f} h" if value < 2 * DAY_H else f"{value / DAY_H:.1f} days"
@@ -137,7 +139,10 @@ def _summary(document: Document) -> list[Section]:
 
 
 def _tiles(document: Document) -> list[list[str]]:
-    heard = [each["hours"][1] for each in _failures(document) if each["hours"]]
+    named = _named(document)
+    heard = [
+        each["hours"][1] for each in _failures(document) if each["hours"] and not named[each["preset"]]["condition"]
+    ]
     ratios = [each["ratio"] for each in _failures(document) if each["ratio"] is not None]
     traffic = document["traffic"]
     return [
@@ -150,7 +155,7 @@ def _tiles(document: Document) -> list[list[str]]:
 
 def _scorecard(document: Document) -> list[Section]:
     named = _named(document)
-    head = ["drill", "dose", "found", "after", "met before the alarm", "x oracle", "slice right", "onset right"]
+    head = ["drill", "dose", "found", "after", "met before the alarm", "met in all", "x oracle", "slice, onset right"]
     rows = [
         [f"{each['preset']}: {named[each['preset']]['title']}", *_score_cells(each, named)]
         for each in _failures(document)
@@ -179,7 +184,7 @@ def _scorecard(document: Document) -> list[Section]:
             "kind": "text",
             "text": (
                 "After: median (quartiles) from the onset to the alarm, of those that were heard. Met before the alarm: sessions "
-                "and users whom the failure had reached by then, of all sessions that it met in the rehearsal (medians). x oracle: "
+                "and users whom the failure had reached by then; met in all: sessions in the whole rehearsal (medians). x oracle: "
                 "the delay over that of a watch that is told of every session whether it was met; nobody can be much faster."
             ),
         }
@@ -189,16 +194,17 @@ def _scorecard(document: Document) -> list[Section]:
 
 def _score_cells(each: Row, named: Mapping[str, Row]) -> list[str]:
     delay = each["hours"]
-    met = "-"
-    if delay:
-        met = f"{counted(round(each['met']), 'session')}, {counted(round(each['users']), 'user')}, of {each['affected']:.0f}"
+    met = f"{counted(round(each['met']), 'session')}, {counted(round(each['users']), 'user')}" if delay else "-"
+    drill = named[each["preset"]]
+    right = [each[name] for name in ("slice_right", "onset_right")]
     return [
-        dose(named[each["preset"]]["dose"]),
+        f"told by {drill['condition']}" if drill["condition"] else dose(drill["dose"]),
         f"{each['found']} of {each['rehearsals']}",
         f"{hours(delay[1])} ({hours(delay[0])} to {hours(delay[2])})" if delay else "-",
         met,
+        f"{each['affected']:.0f}",
         "-" if each["ratio"] is None else f"{each['ratio']:.1f}",
-        *("-" if each[name] is None else in_percent(each[name]) for name in ("slice_right", "onset_right")),
+        "-" if None in right else ", ".join(map(in_percent, right)),
     ]
 
 
@@ -236,14 +242,14 @@ def why_missed(each: Row, drill: Row, rehearsals: Sequence[Row]) -> str:
         grown = f"it grows for {said['ramp_days']:g} days, of which a rehearsal saw {days:.1f}; "
     if sum(one["oracle_us"] is None for one in missed) * 2 >= len(missed):
         return (
-            f"{grown}too small for anybody: it met {size} in {days:.1f} days, and a watch that is told of each of them would "
+            f"{grown}too small for anybody: it met {size} in {days:.1f} days, and a watch that is told whom it meets would "
             "mostly not be sure of it by then within the budget"
         )
     oracle = hours(median(one["oracle_us"] for one in missed if one["oracle_us"] is not None) / HOUR_US)
     by = f" It moves {', '.join(drill['signals'])}." if drill["signals"] else ""
     return (
-        f"{grown}it could be heard: a watch that is told of each of the {size} would take {oracle}. In this traffic the signals "
-        f"of unquiet do not tell it from what is usual soon enough.{by}"
+        f"{grown}it met {size} in {days:.1f} days and could be heard: a watch that is told whom it meets would take {oracle}. What "
+        f"unquiet measures in this traffic does not tell it from what is usual soon enough.{by}"
     )
 
 
