@@ -148,7 +148,11 @@ def test_the_stack_is_shown_where_it_was_asked(document: dict[str, Any]) -> None
         "unknown": {"errors_total": "no such metric"},
     }
     silent = standing | {"watcher": "tickets", "is_unknown": True, "unknown": {}}
-    stack = {"answer": "of 3 failures your present stack would notice 1", "watchers": [standing, silent]}
+    stack = {
+        "answer": "of 3 failures your present stack would notice 1",
+        "failures": ["loud", "deaf", "more"],
+        "watchers": [standing, silent],
+    }
     told = section(document | {"stack": stack}, "stack")["blocks"]
     assert told[0]["rows"] == [
         ["errors: an error-rate rule", "1 of 3 (in 2 of 4 rehearsals)", "1 of 6", "0 of 2"],

@@ -3,6 +3,8 @@
 See `unquiet.report.sections` for what a section is. One more block is
 
     {"kind": "delays", "rows": [...], "caption": str}       a picture of the delays; its numbers stand in the table
+
+and a table with `stack` is shown row by row on small screens.
 """
 
 from __future__ import annotations
@@ -63,7 +65,11 @@ def drill_sections(document: Document) -> list[Section]:
         ("controls", "Harmless changes", _controls(document)),
         ("assumed", "What was assumed", [{"kind": "list", "items": assumed(document)}]),
     ]
-    return [{"id": name, "title": title, "source": SOURCE, "blocks": blocks} for name, title, blocks in made if blocks]
+    return [
+        {"id": name, "title": title, "source": SOURCE if name == "scorecard" else "", "blocks": blocks}
+        for name, title, blocks in made
+        if blocks
+    ]
 
 
 def drill_title(document: Document) -> str:
@@ -223,7 +229,9 @@ def _misses(document: Document) -> list[Section]:
         ]
         for each in missed[:MOST_MISSES]
     ]
-    blocks: list[Section] = [{"kind": "table", "head": ["drill", "found", "sessions met", "why"], "rows": rows}]
+    blocks: list[Section] = [
+        {"kind": "table", "head": ["drill", "found", "sessions met", "why"], "rows": rows, "stack": True}
+    ]
     if len(missed) > MOST_MISSES:
         blocks.append({"kind": "text", "text": f"And {len(missed) - MOST_MISSES} more; the table above has them all."})
     return blocks
@@ -261,7 +269,7 @@ def _stack(document: Document) -> list[Section]:
     rows = [
         [
             f"{each['watcher']}: {each['says']}",
-            *(["unknown"] * 3 if each["is_unknown"] else _standing(each, len(_failures(document)))),
+            *(["unknown"] * 3 if each["is_unknown"] else _standing(each, len(stack["failures"]))),
         ]
         for each in told
     ]
@@ -273,6 +281,7 @@ def _stack(document: Document) -> list[Section]:
             "kind": "table",
             "head": ["watcher", "failures noticed", "false alarms", "rings on harmless changes"],
             "rows": rows,
+            "stack": True,
         },
         _side_by_side(document, [each["watcher"] for each in told]),
     ]
