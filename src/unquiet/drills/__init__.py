@@ -6,7 +6,7 @@ has a line in `FAILURES`; a documented incident is a line in `presets.PRESETS`.
 
 from __future__ import annotations
 
-from unquiet.drills import answers, controls, formats, lengths, refusals, tools
+from unquiet.drills import answers, controls, formats, lengths, refusals, served, tools, users
 from unquiet.drills.dosing import choose_slice, reach, sessions_of, touched
 from unquiet.drills.presets import PRESETS
 from unquiet.model.drills import Failure
@@ -30,13 +30,24 @@ FAILURES: tuple[Failure, ...] = (
     lengths.SMALLER_MODEL,
     lengths.WIDER_SPREAD,
     lengths.LESS_THOUGHT,
+    lengths.REPETITION,
+    lengths.EMPTY,
     formats.CODE_FENCES,
     formats.BROKEN_JSON,
+    formats.HEADINGS,
+    formats.JSON_ANSWERS,
     tools.TOOLS_DROPPED,
     tools.TOOLS_PROMISED,
     tools.TOOL_ERROR_NARRATED,
+    tools.TOOL_ERRORS,
     tools.TOOL_LOOP,
     tools.CLARIFY_RUNS,
+    served.WITHHELD,
+    served.LIMIT,
+    served.FALLBACK_MODEL,
+    served.TEXT_LOST,
+    served.PROMPT_GROWS,
+    users.PushBack(),
     controls.MixShift(),
     controls.VolumeSurge(),
     controls.Weekend(),
