@@ -16,10 +16,10 @@ from unquiet.app.nightly import keep_night, latest_of, latest_turns
 from unquiet.cli.commands import unquiet
 from unquiet.drills import PRESETS
 from unquiet.drills.junit import to_junit
-from unquiet.drills.nights import lost_drills, night_rows
+from unquiet.drills.nights import UNLIKELY, lost_drills, night_rows
 from unquiet.drills.scorecard import Score
 from unquiet.model.evals import FAILED, NOT_RUN, PASSED
-from unquiet.model.nights import NIGHT_SCORES, Lost
+from unquiet.model.nights import LEAST_SEEDS, NIGHT_SCORES, Lost
 from unquiet.model.settings import Settings
 from unquiet.sources.evals import read_evals
 from unquiet.stats.predictive import chance_of_at_most
@@ -109,7 +109,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
 def test_a_drill_that_is_lost_ends_with_a_code_of_its_own(run: Callable[..., Result], tmp_path: Path) -> None:
     pq.write_table(traffic(84, 7), tmp_path / "little.parquet")
     command = ("drill", "--nightly", "--db", "db", "--traffic", "little.parquet", "--learn-days", "5")
-    quiet = run(*command, "--seeds", "1", "--preset", "nothing", "--junit", "first.xml")
+    quiet = run(*command, "--seeds", "3", "--preset", "nothing", "--junit", "first.xml")
     assert (quiet.exit_code, "nothing that was found" in quiet.stderr) == (0, True), quiet.output
     assert 'failures="0"' in (tmp_path / "first.xml").read_text()
     handoff = [each for each in PRESETS if each.name == "D17"]
@@ -125,3 +125,9 @@ def test_a_drill_that_is_lost_ends_with_a_code_of_its_own(run: Callable[..., Res
     assert "lost: D17" in " ".join(status.split())
     with Store.open(tmp_path / "db") as store:
         assert not store.incidents()
+
+
+def test_too_few_rehearsals_to_show_a_loss_are_refused(run: Callable[..., Result]) -> None:
+    assert chance_of_at_most(0, LEAST_SEEDS, 10, 10) < UNLIKELY
+    result = run("drill", "--nightly", "--seeds", "2")
+    assert "expected 3 or more" in str(result.exception)

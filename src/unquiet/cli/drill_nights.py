@@ -17,7 +17,8 @@ from unquiet.cli.showing import Output
 from unquiet.drills.junit import lost_line, rang_line, to_junit
 from unquiet.drills.scorecard import Score
 from unquiet.model.drills import Preset
-from unquiet.model.errors import StoreError, UnquietError
+from unquiet.model.errors import ConfigError, StoreError, UnquietError
+from unquiet.model.nights import LEAST_SEEDS
 from unquiet.model.settings import Settings
 from unquiet.service.asking import served
 from unquiet.store import Store
@@ -50,6 +51,18 @@ def night_options(command: C) -> C:
     for add in reversed(_OPTIONS):
         command = add(command)
     return command
+
+
+def check_seeds(seeds: int) -> None:
+    """See that a loss could show.
+
+    Raises:
+        ConfigError: it could not, with so few rehearsals.
+    """
+    if seeds < LEAST_SEEDS:
+        raise ConfigError(
+            f"--nightly --seeds {seeds}: expected {LEAST_SEEDS} or more. With fewer rehearsals a night, chance explains every loss."
+        )
 
 
 def night_turns(db: Path | None, settings: Settings) -> pa.Table:

@@ -19,7 +19,7 @@ from unquiet.app.folders import known_folder
 from unquiet.app.nightly import latest_of, titles_of
 from unquiet.app.rehearsing import Rehearsal, failure_of
 from unquiet.cli.drill_fire import fire, fire_options
-from unquiet.cli.drill_nights import exit_code, keep, night_options, night_turns, show_night, write_junit
+from unquiet.cli.drill_nights import check_seeds, exit_code, keep, night_options, night_turns, show_night, write_junit
 from unquiet.cli.drill_report import report_options, rests_on, write_reports
 from unquiet.cli.options import read_db
 from unquiet.cli.showing import Bar, Output, printing
@@ -97,6 +97,8 @@ def drill_command(
         return
     if is_fire:
         sys.exit(fire(presets if names else [], config_path))
+    if nightly:
+        check_seeds(seeds)
     settings = Settings(budget=budget, learn=timedelta(days=learn_days))
     rehearsal = Rehearsal(_latest(traffic, db, settings) if nightly else _turns(traffic, db), settings)
     with Bar(Console(stderr=True)) as bar:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+LEAST_SEEDS = 3
+"""With fewer rehearsals a night, a loss would not show within the month: see `unquiet.drills.nights.UNLIKELY`."""
+
 NIGHT_SCORES = pa.schema(
     [
         pa.field("score_id", pa.string(), nullable=False),

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast
 
+from unquiet.model.nights import LEAST_SEEDS
 from unquiet.service import kinds
 from unquiet.service.kinds import Address, Kind
 from unquiet.service.secrets import Token
@@ -184,7 +185,7 @@ class Drills:
         "When known failures are rehearsed on the latest traffic, every night. Nothing of it becomes an incident; a drill that was "
         "found in the last month and is not any more is the condition `drill-lost`.",
     )
-    seeds: int = _key(5, kinds.whole(1, 100), "How often each drill is rehearsed in a night.")
+    seeds: int = _key(5, kinds.whole(LEAST_SEEDS, 100), "How often each drill is rehearsed in a night.")
 
 
 @dataclass(frozen=True, slots=True)
