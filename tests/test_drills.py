@@ -38,6 +38,8 @@ ANSWERS = (
         "The parcel comes on Monday."
     ),
 )
+TOOLS = ("lookup", "lookup", "update_address")
+CALL = {"arguments": "{}", "result": '{"at": "depot"}', "error": None}
 REFUSAL = "I'm sorry, but I can't help with that request number {}."
 
 
@@ -52,8 +54,8 @@ THE_POINT = {
 """Columns in which a failure must not look like the traffic: that is what it is."""
 
 
-def turn(number: int, day_s: float) -> dict[str, Any]:
-    session, place = divmod(number, 2)
+def turn(number: int, day_s: float, length: int = 2) -> dict[str, Any]:
+    session, place = divmod(number, length)
     refused = number % 20 == 0
     return {
         "turn_id": f"t{number}",
@@ -61,10 +63,13 @@ def turn(number: int, day_s: float) -> dict[str, Any]:
         "turn_index": place,
         "time": START + timedelta(seconds=session * day_s + place * 60),
         "user_id": f"u{session % 37}",
-        "input": f"Where is my order {session}? Please have a look and tell me what you can see there."
+        "input": ("That is wrong. " if number % 7 == 3 else "")
+        + f"Where is my order {session}? Please have a look and tell me what you can see there."
         + " more" * (number % 9),
         "output": REFUSAL.format(number % 140) if refused else ANSWERS[number % 3],
-        "tool_calls": [] if refused else [{"name": "lookup", "arguments": "{}", "result": "{}", "error": None}],
+        "tool_calls": []
+        if refused
+        else [{"name": TOOLS[number % 3], "arguments": "{}", "result": '{"at": "depot"}', "error": None}],
         "finish_reason": "stop",
         "latency_ms": 900.0,
         "input_tokens": 40,
@@ -133,12 +138,15 @@ def test_what_is_met_looks_like_traffic(failure: Failure, turns: pa.Table, befor
         assert lengths.min() > 0
         assert lengths.max() < 5 * pc.max(pc.utf8_length(turns.column("output"))).as_py()
     names = {call["name"] for calls in changed.column("tool_calls").to_pylist() for call in calls}
-    assert names <= {"lookup"}
+    assert names <= set(TOOLS)
 
 
 @pytest.mark.parametrize("failure", [each for each in FAILURES if not each.control], ids=lambda each: each.name)
 def test_the_failure_is_in_the_answers(failure: Failure, turns: pa.Table, before: Before) -> None:
     changed, met = put(failure, turns, before)
+    if failure.name == "give_up":
+        assert changed.num_rows == turns.num_rows - met.sum() // 2
+        return
     order = {name: place for place, name in enumerate(changed.column("turn_id").to_pylist())}
     rows = pa.array([order[name] for name in turns.column("turn_id").filter(pa.array(met)).to_pylist()])
     old, new = turns.filter(pa.array(met)), changed.take(rows)

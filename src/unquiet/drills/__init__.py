@@ -9,17 +9,23 @@ from __future__ import annotations
 from unquiet.drills import answers, controls, formats, lengths, refusals, served, tools, users
 from unquiet.drills.dosing import choose_slice, reach, sessions_of, touched
 from unquiet.drills.presets import PRESETS
+from unquiet.drills.undrilled import UNDRILLED
 from unquiet.model.drills import Failure
 
-__all__ = ["FAILURES", "PRESETS", "choose_slice", "reach", "sessions_of", "touched"]
+__all__ = ["FAILURES", "PRESETS", "UNDRILLED", "choose_slice", "reach", "sessions_of", "touched"]
 
 FAILURES: tuple[Failure, ...] = (
     refusals.REFUSAL,
+    refusals.POLICY,
+    refusals.CAPABILITY,
+    refusals.ABSTENTION,
     refusals.RefusalsStop(),
     answers.HAND_OFF,
     answers.DEFLECTION,
     answers.STALE_RETRIEVAL,
     answers.SYCOPHANCY,
+    answers.DOUBT,
+    answers.LECTURE,
     answers.OTHER_TONE,
     answers.FOREIGN_SCRIPT,
     answers.WRONG_LANGUAGE,
@@ -48,6 +54,7 @@ FAILURES: tuple[Failure, ...] = (
     served.TEXT_LOST,
     served.PROMPT_GROWS,
     users.PushBack(),
+    users.GiveUp(),
     controls.MixShift(),
     controls.VolumeSurge(),
     controls.Weekend(),

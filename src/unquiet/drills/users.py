@@ -37,3 +37,17 @@ class PushBack:
             for row, start in enumerate(first)
         ]
         return set_column(turns, "input", again)
+
+
+class GiveUp:
+    """Answers look as always and are of no use: users do not come back to them."""
+
+    name = "give_up"
+    says = "loses its users after the first answer"
+    control = False
+    signals = ("turns", "session_output_chars")
+
+    def inject(self, turns: pa.Table, before: Before, rng: np.random.Generator) -> pa.Table:  # noqa: ARG002
+        """Of every session the first turn is left."""
+        _, _, firsts = sessions_of(turns)
+        return turns.take(pa.array(np.sort(firsts)))
