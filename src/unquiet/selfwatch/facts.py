@@ -72,7 +72,7 @@ class Sink:
     """Deliveries to a sink: those that wait, the age of the oldest (seconds, 0 where none waits), failures in a row.
 
     `tried`: something was sent to it since the start, a test or an alert. `permanent`: the last failure will not go away by
-    trying again. `error` is its text, without any secret.
+    trying again. `error` is its text, without any secret. `sent`: notices delivered since the start, `failed`: attempts that failed.
     """
 
     tried: bool = False
@@ -81,6 +81,8 @@ class Sink:
     failures: int = 0
     permanent: bool = False
     error: str = ""
+    sent: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,8 @@ class Watching:
                 failures=each.failures,
                 permanent=each.state == "failing" and not each.pending,
                 error=each.last_error,
+                sent=each.sent,
+                failed=each.failed,
             )
             for name, each in health.items()
         }
