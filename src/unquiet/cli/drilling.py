@@ -18,6 +18,7 @@ from rich.table import Table
 from unquiet.app.folders import known_folder
 from unquiet.app.rehearsing import Rehearsal, failure_of
 from unquiet.cli.options import read_db
+from unquiet.cli.own_folder import read_folder
 from unquiet.cli.showing import Bar, Output, printing
 from unquiet.drills import PRESETS
 from unquiet.drills.scorecard import Score, score
@@ -26,7 +27,6 @@ from unquiet.model.errors import ConfigError
 from unquiet.model.settings import Settings
 from unquiet.model.turns import empty_turns
 from unquiet.sources import read_files
-from unquiet.store import Store
 
 SCHEMA = "unquiet.drill/1"
 
@@ -101,7 +101,7 @@ def _turns(traffic: Sequence[str], db: Path | None) -> pa.Table:
     if traffic:
         tables = [table for read in read_files(traffic) for table in read.tables]
         return pa.concat_tables(tables) if tables else empty_turns()
-    with Store.open(known_folder(db), create=False) as store:
+    with read_folder(known_folder(db)) as store:
         extent = store.turn_extent()
         if extent.first is None or extent.last is None:
             return empty_turns()

@@ -19,6 +19,7 @@ from unquiet.model.evals import EVAL_RESULTS
 from unquiet.model.turns import TURNS
 from unquiet.model.voices import VOICE_JOINS, VOICES
 from unquiet.store.additive import summed
+from unquiet.store.copying import remove_copies
 from unquiet.store.duckdb_folder import DATABASE, DuckDBFolder
 from unquiet.store.failures import explaining
 from unquiet.store.files import Files
@@ -92,6 +93,8 @@ class Store:
         with explaining(folder, "opening the folder"):
             folder.mkdir(parents=True, exist_ok=True)
             lock = FolderLock(folder) if create or may_write(folder) else None
+            if lock is not None:
+                remove_copies(folder)
         with contextlib.ExitStack() as undo, explaining(folder, "opening the folder"):
             if lock is not None:
                 undo.callback(lock.release)
