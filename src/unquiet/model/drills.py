@@ -92,6 +92,7 @@ class Rehearsed:
     `onset_us` and `horizon_us` bound it; `slice` is where the failure was put. `affected` counts the sessions that were met
     until the end, `met` those that began before the alarm (all of them where there was none), `users` the users among these,
     `sessions` all sessions of that time. `raised_us` is None where nothing was raised. `incident`: what was raised first.
+    `slice_right` and `onset_right` are None where the failure is not in the traffic, but in unquiet.
     `oracle_us`: the expected delay of a CUSUM that sees who was met (see `unquiet.stats.oracle`), None where it is not heard.
     """
 
@@ -106,8 +107,8 @@ class Rehearsed:
     sessions: int
     raised_us: int | None = None
     incident: Mapping[str, object] | None = None
-    slice_right: bool = False
-    onset_right: bool = False
+    slice_right: bool | None = False
+    onset_right: bool | None = False
     oracle_us: float | None = None
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy.special import bdtr
@@ -100,6 +100,19 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
+class Nights:
+    """Nightly drills: whether they are `expected`, when the last was rehearsed (microseconds since 1970, None: none was).
+
+    `lost` names the drills that are not found any more; `error` is why the last attempt came to nothing.
+    """
+
+    expected: bool
+    last_us: int | None = None
+    lost: Sequence[str] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that the conditions are made from; None where it is not known.
 
@@ -145,5 +158,6 @@ class Facts:
     tick_error: str = ""
     memory_bytes: int | None = None
     memory_limit_bytes: int | None = None
+    nights: Nights | None = None
     store_failed: bool | None = None
     store_error: str = ""

@@ -300,28 +300,34 @@ def attempt(sink: AlertSink, notice: Notice) -> DeliveryError | None:
     return None
 
 
-def send_test(sinks: Sequence[AlertSink], clock: Callable[[], int]) -> list[tuple[str, bool, str]]:
-    """Send a marked test notice to every sink: its name, whether it arrived, and what to know.
+def send_test(
+    sinks: Sequence[AlertSink], clock: Callable[[], int], notice: Callable[[str, int], Notice] | None = None
+) -> list[tuple[str, bool, str]]:
+    """Send a marked test notice to every sink, once: its name, whether it arrived, and what to know.
 
-    Receivers that keep alerts open resolve it by themselves. `clock` gives microseconds since 1970.
+    Receivers that keep alerts open resolve it by themselves. `clock` gives microseconds since 1970. `notice` makes what is sent
+    from the name of a sink and the present, of phase `test`; None for one that only says that unquiet can reach it.
     """
     found: list[tuple[str, bool, str]] = []
     for sink in sinks:
         now_us = clock()
-        notice = Notice(
-            id=f"test/{sink.name}/{now_us}",
-            key=f"test/{sink.name}/{now_us}",
-            phase="test",
-            severity="info",
-            at_us=now_us,
-            title="unquiet can reach you here",
-            lines=(f"This is a test of the alert sink {sink.name}. Nothing is wrong and nothing has to be done.",),
-            labels={"signal": "test"},
-        )
-        error = attempt(sink, notice)
+        error = attempt(sink, (notice or _trial)(sink.name, now_us))
         took_s = (clock() - now_us) / SECOND_US
         found.append((sink.name, error is None, f"accepted in {took_s:.1f} s" if error is None else str(error)))
     return found
+
+
+def _trial(name: str, now_us: int) -> Notice:
+    return Notice(
+        id=f"test/{name}/{now_us}",
+        key=f"test/{name}/{now_us}",
+        phase="test",
+        severity="info",
+        at_us=now_us,
+        title="unquiet can reach you here",
+        lines=(f"This is a test of the alert sink {name}. Nothing is wrong and nothing has to be done.",),
+        labels={"signal": "test"},
+    )
 
 
 def _seen(lane: _Lane, now_us: int) -> SinkHealth:

@@ -21,6 +21,7 @@ from unquiet.service.delivery import SinkHealth
 from unquiet.service.door_keeper import DoorKeeper
 from unquiet.service.door_process import LOG
 from unquiet.service.mind import ROUND_S, Mind, NotReady
+from unquiet.service.nights import NightDrills
 from unquiet.service.observing import Observed
 from unquiet.service.putting_aside import BODIES, ENDINGS, TRACES, TURNS
 from unquiet.wal import DAMAGED, Quarantine
@@ -40,6 +41,7 @@ class Watching:
     doors: DoorKeeper
     observed: Observed
     alerting: Alerting
+    nights: NightDrills
     folder: Path
     memory_limit_bytes: int
     disk_limit_bytes: int
@@ -116,6 +118,7 @@ class Watching:
             tick_error=pulse.error,
             memory_bytes=memory_bytes(self.doors.pid),
             memory_limit_bytes=self.memory_limit_bytes,
+            nights=self.nights.seen(),
             store_failed=pulse.store_failed,
             store_error=pulse.error if pulse.store_failed else "",
         )

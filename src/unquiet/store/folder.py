@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from unquiet.model.errors import StoreError
 from unquiet.model.evals import EVAL_RESULTS
+from unquiet.model.nights import NIGHT_SCORES
 from unquiet.model.turns import TURNS
 from unquiet.model.voices import VOICE_JOINS, VOICES
 from unquiet.store.additive import summed
@@ -68,6 +69,7 @@ class Store:
         self.evals = Records(database, self.transaction, "eval_results", EVAL_RESULTS)
         self.voices = Records(database, self.transaction, "voices", VOICES)
         self.voice_joins = Records(database, self.transaction, "voice_joins", VOICE_JOINS)
+        self.nights = Records(database, self.transaction, "night_scores", NIGHT_SCORES)
         self.outbox = Outbox(database, self.transaction)
         self.removal = Removal(database, self._writer, self.transaction)
         self.retirement = Retirement(database, self._writer, self.transaction)
