@@ -139,6 +139,7 @@ class World:
             disk_free_bytes=300 << 20 if faults.disk_full else 60 << 30,
             disk_total_bytes=100 << 30,
             damaged_records=2 if faults.log_damaged else 0,
+            damaged_kept=1 if faults.log_damaged else 0,
             unreadable=1 if faults.poison else 0,
             put_aside=1 if faults.poison else 0,
             rejected=self.rejected.sums(now),

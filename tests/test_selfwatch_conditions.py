@@ -130,7 +130,7 @@ OF_THE_CONDITION = {
     "signal-failing": ("signals",),
     "sink-failing": ("sinks",),
     "disk-nearly-full": ("disk_free_bytes", "disk_total_bytes"),
-    "log-damaged": ("damaged_records",),
+    "log-damaged": ("damaged_records", "damaged_kept"),
     "bodies-unreadable": ("unreadable", "put_aside"),
     "spans-rejected": ("rejected", "offered"),
     "spans-late": ("late",),

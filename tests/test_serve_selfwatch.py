@@ -306,6 +306,19 @@ def test_it_is_seen_and_told_within_two_minutes(
         assert any(name in reason for reason in ready.json()["reasons"])
 
 
+def test_a_damaged_log_is_over_once_its_pieces_are_moved_away(world: World, monkeypatch: Patch) -> None:
+    damaged_log(world, monkeypatch)
+    world.passes(TWO_MINUTES_S)
+    world.passes(15 * 60, 30)
+    assert world.state("log-damaged") == "failing", "it is kept: nobody has seen to it"
+    for piece in (world.parts.config.service.folder / "wal" / "quarantine").glob("*.bin"):
+        piece.unlink()
+    world.passes(LOOK_S)
+    assert world.state("log-damaged") == "ok"
+    world.passes(15 * 60, 30)
+    assert world.told("log-damaged") == ["opened", "resolved"]
+
+
 def test_what_ends_is_told_once_it_may(world: World) -> None:
     world.doors_speak = False
     world.passes(TWO_MINUTES_S)

@@ -22,6 +22,7 @@ from unquiet.cli.drill_fire import fire, fire_options
 from unquiet.cli.drill_nights import check_seeds, exit_code, keep, night_options, night_turns, show_night, write_junit
 from unquiet.cli.drill_report import report_options, rests_on, write_reports
 from unquiet.cli.options import read_db
+from unquiet.cli.own_folder import read_folder
 from unquiet.cli.showing import Bar, Output, printing
 from unquiet.drills import PRESETS
 from unquiet.drills.deaths import DEATH_PRESETS, death_of
@@ -31,7 +32,6 @@ from unquiet.model.errors import ConfigError
 from unquiet.model.settings import Settings
 from unquiet.model.turns import empty_turns
 from unquiet.sources import read_files
-from unquiet.store import Store
 
 FAMILY = "d19"
 """Names all drills of the monitor itself."""
@@ -154,7 +154,7 @@ def _turns(traffic: Sequence[str], db: Path | None) -> pa.Table:
     if traffic:
         tables = [table for read in read_files(traffic) for table in read.tables]
         return pa.concat_tables(tables) if tables else empty_turns()
-    with Store.open(known_folder(db), create=False) as store:
+    with read_folder(known_folder(db)) as store:
         extent = store.turn_extent()
         if extent.first is None or extent.last is None:
             return empty_turns()

@@ -40,7 +40,8 @@ Access = Callable[[], AbstractContextManager[Outbox]]
 class SinkHealth:
     """How a sink is: unknown until something was sent. `since_us` is when that state began, `pending` what waits for it.
 
-    `failures` in a row that may go away by trying again.
+    `failures` in a row that may go away by trying again. Since the start, `sent` notices arrived and `failed` attempts did not;
+    what is only said again and what tests send is in neither.
     """
 
     state: Literal["ok", "failing", "unknown"]
@@ -48,6 +49,8 @@ class SinkHealth:
     last_error: str = ""
     pending: int = 0
     failures: int = 0
+    sent: int = 0
+    failed: int = 0
 
 
 @dataclass(slots=True)
@@ -57,6 +60,8 @@ class _Lane:
     sink: AlertSink
     health: SinkHealth
     failures: int = 0
+    sent: int = 0
+    failed: int = 0
     hold_until_us: int = 0
     sending_since_us: int | None = None
     busy: bool = False
@@ -119,7 +124,13 @@ class Deliverer:
         now_us = self._clock()
         with self._state:
             return {
-                name: replace(_seen(lane, now_us), pending=pending.get(name, 0), failures=lane.failures)
+                name: replace(
+                    _seen(lane, now_us),
+                    pending=pending.get(name, 0),
+                    failures=lane.failures,
+                    sent=lane.sent,
+                    failed=lane.failed,
+                )
                 for name, lane in self._lanes.items()
             }
 
@@ -167,6 +178,9 @@ class Deliverer:
         """Send one delivery and note what came of it; False where the sink is to be left alone for now."""
         error = self._sent(lane, message_of(delivery))
         at_us = self._clock()
+        with self._state:
+            lane.sent += len(delivery.seqs) if error is None else 0
+            lane.failed += error is not None
         if error is None:
             # What is sent again while the disk is full would be told again and again.
             lane.unrecorded.append((delivery, at_us))

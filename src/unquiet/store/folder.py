@@ -20,6 +20,7 @@ from unquiet.model.nights import NIGHT_SCORES
 from unquiet.model.turns import TURNS
 from unquiet.model.voices import VOICE_JOINS, VOICES
 from unquiet.store.additive import summed
+from unquiet.store.copying import remove_copies
 from unquiet.store.duckdb_folder import DATABASE, DuckDBFolder
 from unquiet.store.failures import explaining
 from unquiet.store.files import Files
@@ -94,6 +95,8 @@ class Store:
         with explaining(folder, "opening the folder"):
             folder.mkdir(parents=True, exist_ok=True)
             lock = FolderLock(folder) if create or may_write(folder) else None
+            if lock is not None:
+                remove_copies(folder)
         with contextlib.ExitStack() as undo, explaining(folder, "opening the folder"):
             if lock is not None:
                 undo.callback(lock.release)
