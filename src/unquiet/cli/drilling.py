@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from rich.table import Table
 
 from unquiet.app.folders import known_folder
 from unquiet.app.rehearsing import Rehearsal, failure_of
+from unquiet.cli.drill_stack import show_stack, stack_column, stack_document
 from unquiet.cli.options import read_db
 from unquiet.cli.showing import Bar, Output, printing
 from unquiet.drills import PRESETS
@@ -78,12 +79,14 @@ def drill_command(
     rehearsal = Rehearsal(_turns(traffic, db), settings)
     with Bar(Console(stderr=True)) as bar:
         found = rehearsal.run(rehearsal.drills(presets, range(seeds)), os.cpu_count() or 1, bar.update)
-    scores = score(found, {each.name: failure_of(each).control for each in presets})
+    control = {each.name: failure_of(each).control for each in presets}
+    scores = score(found, control)
     with printing():
         if as_json:
-            click.echo(orjson.dumps(_document(scores, found, budget), option=orjson.OPT_INDENT_2).decode())
+            click.echo(orjson.dumps(_document(scores, found, control, budget), option=orjson.OPT_INDENT_2).decode())
         else:
-            _show(scores)
+            _show(scores, found)
+            show_stack(Output(), found, control)
     sys.exit(0)
 
 
@@ -108,12 +111,15 @@ def _turns(traffic: Sequence[str], db: Path | None) -> pa.Table:
         return store.turns_between(extent.first, extent.last + timedelta(microseconds=1))
 
 
-def _document(scores: Sequence[Score], found: Sequence[Rehearsed], budget: float) -> dict[str, object]:
+def _document(
+    scores: Sequence[Score], found: Sequence[Rehearsed], control: Mapping[str, bool], budget: float
+) -> dict[str, object]:
     rehearsed = [asdict(each) | {"slice": each.slice.as_dict(), "ratio": each.ratio} for each in found]
     return {
         "schema": SCHEMA,
         "budget_per_30_days": budget,
         "scores": [asdict(s) for s in scores],
+        "stack": stack_document(found, control),
         "rehearsals": rehearsed,
     }
 
@@ -131,17 +137,18 @@ def _show_list(presets: Sequence[Preset]) -> None:
     Output().print(table)
 
 
-def _show(scores: Sequence[Score]) -> None:
+def _show(scores: Sequence[Score], found: Sequence[Rehearsed]) -> None:
     table = Table(box=None, pad_edge=False)
-    for name in ("drill", "found", "after (quartiles)", "met before", "of", "x oracle", "slice", "onset"):
+    for name in ("drill", "found", "after (quartiles)", "met before", "of", "x oracle", "slice", "onset", "your stack"):
         table.add_column(name, justify="left" if name == "drill" else "right", no_wrap=True)
     for each in scores:
         hours = "-" if each.hours is None else f"{each.hours[1]:.1f} h ({each.hours[0]:.1f}-{each.hours[2]:.1f})"
         name = f"{each.preset} (control)" if each.control else each.preset
         shares = ["-" if share is None else f"{share:.0%}" for share in (each.slice_right, each.onset_right)]
         met = "-" if each.met is None else f"{each.met:g}"
+        theirs = stack_column(found, each.preset)
         ratio = "-" if each.ratio is None else f"{each.ratio:.1f}"
-        table.add_row(name, f"{each.found}/{each.rehearsals}", hours, met, f"{each.affected:g}", ratio, *shares)
+        table.add_row(name, f"{each.found}/{each.rehearsals}", hours, met, f"{each.affected:g}", ratio, *shares, theirs)
     console = Output()
     console.print(table)
     failures = [each for each in scores if not each.control]
