@@ -1,0 +1,37 @@
+"""PromQL as Prometheus evaluates it: every expression is held against what Prometheus itself answered."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from promql_worlds import EXPRESSIONS, MOMENTS_S, series
+
+from unquiet.promql.evaluating import Evaluation, parsed
+from unquiet.promql.values import NotEvaluated, Vector, labelled
+
+REFERENCE = json.loads((Path(__file__).parent / "promql_reference.json").read_text())["results"]
+SERIES = series()
+
+
+def evaluated(text: str) -> dict[tuple, dict[float, float]]:
+    value = Evaluation(SERIES, MOMENTS_S).of(parsed(text))
+    assert isinstance(value, Vector)
+    return {
+        labels: dict(zip(MOMENTS_S[has].tolist(), row[has].tolist(), strict=True))
+        for labels, row, has in zip(value.labels, value.values, value.present, strict=True)
+        if has.any()
+    }
+
+
+@pytest.mark.parametrize("text", EXPRESSIONS)
+def test_prometheus_says_the_same(text: str) -> None:
+    told = {labelled(e["labels"]): {float(at): float(v) for at, v in e["values"]} for e in REFERENCE[text]}
+    mine = evaluated(text)
+    assert set(mine) == set(told)
+    for labels, points in told.items():
+        assert list(mine[labels]) == list(points)
+        np.testing.assert_allclose(list(mine[labels].values()), list(points.values()), rtol=1e-9, atol=1e-9)
