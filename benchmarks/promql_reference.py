@@ -1,4 +1,4 @@
-"""What Prometheus itself makes of the expressions of tests/promql_worlds.py: writes tests/promql_reference.json anew.
+"""What Prometheus itself makes of the expressions and rule files of the tests: writes tests/promql_reference.json anew.
 
 Needs the programs `prometheus` and `promtool` (any 2.x or 3.x; Debian's package `prometheus` has both) on the PATH:
 
@@ -8,16 +8,20 @@ Needs the programs `prometheus` and `promtool` (any 2.x or 3.x; Debian's package
 from __future__ import annotations
 
 import json
-import math
+import re
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
-from promql_worlds import EXPRESSIONS, MOMENTS_S, series
+import yaml
+from promql_worlds import CHECKED_MINUTES, END_US, EXPRESSIONS, MOMENTS_S, RULE_FILES, START_US, series, turns
+
+from unquiet.promql import Exposition, read_rules
 
 OUT = Path(__file__).resolve().parent.parent / "tests" / "promql_reference.json"
 
@@ -42,7 +46,9 @@ def main() -> None:
                 found = asked(f"http://127.0.0.1:{port}")
             finally:
                 process.terminate()
-    OUT.write_text(json.dumps(found, indent=0, allow_nan=False) + "\n")
+    fired = {path.name: fires(path) for path in RULE_FILES if path.name != "not_ours.yml"}
+    told = (f"{json.dumps(text)}: {json.dumps(each)}" for text, each in found["results"].items())
+    OUT.write_text(f'{{"version": "{found["version"]}", "results": {{\n' + ",\n".join(told) + f'\n}}, "fired": {json.dumps(fired)}}}\n')
     sys.stdout.write(f"{len(found['results'])} expressions, Prometheus {found['version']}\n")
 
 
@@ -53,14 +59,18 @@ def open_metrics() -> str:
         for row, labels in enumerate(samples.labels):
             told = ",".join(f'{key}="{value}"' for key, value in labels)
             lines += [
-                f"{name}{{{told}}} {samples.values[row, i]!r} {samples.at_s[i]:.0f}".replace("nan", "NaN")
+                f"{name}{{{told}}} {_number(samples.values[row, i])} {samples.at_s[i]:.0f}"
                 for i in range(len(samples.at_s))
                 if samples.present[row, i]
             ]
-    return "\n".join(line.replace("np.float64(", "").replace(") ", " ") for line in lines) + "\n# EOF\n"
+    return "\n".join(lines) + "\n# EOF\n"
 
 
-def asked(address: str) -> dict[str, object]:
+def _number(value: float) -> str:
+    return "NaN" if value != value else repr(float(value))
+
+
+def asked(address: str) -> dict[str, Any]:
     _ready(address)
     step = MOMENTS_S[1] - MOMENTS_S[0]
     window = {"start": MOMENTS_S[0], "end": MOMENTS_S[-1], "step": step}
@@ -74,10 +84,51 @@ def asked(address: str) -> dict[str, object]:
     return {"version": version, "results": results}
 
 
-def _series(told: dict) -> dict[str, object]:
+def _series(told: dict[str, Any]) -> dict[str, object]:
     labels = {key: value for key, value in told["metric"].items() if key != "__name__"}
-    # A number as text: NaN and Inf have none in JSON.
-    return {"labels": labels, "values": [[at, value if not math.isfinite(float(value)) else value] for at, value in told["values"]]}
+    # Values stay text, as Prometheus sends them: JSON has no NaN and Inf.
+    return {"labels": labels, "values": told["values"]}
+
+
+def fires(path: Path) -> dict[str, list[int]]:
+    """By alert of a rule file, the minutes after which it fires, as `promtool test rules` says.
+
+    Nothing is expected to fire, so that it lists what does. Its samples are half a minute after the minutes at which it asks.
+    """
+    rules = read_rules(path)
+    alerts = [rule.name for rule in rules if not rule.records]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        told = yaml.safe_load(path.read_text())
+        (folder / "rules.yml").write_text(yaml.safe_dump(told.get("spec", told)))
+        asked = [
+            {"eval_time": f"{minute}m", "alertname": alert, "exp_alerts": []}
+            for minute in CHECKED_MINUTES
+            for alert in alerts
+        ]
+        test = {"interval": "30s", "input_series": _input_series(path), "alert_rule_test": asked}
+        document = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}
+        (folder / "test.yml").write_text(yaml.safe_dump(document))
+        told = subprocess.run(["promtool", "test", "rules", "test.yml"], cwd=folder, capture_output=True, text=True)
+    found: dict[str, list[int]] = {alert: [] for alert in alerts}
+    for alert, at in re.findall(r"alertname: (\w+), time: (\w+),", told.stdout + told.stderr):
+        hours, minutes = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?", at).groups("0")
+        found[alert].append(60 * int(hours) + int(minutes))
+    return found
+
+
+def _input_series(path: Path) -> list[dict[str, str]]:
+    exposed = Exposition(read_rules(path), turns()).series(turns(), START_US, END_US)
+    out: list[dict[str, str]] = []
+    for name, samples in exposed.items():
+        for row, labels in enumerate(samples.labels):
+            told = ",".join(f'{key}="{value}"' for key, value in (*labels, ("job", "support-agent")))
+            each = (
+                f"{float(value)!r}" if has else "_"
+                for value, has in zip(samples.values[row], samples.present[row], strict=True)
+            )
+            out.append({"series": f"{name}{{{told}}}", "values": "_ " + " _ ".join(each)})
+    return out
 
 
 def _ready(address: str) -> None:

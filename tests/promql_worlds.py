@@ -1,19 +1,23 @@
-"""Series and expressions on which PromQL is held against Prometheus itself."""
+"""Series, expressions, turns and rule files on which PromQL is held against Prometheus itself."""
 
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
+from unquiet.model.turns import TURNS
 from unquiet.promql.values import Labels, Samples, labelled
 
-START_S = 1_772_409_600
+START_S = 1_772_409_617
 SCRAPES = 240
 SCRAPE_S = 60.0
 AT_S = START_S + SCRAPE_S * np.arange(SCRAPES)
-MOMENTS_S = START_S + 30.0 + 420.0 * np.arange(34)
-"""Half a scrape after scrapes: at a scrape itself, versions of Prometheus differ in whether a window holds its first moment."""
+MOMENTS_S = START_S + 30.0 + 840.0 * np.arange(17)
+"""Between scrapes, which are 17 seconds after whole minutes: at a scrape itself, versions of Prometheus differ in whether a window holds its first moment."""
 
 BOUNDS = (0.1, 0.5, 1.0, 2.5)
 
@@ -151,3 +155,37 @@ EXPRESSIONS = (
     "sum(increase(requests_total[1h])) > 10 * sum(increase(requests_total[5m]))",
 )
 """Each is evaluated at MOMENTS_S."""
+
+RULE_FILES = sorted((Path(__file__).parent / "rule_files").glob("*.yml"))
+RECORD_START = datetime(2026, 3, 2, tzinfo=UTC)
+RECORD_MINUTES = 18 * 60
+START_US = round(RECORD_START.timestamp() * 1e6)
+END_US = START_US + RECORD_MINUTES * 60_000_000
+CHECKED_MINUTES = range(5, RECORD_MINUTES, 7)
+"""Minutes of the record, half a minute after which it is compared which alerts fire."""
+
+
+def turns() -> pa.Table:
+    """18 hours: from hour 8 every fifth turn fails, 10 to 11 are slow, 12 to 13 at length and then short, 15 to 16 silent."""
+    rows = [_turn(number) for number in range(RECORD_MINUTES) if number // 60 != 15]
+    return pa.Table.from_pylist(rows, schema=TURNS)
+
+
+def _turn(number: int) -> dict[str, object]:
+    hour, odd = number // 60, number * 7919 % 101
+    failed = (hour == 8 and odd % 5 == 0) or number == 200
+    error = ("429 Too Many Requests" if odd % 2 else "upstream timed out") if failed else None
+    latency_ms = (4000.0 if hour == 10 else 600.0) + 11.0 * odd
+    return {
+        "turn_id": f"t{number}",
+        "session_id": f"s{number}",
+        "time": RECORD_START + timedelta(minutes=number, seconds=odd % 50),
+        "output": "fine",
+        "tool_calls": [{"name": "lookup", "arguments": "", "result": "", "error": None}],
+        "finish_reason": "stop",
+        "error": error,
+        "latency_ms": latency_ms,
+        "input_tokens": 100 + odd,
+        "output_tokens": (90 if hour == 12 else 5 if hour == 13 else 20) + odd % 7,
+        "model": "small" if odd % 3 else "large",
+    }

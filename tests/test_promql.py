@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
 import pytest
-from promql_worlds import EXPRESSIONS, MOMENTS_S, series
+from promql_worlds import CHECKED_MINUTES, END_US, EXPRESSIONS, MOMENTS_S, RULE_FILES, START_US, series, turns
 
+from unquiet.promql import Exposition, microseconds, read_rules
 from unquiet.promql.evaluating import Evaluation, parsed
 from unquiet.promql.values import NotEvaluated, Vector, labelled
 
-REFERENCE = json.loads((Path(__file__).parent / "promql_reference.json").read_text())["results"]
+TOLD = json.loads((Path(__file__).parent / "promql_reference.json").read_text())
+REFERENCE = TOLD["results"]
 SERIES = series()
 
 
@@ -35,3 +36,12 @@ def test_prometheus_says_the_same(text: str) -> None:
     for labels, points in told.items():
         assert list(mine[labels]) == list(points)
         np.testing.assert_allclose(list(mine[labels].values()), list(points.values()), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("path", [each for each in RULE_FILES if each.name in TOLD["fired"]], ids=lambda each: each.stem)
+def test_alerts_fire_when_prometheus_says(path: Path) -> None:
+    told = TOLD["fired"][path.name]
+    fired = Exposition(read_rules(path), turns()).firing(turns(), START_US, START_US, END_US)
+    minutes = {name: (microseconds(each) - START_US) // 60_000_000 for name, each in fired.items()}
+    assert {name: sorted(set(each.tolist()) & set(CHECKED_MINUTES)) for name, each in minutes.items()} == told
+    assert any(told.values())

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
+from unquiet.promql.alerting import microseconds
 from unquiet.promql.exposing import Exposition
 from unquiet.promql.rules import Rule, read_rules
 
-__all__ = ["Exposition", "Rule", "read_rules"]
+__all__ = ["Exposition", "Rule", "microseconds", "read_rules"]

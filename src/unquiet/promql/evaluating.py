@@ -292,12 +292,12 @@ def _matching(modifier: parser.BinModifier | None) -> Matching:
     fill = modifier.fill_values
     if fill.lhs is not None or fill.rhs is not None:
         raise NotEvaluated("fill() of missing sides is not known here")
-    many = {parser.VectorMatchCardinality.ManyToOne: "left", parser.VectorMatchCardinality.OneToMany: "right"}
+    many = ((parser.VectorMatchCardinality.ManyToOne, "left"), (parser.VectorMatchCardinality.OneToMany, "right"))
     on = modifier.matching is not None and modifier.matching.type == parser.LabelModifierType.Include
     return Matching(
         on,
         tuple(modifier.matching.labels) if modifier.matching is not None else (),
-        next((side for card, side in many.items() if modifier.card == card), ""),
+        next((side for card, side in many if modifier.card == card), ""),
         tuple(modifier.group_labels or ()),
         modifier.return_bool,
     )

@@ -49,17 +49,25 @@ class Exposition:
     def firing(self, turns: pa.Table, start_us: int, begin_us: int, end_us: int) -> Firing:
         """When the alerts fire from `begin_us` to `end_us`, with `turns` in place of those of the record from `start_us` on.
 
-        `start_us` begins a minute, and `turns` lie before `end_us`.
+        `start_us` begins a minute, and `turns` lie before `end_us`. An alert that cannot be evaluated is told why.
         """
+        asked = [rule for rule in self.rules if rule.name not in self.why]
+        begin_s = max(begin_us / 1e6 - self._back_s(), (self.first + 1) * SCRAPE_S)
+        told = firing(asked, self.series(turns, start_us, end_us), begin_s, end_us / 1e6, self.recordable)
+        return {
+            **told,
+            **{rule.name: self.why[rule.name] for rule in self.rules if not rule.records and rule.name in self.why},
+        }
+
+    def series(self, turns: pa.Table, start_us: int, end_us: int) -> dict[str, Samples]:
+        """The series by name, from the first scrape of the record to the first after `end_us`."""
         cut, last = start_us // MINUTE_US - self.first, end_us // MINUTE_US + 1 - self.first
         at_s = (self.first + 1 + np.arange(last)) * SCRAPE_S
-        series = {name: self._samples(turns, name, max(cut, 0), last, at_s) for name in self.wanted}
-        if "up" in series:
+        found = {name: self._samples(turns, name, max(cut, 0), last, at_s) for name in self.wanted}
+        if "up" in found:
             always = np.ones((1, last))
-            series["up"] = Samples(at_s, [()], always, always > 0, frozenset())
-        asked = [rule for rule in self.rules if rule.name not in self.why]
-        told = firing(asked, series, max(begin_us / 1e6 - self._back_s(), at_s[0]), end_us / 1e6, self.recordable)
-        return {**told, **{rule.name: self.why[rule.name] for rule in self.rules if not rule.records and rule.name in self.why}}
+            found["up"] = Samples(at_s, [()], always, always > 0, frozenset())
+        return found
 
     def _back_s(self) -> float:
         """How much earlier rules must be evaluated: for their `for`, and for ranges of recorded series, which may look on others."""

@@ -5,7 +5,7 @@ A watcher follows the protocol `unquiet.app.watchers.watching.Watcher`, stands i
 
 from __future__ import annotations
 
-from unquiet.app.watchers import errors, latency, sigma, thresholds
+from unquiet.app.watchers import errors, latency, rules, sigma, thresholds
 from unquiet.app.watchers.watching import Watcher
 
 __all__ = ["WATCHERS"]
@@ -15,5 +15,6 @@ WATCHERS: tuple[Watcher, ...] = (
     latency.Latency(),
     thresholds.Thresholds(),
     sigma.ThreeSigma(),
+    rules.Rules(),
 )
 """In the order in which they are shown."""
