@@ -100,14 +100,20 @@ def fires(path: Path) -> dict[str, list[int]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         told = yaml.safe_load(path.read_text())
-        (folder / "rules.yml").write_text(yaml.safe_dump(told.get("spec", told)))
+        told = told.get("spec", told)
+        (folder / "rules.yml").write_text(yaml.safe_dump(told))
         asked = [
             {"eval_time": f"{minute}m", "alertname": alert, "exp_alerts": []}
             for minute in CHECKED_MINUTES
             for alert in alerts
         ]
         test = {"interval": "30s", "input_series": _input_series(path), "alert_rule_test": asked}
-        document = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}
+        document = {
+            "rule_files": ["rules.yml"],
+            "evaluation_interval": "1m",
+            "group_eval_order": [group["name"] for group in told["groups"]],
+            "tests": [test],
+        }
         (folder / "test.yml").write_text(yaml.safe_dump(document))
         told = subprocess.run(["promtool", "test", "rules", "test.yml"], cwd=folder, capture_output=True, text=True)
     found: dict[str, list[int]] = {alert: [] for alert in alerts}
