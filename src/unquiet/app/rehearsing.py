@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unquiet.app.copies import in_copies
-from unquiet.app.stack import Stack
+from unquiet.app.stack import Replayed, Stack
 from unquiet.app.watchers.watching import Kit
 from unquiet.drills import FAILURES, choose_slice, reach, sessions_of, touched
 from unquiet.drills.dosing import dose_at
@@ -134,8 +134,9 @@ class Rehearsal:
         result = self._result(scene, incident, rng)
         if self.stack is None:
             return result
+        harmed = scene.met & (not failure_of(drill.preset).control)
         times = (drill.day * DAY_US, scene.onset_us, scene.horizon_us)
-        return replace(result, watchers=self.stack.judged(scene.window, changed, *times))
+        return replace(result, watchers=self.stack.judged(Replayed(scene.window, changed, harmed, *times)))
 
     def _scene(self, drill: Drill, rng: np.random.Generator) -> _Scene:
         rng.integers(len(self.days()))

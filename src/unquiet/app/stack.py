@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from unquiet.app.watchers import WATCHERS
-from unquiet.app.watchers.watching import Heard, IntArray, Kit, Record, Replay, Watch
+from unquiet.app.watchers.watching import BoolArray, Heard, IntArray, Kit, Record, Replay, Watch
 from unquiet.model.drills import Noticed
 from unquiet.model.settings import Settings
 
@@ -22,6 +23,17 @@ class _Beside:
     why: str = ""
 
 
+class Replayed(NamedTuple):
+    """What is replayed in a rehearsal: see `unquiet.app.watchers.watching.Replay`."""
+
+    was: pa.Table
+    turns: pa.Table
+    harmed: BoolArray
+    start_us: int
+    onset_us: int
+    horizon_us: int
+
+
 class Stack:
     """All watchers over one record, in order of time."""
 
@@ -30,11 +42,9 @@ class Stack:
         itself = self.record.as_it_is()
         self.watched = {watcher.name: _beside(watcher.over(self.record), itself) for watcher in WATCHERS}
 
-    def judged(
-        self, was: pa.Table, turns: pa.Table, start_us: int, onset_us: int, horizon_us: int
-    ) -> dict[str, Noticed]:
-        """By watcher, what it made of the turns from `start_us` on, which were `was` without the failure."""
-        replay = Replay(self.record, was, turns, start_us, onset_us, horizon_us)
+    def judged(self, replayed: Replayed) -> dict[str, Noticed]:
+        """By watcher, what it made of a rehearsal."""
+        replay = Replay(self.record, *replayed)
         return {name: _noticed(name, each, replay) for name, each in self.watched.items()}
 
 

@@ -2,15 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
 
+import click
+import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
 from unquiet.app.watchers import WATCHERS
+from unquiet.app.watchers.watching import Kit
 from unquiet.drills.comparing import Standing, answer, noticed_by_theirs, standings
 from unquiet.model.drills import Rehearsed
+from unquiet.promql import read_rules
+from unquiet.sources.evals import read_evals
+from unquiet.store import Store
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def stack_options(command: F) -> F:
+    """The options that tell of the user's own stack."""
+    rules = click.option(
+        "--rules",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Your Prometheus alert rules, to be judged beside unquiet. Repeat for more.",
+    )
+    evals = click.option(
+        "--evals", multiple=True, metavar="PATH", help="Reports of your eval suite; default: those of the folder."
+    )
+    return rules(evals(command))
+
+
+def kit_of(rules: Sequence[Path], evals: Sequence[str], folder: Path | None) -> Kit:
+    """What the user has today: rule files, and evals and voices as named or, where there is a folder, as it holds them.
+
+    Raises:
+        UnreadableSource, ConfigError, StoreError: one of them cannot be read.
+    """
+    named = pa.concat_tables([table for read in read_evals(evals) for table in read.tables]) if evals else None
+    for path in rules:
+        read_rules(path)
+    if folder is None:
+        return Kit(tuple(rules), named)
+    with Store.open(folder, create=False) as store:
+        return Kit(
+            tuple(rules),
+            named if named is not None else store.evals.read(),
+            store.voices.read(),
+            store.voice_joins.read(),
+        )
 
 
 def stack_document(found: Sequence[Rehearsed], control: Mapping[str, bool]) -> dict[str, object]:

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from unquiet.app.folders import known_folder
 from unquiet.app.rehearsing import Rehearsal, failure_of
-from unquiet.cli.drill_stack import show_stack, stack_column, stack_document
+from unquiet.cli.drill_stack import kit_of, show_stack, stack_column, stack_document, stack_options
 from unquiet.cli.options import read_db
 from unquiet.cli.showing import Bar, Output, printing
 from unquiet.drills import PRESETS
@@ -50,6 +50,7 @@ SCHEMA = "unquiet.drill/1"
     help="Length of the learning period.",
 )
 @click.option("--json", "as_json", is_flag=True, help=f"Print as JSON, schema {SCHEMA}.")
+@stack_options
 @read_db
 def drill_command(
     names: tuple[str, ...],
@@ -59,6 +60,8 @@ def drill_command(
     budget: float,
     learn_days: float,
     as_json: bool,
+    rules: tuple[Path, ...],
+    evals: tuple[str, ...],
     db: Path | None,
 ) -> None:
     """Put known silent failures into recorded traffic, replay it as in production, and see what is heard, when, by whom.
@@ -76,7 +79,8 @@ def drill_command(
             _show_list(presets)
         return
     settings = Settings(budget=budget, learn=timedelta(days=learn_days))
-    rehearsal = Rehearsal(_turns(traffic, db), settings)
+    kit = kit_of(rules, evals, None if traffic else known_folder(db))
+    rehearsal = Rehearsal(_turns(traffic, db), settings, kit)
     with Bar(Console(stderr=True)) as bar:
         found = rehearsal.run(rehearsal.drills(presets, range(seeds)), os.cpu_count() or 1, bar.update)
     control = {each.name: failure_of(each).control for each in presets}

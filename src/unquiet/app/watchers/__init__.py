@@ -5,7 +5,7 @@ A watcher follows the protocol `unquiet.app.watchers.watching.Watcher`, stands i
 
 from __future__ import annotations
 
-from unquiet.app.watchers import errors, latency, rules, sigma, thresholds
+from unquiet.app.watchers import errors, evals, latency, rules, sigma, thresholds, tickets
 from unquiet.app.watchers.watching import Watcher
 
 __all__ = ["WATCHERS"]
@@ -16,5 +16,7 @@ WATCHERS: tuple[Watcher, ...] = (
     thresholds.Thresholds(),
     sigma.ThreeSigma(),
     rules.Rules(),
+    evals.Evals(),
+    tickets.Tickets(),
 )
 """In the order in which they are shown."""

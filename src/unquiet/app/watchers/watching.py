@@ -17,6 +17,7 @@ from unquiet.gap.dashboards import COLUMNS, DAY_US, HOUR_US, Panel, bucketed, tu
 from unquiet.model.settings import Settings
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 Heard = Mapping[str, IntArray | str]
 """By rule: the moments (microseconds since 1970, ascending) at which it rings, or why it could not be asked."""
@@ -52,19 +53,28 @@ class Record:
 
     def as_it_is(self) -> Replay:
         """The whole record as a replay of itself."""
-        return Replay(self, self.turns, self.turns, self.start_us, self.start_us, self.end_us)
+        nobody = np.zeros(len(self.at), bool)
+        return Replay(self, self.turns, self.turns, nobody, self.start_us, self.start_us, self.end_us)
 
 
 class Replay:
     """A rehearsal as watchers see it: the record before `start_us` (the beginning of a day), from there on changed turns.
 
     `was` and `turns` are the turns from `start_us` to `horizon_us` without and with the failure, which began at `onset_us`.
+    `harmed` (n,) are those of `was` that a failure meets; none where the change is harmless.
     """
 
     def __init__(
-        self, record: Record, was: pa.Table, turns: pa.Table, start_us: int, onset_us: int, horizon_us: int
+        self,
+        record: Record,
+        was: pa.Table,
+        turns: pa.Table,
+        harmed: BoolArray,
+        start_us: int,
+        onset_us: int,
+        horizon_us: int,
     ) -> None:
-        self.record, self.was, self.turns = record, was, turns
+        self.record, self.was, self.turns, self.harmed = record, was, turns, harmed
         self.start_us, self.onset_us, self.horizon_us = start_us, onset_us, horizon_us
 
     @cached_property
@@ -110,12 +120,12 @@ class Watcher(Protocol):
         ...
 
 
-def ends(panel: Panel, rang: npt.NDArray[np.bool_]) -> IntArray:
+def ends(panel: Panel, rang: BoolArray) -> IntArray:
     """The moments at which points of a panel that rang were complete."""
     return panel.at_us[rang] + panel.width_us
 
 
-def learned(panel: Panel, record: Record) -> npt.NDArray[np.bool_]:
+def learned(panel: Panel, record: Record) -> BoolArray:
     """Which points (n,) of a panel are known and lie in the learning period."""
     return np.isfinite(panel.value) & (panel.at_us + panel.width_us <= record.learned_us)
 
