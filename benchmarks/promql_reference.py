@@ -19,8 +19,8 @@ from typing import Any
 
 import httpx
 import yaml
-from promql_worlds import CHECKED_MINUTES, END_US, EXPRESSIONS, MOMENTS_S, RULE_FILES, START_US, series, turns
 
+from promql_worlds import CHECKED_MINUTES, END_US, EXPRESSIONS, MOMENTS_S, RULE_FILES, START_US, series, turns
 from unquiet.promql import Exposition, read_rules
 
 OUT = Path(__file__).resolve().parent.parent / "tests" / "promql_reference.json"
@@ -48,7 +48,11 @@ def main() -> None:
                 process.terminate()
     fired = {path.name: fires(path) for path in RULE_FILES if path.name != "not_ours.yml"}
     told = (f"{json.dumps(text)}: {json.dumps(each)}" for text, each in found["results"].items())
-    OUT.write_text(f'{{"version": "{found["version"]}", "results": {{\n' + ",\n".join(told) + f'\n}}, "fired": {json.dumps(fired)}}}\n')
+    OUT.write_text(
+        f'{{"version": "{found["version"]}", "results": {{\n'
+        + ",\n".join(told)
+        + f'\n}}, "fired": {json.dumps(fired)}}}\n'
+    )
     sys.stdout.write(f"{len(found['results'])} expressions, Prometheus {found['version']}\n")
 
 

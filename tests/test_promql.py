@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from promql_worlds import CHECKED_MINUTES, END_US, EXPRESSIONS, MOMENTS_S, RULE_FILES, START_US, series, turns
 
+from promql_worlds import CHECKED_MINUTES, END_US, EXPRESSIONS, MOMENTS_S, RULE_FILES, START_US, series, turns
 from unquiet.promql import Exposition, microseconds, read_rules
 from unquiet.promql.evaluating import Evaluation, parsed
-from unquiet.promql.values import NotEvaluated, Vector, labelled
+from unquiet.promql.values import Vector, labelled
 
 TOLD = json.loads((Path(__file__).parent / "promql_reference.json").read_text())
 REFERENCE = TOLD["results"]
@@ -38,7 +38,9 @@ def test_prometheus_says_the_same(text: str) -> None:
         np.testing.assert_allclose(list(mine[labels].values()), list(points.values()), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("path", [each for each in RULE_FILES if each.name in TOLD["fired"]], ids=lambda each: each.stem)
+@pytest.mark.parametrize(
+    "path", [each for each in RULE_FILES if each.name in TOLD["fired"]], ids=lambda each: each.stem
+)
 def test_alerts_fire_when_prometheus_says(path: Path) -> None:
     told = TOLD["fired"][path.name]
     fired = Exposition(read_rules(path), turns()).firing(turns(), START_US, START_US, END_US)

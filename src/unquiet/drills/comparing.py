@@ -60,7 +60,9 @@ class Answer:
             f"of {len(self.failures)} failures your present stack would notice {len(self.theirs)}; with unquiet "
             f"{len(self.together)}; "
         )
-        nobody = f"these {len(self.nobody)} nobody: {', '.join(self.nobody)}" if self.nobody else "none is missed by all"
+        nobody = (
+            f"these {len(self.nobody)} nobody: {', '.join(self.nobody)}" if self.nobody else "none is missed by all"
+        )
         unasked = f" (not known: {', '.join(self.unasked)})" if self.unasked else ""
         return told + nobody + unasked
 

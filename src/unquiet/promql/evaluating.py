@@ -27,7 +27,6 @@ from unquiet.promql.instants import (
 from unquiet.promql.joining import Matching, scalars, vectors, with_scalar
 from unquiet.promql.ranges import RANGE_FUNCTIONS, RangeFunction, over_windows, quantile_over, trend_over
 from unquiet.promql.values import (
-    BoolArray,
     FloatArray,
     Labels,
     NotEvaluated,
@@ -135,7 +134,9 @@ class Evaluation:
 
     def _aggregated(self, node: parser.AggregateExpr) -> Vector:
         parameter = None if node.param is None else self.of(node.param)
-        if isinstance(parameter, (str, Vector)):
+        if isinstance(parameter, str):
+            raise NotEvaluated(f"{node.op}() is not known here")
+        if isinstance(parameter, Vector):
             raise NotEvaluated(f"{node.op}(): its parameter must be a number")
         leaving = node.modifier is not None and node.modifier.type == parser.AggModifierType.Without
         names = node.modifier.labels if node.modifier is not None else []
@@ -237,7 +238,9 @@ def _scalar(evaluation: Evaluation, node: parser.Call) -> FloatArray:
 
 def _timestamp(evaluation: Evaluation, node: parser.Call) -> Vector:
     if not isinstance(node.args[0], parser.VectorSelector):
-        return replace(vector := evaluation.vector(node.args[0]), values=np.broadcast_to(evaluation.moments_s, vector.values.shape))
+        return replace(
+            vector := evaluation.vector(node.args[0]), values=np.broadcast_to(evaluation.moments_s, vector.values.shape)
+        )
     samples = evaluation._matching(node.args[0])
     timed = replace(samples, values=np.broadcast_to(samples.at_s, samples.values.shape))
     return Evaluation({str(node.args[0].name): timed}, evaluation.moments_s).vector(node.args[0])

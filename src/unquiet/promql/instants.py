@@ -10,6 +10,7 @@ import re2
 from unquiet.promql.values import (
     BoolArray,
     FloatArray,
+    IntArray,
     Labels,
     NotEvaluated,
     Vector,
@@ -98,14 +99,23 @@ def histogram_quantile(share: FloatArray, buckets: Vector) -> Vector:
     for place, rows in enumerate(groups.values()):
         rows.sort(key=lambda row: _bound(buckets.labels[row]) or 0.0)
         bounds = np.array([_bound(buckets.labels[row]) for row in rows])
-        patterns, of = np.unique(buckets.present[rows], axis=1, return_inverse=True)
-        for number, has in enumerate(patterns.T):
-            at = np.flatnonzero(of.ravel() == number)
+        for has, at in _patterns(buckets.present[rows]):
             if has.any():
                 counts = buckets.values[np.ix_(np.array(rows)[has], at)]
                 values[place, at] = _quantile(share[at], bounds[has], counts)
                 present[place, at] = True
     return Vector(list(groups), values, present)
+
+
+def _patterns(present: BoolArray) -> list[tuple[BoolArray, IntArray]]:
+    """Which buckets (B,) are there together, and at which moments: mostly all, or none of them."""
+    every = present.all(axis=0)
+    found = [(np.ones(len(present), bool), np.flatnonzero(every))]
+    some = np.flatnonzero(present.any(axis=0) & ~every)
+    if len(some):
+        patterns, of = np.unique(present[:, some], axis=1, return_inverse=True)
+        found += [(has, some[of.ravel() == number]) for number, has in enumerate(patterns.T)]
+    return found
 
 
 def _bound(labels: Labels) -> float | None:

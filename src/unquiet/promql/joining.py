@@ -153,9 +153,7 @@ def _sets(operator: str, left: Vector, right: Vector, matching: Matching) -> Vec
         covered = [here.get(matching.key(each), never) for each in right.labels]
         present = right.present & ~np.array(covered, bool).reshape(right.present.shape)
         labels = [*left.labels, *right.labels]
-        joined = Vector(
-            labels, np.concatenate([left.values, right.values]), np.concatenate([left.present, present])
-        )
+        joined = Vector(labels, np.concatenate([left.values, right.values]), np.concatenate([left.present, present]))
         return joined.under(labels)
     found = np.array([there.get(matching.key(each), never) for each in left.labels], bool).reshape(left.present.shape)
     return Vector(left.labels, left.values, left.present & (found if operator == "and" else ~found))

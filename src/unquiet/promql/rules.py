@@ -42,7 +42,9 @@ def read_rules(path: Path) -> list[Rule]:
     try:
         documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--rules {path}: it cannot be read: {error}. Name a YAML file of Prometheus rules.") from error
+        raise ConfigError(
+            f"--rules {path}: it cannot be read: {error}. Name a YAML file of Prometheus rules."
+        ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"--rules {path}: it is no YAML: {' '.join(str(error).split())}") from error
     found = [rule for each in documents if each is not None for rule in _of_document(path, each)]
@@ -118,4 +120,3 @@ def reach_s(node: parser.Expr) -> float:
 
     parser.walk(node, visit)
     return total
-

@@ -57,7 +57,10 @@ class Vector:
         rows = grouped(labels)
         if len(rows) == len(labels):
             return Vector(labels, self.values, self.present)
-        values, present = np.full((len(rows), self.values.shape[1]), np.nan), np.zeros((len(rows), self.values.shape[1]), bool)
+        values, present = (
+            np.full((len(rows), self.values.shape[1]), np.nan),
+            np.zeros((len(rows), self.values.shape[1]), bool),
+        )
         for place, (key, mine) in enumerate(rows.items()):
             if bool((self.present[mine].sum(axis=0) > 1).any()):
                 raise NotEvaluated(f"several series have the labels {shown(key)} at the same time")

@@ -15,7 +15,7 @@ class ErrorRate:
     name = "error rate"
     says = f"rings after an hour with at least {LEAST_TURNS} turns of which more than {LIMIT:.0%} ended in an error"
 
-    def over(self, record: Record) -> Watch | str:
+    def over(self, record: Record) -> Watch | str:  # noqa: ARG002
         """Nothing is learned."""
         return self
 

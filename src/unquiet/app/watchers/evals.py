@@ -36,7 +36,10 @@ class Evals:
         if record.kit.evals is None or not record.kit.evals.num_rows:
             return "no eval results are known (--evals PATH, or `unquiet evals PATH`)"
         cases = gather_cases([record.kit.evals])
-        passed = {case: status == PASSED for case, status in zip(cases.case, cases.results.column("status").to_pylist(), strict=True)}
+        passed = {
+            case: status == PASSED
+            for case, status in zip(cases.case, cases.results.column("status").to_pylist(), strict=True)
+        }
         asked = [int(case) for case in cases.asked if passed.get(case)]
         if not asked:
             return "no case of the eval results tells its request and passed last"
@@ -82,7 +85,9 @@ def _nearest(record: Record, day_us: int, cases: npt.NDArray[np.float32], least:
     rows = record.turns.slice(low, high - low)
     index, similarity = intents.nearest(cases, intents.embed(rows.column("input")))
     turns = rows.column("turn_id").to_pylist()
-    return [turns[i] if i >= 0 and s >= least else None for i, s in zip(index.tolist(), similarity.tolist(), strict=True)]
+    return [
+        turns[i] if i >= 0 and s >= least else None for i, s in zip(index.tolist(), similarity.tolist(), strict=True)
+    ]
 
 
 def _usual_similarity(record: Record) -> float:

@@ -14,7 +14,7 @@ class ThreeSigma:
     name = "3 sigma"
     says = f"rings after a day on which a panel of the dashboard is more than {SIGMAS:g} sigma from the mean of the 7 days before"
 
-    def over(self, record: Record) -> Watch | str:
+    def over(self, record: Record) -> Watch | str:  # noqa: ARG002
         """Nothing is learned beforehand: the limits move with the days."""
         return self
 
