@@ -17,7 +17,8 @@ SCRAPES = 240
 SCRAPE_S = 60.0
 AT_S = START_S + SCRAPE_S * np.arange(SCRAPES)
 MOMENTS_S = START_S + 30.0 + 840.0 * np.arange(17)
-"""Between scrapes, which are 17 seconds after whole minutes: at a scrape itself, versions of Prometheus differ in whether a window holds its first moment."""
+"""Between scrapes, which are 17 seconds after whole minutes: at a scrape itself, versions of Prometheus differ in whether a window
+holds its first moment."""
 
 BOUNDS = (0.1, 0.5, 1.0, 2.5)
 

@@ -101,7 +101,7 @@ def show_stack(console: Console, found: Sequence[Rehearsed], control: Mapping[st
 
 def _cells(each: Standing) -> tuple[str, str, str, str]:
     if each.is_unknown:
-        return ("unknown",) * 4
+        return "unknown", "unknown", "unknown", "unknown"
     return (
         str(len(each.failures)),
         f"{each.noticed}/{each.rehearsals}",

@@ -105,7 +105,7 @@ class Evaluation:
         return -value
 
     def _selected(self, node: parser.VectorSelector) -> Vector:
-        samples = self._matching(node)
+        samples = self.matching(node)
         moments = self.moments_s - _offset(node)
         place = np.searchsorted(samples.at_s, moments, side="right") - 1
         if not len(samples.at_s) or not len(samples.labels):
@@ -114,7 +114,7 @@ class Evaluation:
         present = samples.present[:, place] & fresh
         return Vector(samples.labels, np.where(present, samples.values[:, place], np.nan), present)
 
-    def _matching(self, node: parser.VectorSelector) -> Samples:
+    def matching(self, node: parser.VectorSelector) -> Samples:
         """The series that a selector names."""
         if node.name is None:
             raise NotEvaluated(f"{node}: a selector without the name of a metric is not known here")
@@ -158,7 +158,7 @@ class Evaluation:
     def _called(self, node: parser.Call) -> Value:
         name = node.func.name
         if name in RANGE_FUNCTIONS:
-            return self._over(node.args[0], RANGE_FUNCTIONS[name])
+            return self.over(node.args[0], RANGE_FUNCTIONS[name])
         if name in ELEMENTWISE:
             vector = self.vector(node.args[0])
             with np.errstate(all="ignore"):
@@ -171,7 +171,7 @@ class Evaluation:
             return _SPECIAL[name](self, node)
         raise NotEvaluated(f"{name}() is not known here")
 
-    def _over(self, node: parser.Expr, function: RangeFunction) -> Vector:
+    def over(self, node: parser.Expr, function: RangeFunction) -> Vector:
         """A function of a range vector."""
         samples, range_s, offset_s = self.ranged(node)
         if not len(samples.labels):
@@ -183,7 +183,7 @@ class Evaluation:
         if isinstance(node, parser.ParenExpr):
             return self.ranged(node.expr)
         if isinstance(node, parser.MatrixSelector):
-            return self._matching(node.vector_selector), node.range.total_seconds(), _offset(node.vector_selector)
+            return self.matching(node.vector_selector), node.range.total_seconds(), _offset(node.vector_selector)
         if isinstance(node, parser.SubqueryExpr) and node.range is not None:
             offset_s, range_s = _offset(node), node.range.total_seconds()
             step_s = node.step.total_seconds() if node.step is not None else STEP_S
@@ -210,12 +210,12 @@ def _histogram_quantile(evaluation: Evaluation, node: parser.Call) -> Vector:
 
 
 def _quantile_over_time(evaluation: Evaluation, node: parser.Call) -> Vector:
-    return evaluation._over(node.args[1], quantile_over(evaluation.scalar(node.args[0])))
+    return evaluation.over(node.args[1], quantile_over(evaluation.scalar(node.args[0])))
 
 
 def _predict_linear(evaluation: Evaluation, node: parser.Call) -> Vector:
     _, _, offset_s = evaluation.ranged(node.args[0])
-    return evaluation._over(node.args[0], trend_over(evaluation.scalar(node.args[1]) + offset_s))
+    return evaluation.over(node.args[0], trend_over(evaluation.scalar(node.args[1]) + offset_s))
 
 
 def _label_replace(evaluation: Evaluation, node: parser.Call) -> Vector:
@@ -241,7 +241,7 @@ def _timestamp(evaluation: Evaluation, node: parser.Call) -> Vector:
         return replace(
             vector := evaluation.vector(node.args[0]), values=np.broadcast_to(evaluation.moments_s, vector.values.shape)
         )
-    samples = evaluation._matching(node.args[0])
+    samples = evaluation.matching(node.args[0])
     timed = replace(samples, values=np.broadcast_to(samples.at_s, samples.values.shape))
     return Evaluation({str(node.args[0].name): timed}, evaluation.moments_s).vector(node.args[0])
 

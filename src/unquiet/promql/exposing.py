@@ -62,7 +62,7 @@ class Exposition:
     def series(self, turns: pa.Table, start_us: int, end_us: int) -> dict[str, Samples]:
         """The series by name, from the first scrape of the record to the first after `end_us`."""
         cut, last = start_us // MINUTE_US - self.first, end_us // MINUTE_US + 1 - self.first
-        at_s = (self.first + 1 + np.arange(last)) * SCRAPE_S
+        at_s = (self.first + 1 + np.arange(last, dtype=np.float64)) * SCRAPE_S
         found = {name: self._samples(turns, name, max(cut, 0), last, at_s) for name in self.wanted}
         if "up" in found:
             always = np.ones((1, last))
@@ -70,11 +70,10 @@ class Exposition:
         return found
 
     def _back_s(self) -> float:
-        """How much earlier rules must be evaluated: for their `for`, and for ranges of recorded series, which may look on others."""
+        """How much earlier rules must be evaluated: for their `for`, and for ranges of recorded series, which look on others."""
         made = {rule.name: rule for rule in self.rules if rule.records}
         chain = sum(
-            max((reach_s(node) for text, node in self.parts.items() if _mentions(node, name)), default=0.0)
-            for name in made
+            max((reach_s(node) for node in self.parts.values() if _mentions(node, name)), default=0.0) for name in made
         )
         return chain + max((rule.for_s for rule in self.rules), default=0.0) + 2 * SCRAPE_S
 

@@ -83,8 +83,8 @@ CALENDAR: Mapping[str, Callable[[FloatArray], FloatArray]] = {
 
 def absent(present: BoolArray, labels: Labels) -> Vector:
     """1 at the moments (T,) at which no series (S, T) is present, under labels that the matchers tell."""
-    none = ~present.any(axis=0)
-    return Vector([labels], np.where(none, 1.0, np.nan)[None], none[None])
+    none: BoolArray = np.logical_not(np.any(present, axis=0, keepdims=True))
+    return Vector([labels], np.where(none, 1.0, np.nan), none)
 
 
 def histogram_quantile(share: FloatArray, buckets: Vector) -> Vector:
@@ -160,11 +160,11 @@ def label_replace(vector: Vector, target: str, replacement: str, source: str, pa
     for each in vector.labels:
         told = dict(each)
         match = compiled.fullmatch(told.get(source, ""))
-        labels.append(labelled({**told, target: _expanded(replacement, match)}) if match else each)
+        labels.append(labelled({**told, target: _expanded(replacement, match.group)}) if match else each)
     return vector.under(labels)
 
 
-def _expanded(replacement: str, match: re2._Match[str]) -> str:
+def _expanded(replacement: str, group: Callable[[int | str], str | None]) -> str:
     """`$1`, `${1}` and `${name}` of a replacement."""
     out = ""
     for number, part in enumerate(re2.split(r"(\$\{\w+\}|\$\w+|\$\$)", replacement)):
@@ -173,7 +173,7 @@ def _expanded(replacement: str, match: re2._Match[str]) -> str:
             continue
         name = part.strip("${}")
         try:
-            out += match.group(int(name) if name.isdigit() else name) or ""
+            out += group(int(name) if name.isdigit() else name) or ""
         except (IndexError, KeyError) as error:
             raise NotEvaluated(f"label_replace: its pattern has no group {name}") from error
     return out

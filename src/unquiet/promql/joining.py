@@ -162,4 +162,4 @@ def _sets(operator: str, left: Vector, right: Vector, matching: Matching) -> Vec
 def _any(vector: Vector, matching: Matching) -> dict[Labels, BoolArray]:
     """By key, at which moments any series is present."""
     keys = grouped([matching.key(each) for each in vector.labels])
-    return {key: vector.present[rows].any(axis=0) for key, rows in keys.items()}
+    return {key: np.atleast_1d(vector.present[rows].any(axis=0)) for key, rows in keys.items()}

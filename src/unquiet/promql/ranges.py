@@ -62,7 +62,7 @@ def over_windows(samples: Samples, moments_s: FloatArray, range_s: float, functi
             continue
         begin = moments_s - range_s
         first, last = np.searchsorted(at, begin, side="right"), np.searchsorted(at, moments_s, side="right")
-        window = Window(at, samples.values[np.ix_(rows, np.flatnonzero(has))], first, last, begin, moments_s)
+        window = Window(at, samples.values[rows][:, has], first, last, begin, moments_s)
         with np.errstate(all="ignore"):
             values[rows], known = function(window)
         present[rows] = known

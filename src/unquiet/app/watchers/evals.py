@@ -26,9 +26,9 @@ class Evals:
 
     name = "evals"
     says = (
-        "your eval suite, taken to run at the end of each day: a case that passed last gets the answer that the most similar request "
-        "of the day got, if it is as similar as half of the requests are to others, and fails if the failure changed that answer; "
-        "this is more than most suites see, which do not ask under the conditions of production"
+        "your eval suite, taken to run at the end of each day: a case that passed last gets the answer that the most similar "
+        "request of the day got, if it is as similar as half of the requests are to others, and fails if the failure changed "
+        "that answer; this is more than most suites see, which do not ask under the conditions of production"
     )
 
     def over(self, record: Record) -> Watch | str:
@@ -36,10 +36,8 @@ class Evals:
         if record.kit.evals is None or not record.kit.evals.num_rows:
             return "no eval results are known (--evals PATH, or `unquiet evals PATH`)"
         cases = gather_cases([record.kit.evals])
-        passed = {
-            case: status == PASSED
-            for case, status in zip(cases.case, cases.results.column("status").to_pylist(), strict=True)
-        }
+        status = cases.results.column("status").to_pylist()
+        passed = {int(case): each == PASSED for case, each in zip(cases.case, status, strict=True)}
         asked = [int(case) for case in cases.asked if passed.get(case)]
         if not asked:
             return "no case of the eval results tells its request and passed last"

@@ -132,5 +132,5 @@ def learned(panel: Panel, record: Record) -> BoolArray:
 
 def _until(panel: Panel, horizon_us: int) -> Panel:
     kept = panel.at_us + panel.width_us <= horizon_us
-    parts = (panel.at_us, panel.value, panel.low, panel.high)
-    return Panel(panel.kind, panel.width_us, *(each[kept] for each in parts))
+    value, low, high = (each[kept] for each in (panel.value, panel.low, panel.high))
+    return Panel(panel.kind, panel.width_us, panel.at_us[kept], value, low, high)
