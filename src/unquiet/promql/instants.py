@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import re2
@@ -160,22 +160,24 @@ def label_replace(vector: Vector, target: str, replacement: str, source: str, pa
     for each in vector.labels:
         told = dict(each)
         match = compiled.fullmatch(told.get(source, ""))
-        labels.append(labelled({**told, target: _expanded(replacement, match.group)}) if match else each)
+        labels.append(labelled({**told, target: _expanded(replacement, _groups(match.groups(), match.groupdict()))}) if match else each)
     return vector.under(labels)
 
 
-def _expanded(replacement: str, group: Callable[[int | str], str | None]) -> str:
-    """`$1`, `${1}` and `${name}` of a replacement."""
+def _groups(numbered: Sequence[str | None], named: Mapping[str, str | None]) -> dict[str, str]:
+    """What the groups of a pattern hold, by number and by name."""
+    every = {str(number): text for number, text in enumerate(numbered, 1)} | dict(named)
+    return {name: text or "" for name, text in every.items()}
+
+
+def _expanded(replacement: str, groups: Mapping[str, str]) -> str:
+    """A replacement with its `$1`, `${1}` and `${name}` filled in; a group that is not there is empty."""
     out = ""
     for number, part in enumerate(re2.split(r"(\$\{\w+\}|\$\w+|\$\$)", replacement)):
         if number % 2 == 0 or part == "$$":
             out += REFERENCE if part == "$$" else part
-            continue
-        name = part.strip("${}")
-        try:
-            out += group(int(name) if name.isdigit() else name) or ""
-        except (IndexError, KeyError) as error:
-            raise NotEvaluated(f"label_replace: its pattern has no group {name}") from error
+        else:
+            out += groups.get(part.strip("${}"), "")
     return out
 
 
