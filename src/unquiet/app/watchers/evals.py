@@ -17,8 +17,9 @@ from unquiet.gap.dashboards import DAY_US
 from unquiet.model.evals import PASSED
 
 ANSWER = ("output", "tool_calls", "finish_reason", "error")
+FEW = 0.1
 SAMPLE = 500
-"""Requests of which it is looked how near they are to each other."""
+"""Of so many requests it is looked how near they are to each other; what all but this share keep is near enough for a case."""
 
 
 class Evals:
@@ -27,8 +28,8 @@ class Evals:
     name = "evals"
     says = (
         "your eval suite, taken to run at the end of each day: a case that passed last gets the answer that the most similar "
-        "request of the day got, if it is as similar as half of the requests are to others, and fails if the failure changed "
-        "that answer; this is more than most suites see, which do not ask under the conditions of production"
+        "request of the day got, if it is as similar as nine of ten requests are to others, and fails if the failure "
+        "changed that answer; this is more than most suites see, which do not ask under the conditions of production"
     )
 
     def over(self, record: Record) -> Watch | str:
@@ -42,7 +43,7 @@ class Evals:
         if not asked:
             return "no case of the eval results tells its request and passed last"
         vectors = intents.embed([cases.inputs[case] for case in asked])
-        least = _usual_similarity(record)
+        least = _least_similarity(record)
         days = {day: _nearest(record, day, vectors, least) for day in range(record.start_us, record.end_us, DAY_US)}
         return _Suite(days, [cases.names[case] for case in asked])
 
@@ -88,8 +89,8 @@ def _nearest(record: Record, day_us: int, cases: npt.NDArray[np.float32], least:
     ]
 
 
-def _usual_similarity(record: Record) -> float:
-    """The median similarity of a request to the one that is most like it, among so many that are asked in other words."""
+def _least_similarity(record: Record) -> float:
+    """How similar all but FEW of the requests are to the one that is most like them, among SAMPLE of different wording."""
     places = np.unique(np.linspace(0, len(record.at) - 1, SAMPLE).astype(np.int64))
     texts = pc.unique(record.turns.column("input").take(pa.array(places)))
     vectors = intents.embed(texts)
@@ -98,4 +99,4 @@ def _usual_similarity(record: Record) -> float:
         return 1.0
     among = vectors @ vectors.T
     np.fill_diagonal(among, -1.0)
-    return float(np.median(among.max(axis=1)))
+    return float(np.quantile(among.max(axis=1), FEW))
