@@ -60,7 +60,9 @@ def tickets(per_day: Sequence[int]) -> pa.Table:
 
 @pytest.fixture(scope="module")
 def record() -> pa.Table:
-    return _with(traffic(4200, 300), latency_ms=lambda i: 700.0 + i * 37 % 400, output_tokens=lambda i: 25 + i * 17 % 20)
+    return _with(
+        traffic(4200, 300), latency_ms=lambda i: 700.0 + i * 37 % 400, output_tokens=lambda i: 25 + i * 17 % 20
+    )
 
 
 def _with(turns: pa.Table, **columns) -> pa.Table:

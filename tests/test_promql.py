@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 from promql_worlds import CHECKED_MINUTES, END_US, EXPRESSIONS, MOMENTS_S, RULE_FILES, START_US, series, turns
+from unquiet.conventions.metrics import LABELS, METRICS
 from unquiet.promql import Exposition, microseconds, read_rules
-from unquiet.promql.evaluating import Evaluation, parsed
+from unquiet.promql.aggregating import AGGREGATIONS
+from unquiet.promql.evaluating import SPECIAL, Evaluation, parsed
+from unquiet.promql.instants import CALENDAR, ELEMENTWISE
+from unquiet.promql.ranges import RANGE_FUNCTIONS
 from unquiet.promql.values import Vector, labelled
 
 TOLD = json.loads((Path(__file__).parent / "promql_reference.json").read_text())
@@ -47,3 +51,12 @@ def test_alerts_fire_when_prometheus_says(path: Path) -> None:
     minutes = {name: (microseconds(each) - START_US) // 60_000_000 for name, each in fired.items()}
     assert {name: sorted(set(each.tolist()) & set(CHECKED_MINUTES)) for name, each in minutes.items()} == told
     assert any(told.values())
+
+
+def test_the_reference_tells_every_metric_label_and_function() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "reference" / "promql.md").read_text()
+    names = [name for metric in METRICS for name in metric.names] + [
+        name for names in LABELS.values() for name in names
+    ]
+    functions = [*RANGE_FUNCTIONS, *ELEMENTWISE, *CALENDAR, *SPECIAL, *AGGREGATIONS]
+    assert [name for name in (*names, *functions) if f"`{name}`" not in text] == []

@@ -167,8 +167,8 @@ class Evaluation:
         if name in CALENDAR:
             at = self.vector(node.args[0]) if node.args else _alone(self.moments_s)
             return Vector(at.labels, CALENDAR[name](np.nan_to_num(at.values)), at.present)
-        if name in _SPECIAL:
-            return _SPECIAL[name](self, node)
+        if name in SPECIAL:
+            return SPECIAL[name](self, node)
         raise NotEvaluated(f"{name}() is not known here")
 
     def over(self, node: parser.Expr, function: RangeFunction) -> Vector:
@@ -246,7 +246,7 @@ def _timestamp(evaluation: Evaluation, node: parser.Call) -> Vector:
     return Evaluation({str(node.args[0].name): timed}, evaluation.moments_s).vector(node.args[0])
 
 
-_SPECIAL: Mapping[str, Callable[[Evaluation, parser.Call], Value]] = {
+SPECIAL: Mapping[str, Callable[[Evaluation, parser.Call], Value]] = {
     "absent": _absent,
     "absent_over_time": _absent_over_time,
     "histogram_quantile": _histogram_quantile,
@@ -259,6 +259,7 @@ _SPECIAL: Mapping[str, Callable[[Evaluation, parser.Call], Value]] = {
     "vector": lambda evaluation, node: _alone(evaluation.scalar(node.args[0])),
     "time": lambda evaluation, _node: evaluation.moments_s,
 }
+"""Functions that look at more than the values of their arguments."""
 
 
 def told_by(node: parser.Expr) -> Labels:

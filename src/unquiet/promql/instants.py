@@ -160,7 +160,11 @@ def label_replace(vector: Vector, target: str, replacement: str, source: str, pa
     for each in vector.labels:
         told = dict(each)
         match = compiled.fullmatch(told.get(source, ""))
-        labels.append(labelled({**told, target: _expanded(replacement, _groups(match.groups(), match.groupdict()))}) if match else each)
+        labels.append(
+            labelled({**told, target: _expanded(replacement, _groups(match.groups(), match.groupdict()))})
+            if match
+            else each
+        )
     return vector.under(labels)
 
 
