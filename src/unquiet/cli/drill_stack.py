@@ -58,8 +58,14 @@ def kit_of(rules: Sequence[Path], evals: Sequence[str], folder: Path | None) -> 
         )
 
 
+def asked(found: Sequence[Rehearsed]) -> list[Rehearsed]:
+    """The rehearsals that the stack was asked about: drills of unquiet itself change nothing that it could see."""
+    return [each for each in found if each.watchers]
+
+
 def stack_document(found: Sequence[Rehearsed], control: Mapping[str, bool]) -> dict[str, object]:
     """What the watchers made of all rehearsals, for JSON."""
+    found = asked(found)
     told = answer(found, control)
     says = {watcher.name: watcher.says for watcher in WATCHERS}
     return {
@@ -77,12 +83,15 @@ def stack_document(found: Sequence[Rehearsed], control: Mapping[str, bool]) -> d
 
 def stack_column(found: Sequence[Rehearsed], preset: str) -> str:
     """In how many rehearsals of a drill any of the watchers noticed it."""
-    mine = [each for each in found if each.preset == preset]
-    return f"{sum(map(noticed_by_theirs, mine))}/{len(mine)}"
+    mine = [each for each in asked(found) if each.preset == preset]
+    return "-" if not mine else f"{sum(map(noticed_by_theirs, mine))}/{len(mine)}"
 
 
 def show_stack(console: Console, found: Sequence[Rehearsed], control: Mapping[str, bool]) -> None:
-    """Print a line a watcher, what could not be asked, and the answer."""
+    """Print a line a watcher, what could not be asked, and the answer; nothing where no watcher was asked."""
+    found = asked(found)
+    if not found:
+        return
     table = Table(box=None, pad_edge=False)
     for name in ("your stack", "failures noticed", "rehearsals", "false alarms", "rings on controls"):
         table.add_column(name, justify="left" if name == "your stack" else "right", no_wrap=True)

@@ -135,7 +135,7 @@ def _summary(document: Document) -> list[Section]:
         )
     blocks: list[Section] = [{"kind": "text", "text": said}]
     stack: Row | None = document.get("stack")
-    if stack and stack.get("answer"):
+    if stack and stack.get("watchers"):
         answer = str(stack["answer"])
         blocks.append({"kind": "text", "text": answer[:1].upper() + answer[1:] + "."})
     blocks.append({"kind": "facts", "rows": _tiles(document)})
