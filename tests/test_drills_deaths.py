@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from test_drills import traffic
+from unquiet.app.watchers import WATCHERS
 from unquiet.cli.commands import unquiet
 from unquiet.cli.drill_stack import stack_column, stack_document
 from unquiet.drills import FAILURES, PRESETS
@@ -83,6 +84,6 @@ def test_the_stack_is_not_asked_about_them(rehearsed: list[Rehearsed]) -> None:
     control = {preset.name: False for preset in DEATH_PRESETS}
     assert stack_document(rehearsed, control)["failures"] == ()
     assert stack_column(rehearsed, "D19-door") == "-"
-    seen = replace(rehearsed[0], preset="D9", watchers={"errors": Noticed()})
+    seen = replace(rehearsed[0], preset="D9", watchers={WATCHERS[0].name: Noticed()})
     assert stack_document([*rehearsed, seen], control | {"D9": False})["failures"] == ("D9",)
     assert stack_column([*rehearsed, seen], "D9") == "0/1"
