@@ -201,11 +201,11 @@ def _show_list(presets: Sequence[Preset]) -> None:
 
 def _show(scores: Sequence[Score], found: Sequence[Rehearsed]) -> None:
     table = Table(box=None, pad_edge=False)
-    for name in ("drill", "found", "after (quartiles)", "met before", "of", "x oracle", "slice", "onset", "your stack"):
+    for name in ("drill", "found", "hours to it", "met", "of", "x best", "slice", "onset", "stack"):
         table.add_column(name, justify="left" if name == "drill" else "right", no_wrap=True)
     for each in scores:
-        hours = "-" if each.hours is None else f"{each.hours[1]:.1f} h ({each.hours[0]:.1f}-{each.hours[2]:.1f})"
-        name = f"{each.preset} (control)" if each.control else each.preset
+        hours = "-" if each.hours is None else f"{each.hours[1]:.1f} ({each.hours[0]:.1f}-{each.hours[2]:.1f})"
+        name = f"({each.preset})" if each.control else each.preset
         shares = ["-" if share is None else f"{share:.0%}" for share in (each.slice_right, each.onset_right)]
         met = "-" if each.met is None else f"{each.met:g}"
         theirs = stack_column(found, each.preset)
@@ -213,6 +213,7 @@ def _show(scores: Sequence[Score], found: Sequence[Rehearsed]) -> None:
         table.add_row(name, f"{each.found}/{each.rehearsals}", hours, met, f"{each.affected:g}", ratio, *shares, theirs)
     console = Output()
     console.print(table)
+    console.print("In brackets: harmless changes. met: affected sessions before the alarm; best: an oracle that sees whom they meet.")
     failures = [each for each in scores if not each.control]
     always = sum(each.found == each.rehearsals for each in failures)
     never = [each.preset for each in failures if not each.found]
