@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+
 from promql_worlds import END_US, RULE_FILES, START_US
 from promql_worlds import turns as rule_turns
 from test_drills import START, traffic
-
 from unquiet.app.stack import Replayed, Stack
 from unquiet.app.watchers import WATCHERS
 from unquiet.app.watchers.watching import Kit
