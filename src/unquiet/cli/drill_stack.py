@@ -14,11 +14,11 @@ from rich.table import Table
 
 from unquiet.app.watchers import WATCHERS
 from unquiet.app.watchers.watching import Kit
+from unquiet.cli.own_folder import read_folder
 from unquiet.drills.comparing import Standing, answer, noticed_by_theirs, standings
 from unquiet.model.drills import Rehearsed
 from unquiet.promql import read_rules
 from unquiet.sources.evals import read_evals
-from unquiet.store import Store
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -49,7 +49,7 @@ def kit_of(rules: Sequence[Path], evals: Sequence[str], folder: Path | None) -> 
         read_rules(path)
     if folder is None:
         return Kit(tuple(rules), named)
-    with Store.open(folder, create=False) as store:
+    with read_folder(folder) as store:
         return Kit(
             tuple(rules),
             named if named is not None else store.evals.read(),
@@ -76,9 +76,9 @@ def stack_document(found: Sequence[Rehearsed], control: Mapping[str, bool]) -> d
 
 
 def stack_column(found: Sequence[Rehearsed], preset: str) -> str:
-    """In how many rehearsals of a drill any of the watchers noticed it."""
-    mine = [each for each in found if each.preset == preset]
-    return f"{sum(map(noticed_by_theirs, mine))}/{len(mine)}"
+    """In how many rehearsals of a drill any of the watchers noticed it; of unquiet's own failures they can know nothing."""
+    mine = [each for each in found if each.preset == preset and each.watchers]
+    return "-" if not mine else f"{sum(map(noticed_by_theirs, mine))}/{len(mine)}"
 
 
 def show_stack(console: Console, found: Sequence[Rehearsed], control: Mapping[str, bool]) -> None:
@@ -87,6 +87,8 @@ def show_stack(console: Console, found: Sequence[Rehearsed], control: Mapping[st
     for name in ("your stack", "failures noticed", "rehearsals", "false alarms", "rings on controls"):
         table.add_column(name, justify="left" if name == "your stack" else "right", no_wrap=True)
     told = standings(found, control)
+    if not told:
+        return
     for each in told:
         table.add_row(each.watcher, *_cells(each))
     console.print()
