@@ -58,10 +58,10 @@ SCHEMA = "unquiet.drill/1"
     help="Length of the learning period.",
 )
 @click.option("--json", "as_json", is_flag=True, help=f"Print as JSON, schema {SCHEMA}.")
-@stack_options
 @report_options
 @night_options
 @fire_options
+@stack_options
 @read_db
 def drill_command(
     names: tuple[str, ...],
@@ -71,14 +71,14 @@ def drill_command(
     budget: float,
     learn_days: float,
     as_json: bool,
-    rules: tuple[Path, ...],
-    evals: tuple[str, ...],
     html: Path | None,
     markdown: Path | None,
     nightly: bool,
     junit: Path | None,
     is_fire: bool,
     config_path: Path | None,
+    rules: tuple[Path, ...],
+    evals: tuple[str, ...],
     db: Path | None,
 ) -> None:
     """Put known silent failures into recorded traffic, replay it as in production, and see what is heard, when, by whom.
@@ -106,10 +106,7 @@ def drill_command(
     settings = Settings(budget=budget, learn=timedelta(days=learn_days))
     kit = kit_of(rules, evals, None if traffic else known_folder(db))
     rehearsal = Rehearsal(_latest(traffic, db, settings) if nightly else _turns(traffic, db), settings, kit)
-    with Bar(Console(stderr=True)) as bar:
-        drills = rehearsal.drills([each for each in presets if death_of(each) is None], range(seeds))
-        found = rehearsal.run(drills, os.cpu_count() or 1, bar.update) if drills else []
-    found = [*found, *_deaths(presets, range(seeds), rehearsal.turns)]
+    found = _rehearse(rehearsal, presets, range(seeds))
     control = {each.name: failure_of(each).control for each in presets}
     scores = score(found, control)
     night = keep(db, scores, presets, settings) if nightly else None
@@ -126,6 +123,14 @@ def drill_command(
         if night is not None:
             show_night(night)
     sys.exit(exit_code(night))
+
+
+def _rehearse(rehearsal: Rehearsal, presets: Sequence[Preset], seeds: Sequence[int]) -> list[Rehearsed]:
+    """Every drill with every seed: those of traffic through the judge, those of the monitor on one of its own."""
+    drills = rehearsal.drills([each for each in presets if death_of(each) is None], seeds)
+    with Bar(Console(stderr=True)) as bar:
+        found = rehearsal.run(drills, os.cpu_count() or 1, bar.update) if drills else []
+    return [*found, *_deaths(presets, seeds, rehearsal.turns)]
 
 
 def _presets(names: Sequence[str]) -> list[Preset]:
