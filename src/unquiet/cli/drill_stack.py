@@ -82,7 +82,7 @@ def stack_document(found: Sequence[Rehearsed], control: Mapping[str, bool]) -> d
 
 
 def stack_column(found: Sequence[Rehearsed], preset: str) -> str:
-    """In how many rehearsals of a drill any of the watchers noticed it."""
+    """In how many rehearsals of a drill any of the watchers noticed it; of unquiet's own failures they can know nothing."""
     mine = [each for each in asked(found) if each.preset == preset]
     return "-" if not mine else f"{sum(map(noticed_by_theirs, mine))}/{len(mine)}"
 
@@ -96,6 +96,8 @@ def show_stack(console: Console, found: Sequence[Rehearsed], control: Mapping[st
     for name in ("your stack", "failures noticed", "rehearsals", "false alarms", "rings on controls"):
         table.add_column(name, justify="left" if name == "your stack" else "right", no_wrap=True)
     told = standings(found, control)
+    if not told:
+        return
     for each in told:
         table.add_row(each.watcher, *_cells(each))
     console.print()

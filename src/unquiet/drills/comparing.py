@@ -68,13 +68,18 @@ class Answer:
 
 
 def standings(rehearsed: Sequence[Rehearsed], control: Mapping[str, bool]) -> list[Standing]:
-    """One a watcher, in their order; `control` says of each drill whether it is harmless."""
+    """One a watcher, in their order; `control` says of each drill whether it is harmless.
+
+    Rehearsals that no watcher was shown, those of unquiet's own failures, are left out, here and of the answer.
+    """
+    rehearsed = [each for each in rehearsed if each.watchers]
     names = list(dict.fromkeys(name for each in rehearsed for name in each.watchers))
     return [_standing(name, rehearsed, control) for name in names]
 
 
 def answer(rehearsed: Sequence[Rehearsed], control: Mapping[str, bool]) -> Answer:
     """The answer over all rehearsals of failures."""
+    rehearsed = [each for each in rehearsed if each.watchers]
     return Answer(
         tuple(dict.fromkeys(each.preset for each in rehearsed if not control[each.preset])),
         _mostly(rehearsed, control, noticed_by_theirs),
