@@ -1,0 +1,291 @@
+"""How surely the e-detector hears a failure, and the smallest one that it hears 9 times in 10.
+
+A failure of share s meets each session of a stream with probability s. Then the event happens, and the rate q of a cell
+becomes `q + s (1 - q)`; or it happens no more, and the rate becomes `q (1 - s)`. The bets of a stream have the log evidence
+
+    G_j(t) = X(t) h_j + B_j(t),
+
+X(t) the events since the onset, `h_j` what an event brings more than none (`log rho_j` for sessions of full weight, whatever the
+cell), and `B_j(t)` what all sessions bring without it. B hardly varies: it is computed, and the learning of the base rate with it.
+So the mass M(t) (see `unquiet.stats.edetector`) is a function of one path of counts. Paths are played: X at the horizon takes
+each quantile of its distribution once, and given X its events are spread over the time as those of a Poisson process are. The
+share of paths on which M reaches 1 is the chance of being heard, with less noise than that of as many free draws. Before the
+onset each path has run for some weeks without a failure: what mass it holds then takes part.
+
+What is not known of the usual rate counts as chance: X has the variance of its binomial and that of the posterior of the rates.
+The search begins at the two-sample bound (`unquiet.stats.detectable`), below which nothing is to be found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from unquiet.stats.edetector import BET_WEIGHTS, DOWN_ODDS_RATIOS, UP_COUNT, UP_ODDS_RATIOS, null_range
+from unquiet.stats.shrinkage import LOWEST_RATE, PRIOR_SESSIONS
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+Float32Array = npt.NDArray[np.float32]
+
+CHANCE = 0.9
+PATHS, STEPS = 128, 40
+BEFORE_STEPS = 14
+EXACT = 64
+"""Events of a path up to which their times are drawn one by one; more are spread like a Brownian bridge."""
+
+LEAST_SHARE, MOST_SHARE = 1e-5, 1.0 - 1e-6
+SEARCH = 12
+AT_ONCE = 64
+FEW = 8
+_LOG_MOST = 60.0
+_BETWEEN = 0.5826
+"""Standard deviations of a step that a maximum is missed by when one looks after every step only (Siegmund 1985, X.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """P streams of at most C cells each.
+
+    `per_day` (P, C) are the sessions a day of each cell, `rate` their expected rates, `sessions` those that these were
+    learned from. `delta` (P,) is the whole tolerance, `share` (P,) the part of the budget in false alarms a day. `levels` (P, W):
+    which part of the sessions has each of the information weights `weights` (W,). A cell bets once it has `bets_from` sessions.
+    """
+
+    per_day: FloatArray
+    rate: FloatArray
+    sessions: FloatArray
+    delta: FloatArray
+    share: FloatArray
+    levels: FloatArray
+    weights: FloatArray
+    bets_from: float
+    watched_days: float
+
+    def take(self, places: IntArray) -> Self:
+        """Some of the streams."""
+        own = ("per_day", "rate", "sessions", "delta", "share", "levels")
+        parts = {each.name: getattr(self, each.name) for each in fields(self)}
+        return type(self)(**parts | {name: parts[name][places] for name in own})
+
+
+def chance_heard(streams: Heard, share: FloatArray, days: FloatArray, *, up: bool, seed: int) -> FloatArray:
+    """The chance (P,) that a failure of `share` (P,) is heard within `days` (P,), sudden and lasting."""
+    out = np.empty(len(share))
+    paths = _Paths.drawn(np.random.default_rng(seed))
+    for start in range(0, len(share), AT_ONCE):
+        block = np.arange(start, min(start + AT_ONCE, len(share)))
+        before = _mass_before(streams.take(block), paths, up=up)
+        out[block] = _heard(streams.take(block), share[block], days[block], before, paths, up=up)
+    return out
+
+
+def smallest_heard(streams: Heard, days: FloatArray, *, up: bool, seed: int) -> FloatArray:
+    """The smallest share (P,) of the sessions that is heard within `days` (P,) with CHANCE; NaN where none is."""
+    out = np.empty(len(days))
+    paths = _Paths.drawn(np.random.default_rng(seed))
+    for start in range(0, len(days), AT_ONCE):
+        block = np.arange(start, min(start + AT_ONCE, len(days)))
+        out[block] = _smallest(streams.take(block), days[block], paths, up=up)
+    return out
+
+
+def _smallest(streams: Heard, days: FloatArray, paths: _Paths, *, up: bool) -> FloatArray:
+    """Bisection in the logarithm of the share."""
+    before = _mass_before(streams, paths, up=up)
+    low, high = np.full(len(days), np.log(LEAST_SHARE)), np.zeros(len(days))
+    possible = _heard(streams, np.full(len(days), MOST_SHARE), days, before, paths, up=up) >= CHANCE
+    for _ in range(SEARCH):
+        middle = (low + high) / 2.0
+        heard = _heard(streams, np.exp(middle), days, before, paths, up=up) >= CHANCE
+        low, high = np.where(heard, low, middle), np.where(heard, middle, high)
+    return np.where(possible, np.exp((low + high) / 2.0), np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class _Paths:
+    """`counts` (EXACT + 1, R, K): of so many events those by the end of each step; `before` (R, steps) noise of the time before."""
+
+    counts: FloatArray
+    bridge: FloatArray
+    before: FloatArray
+    quantile: FloatArray
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> Self:
+        ends = np.arange(1, STEPS + 1) / STEPS
+        early = rng.random((PATHS, EXACT))[:, :, None] <= ends
+        counts = np.concatenate([np.zeros((PATHS, 1, STEPS)), np.cumsum(early, axis=1)], axis=1).transpose(1, 0, 2)
+        bridge = (counts[EXACT] - EXACT * ends) / np.sqrt(EXACT)
+        quantile = (rng.permutation(PATHS) + 0.5) / PATHS
+        return cls(counts, bridge, rng.standard_normal((PATHS, BEFORE_STEPS)), quantile)
+
+    def of(self, total: FloatArray) -> FloatArray:
+        """Events by the end of each step, (P, R, K), of paths that end with `total` (P, R)."""
+        ends = np.arange(1, STEPS + 1) / STEPS
+        few = np.clip(np.rint(total), 0, EXACT).astype(np.int64)
+        exact = self.counts[few, np.arange(PATHS)]
+        many = total[:, :, None] * ends + np.sqrt(np.maximum(total, 0.0))[:, :, None] * self.bridge
+        return np.where(total[:, :, None] > EXACT, many, exact)
+
+
+def _ratios(*, up: bool) -> tuple[FloatArray, FloatArray]:
+    """Odds ratios of the bets in one direction, and their weights."""
+    return (
+        (np.array(UP_ODDS_RATIOS), BET_WEIGHTS[:UP_COUNT])
+        if up
+        else (np.array(DOWN_ODDS_RATIOS), BET_WEIGHTS[UP_COUNT:])
+    )
+
+
+def _after(rate: FloatArray, share: FloatArray, *, up: bool) -> FloatArray:
+    """The rates (P, C) with a failure of share (P,)."""
+    return rate + share[:, None] * (1.0 - rate) if up else rate * (1.0 - share[:, None])
+
+
+def _bound(rate: FloatArray, delta: FloatArray, *, up: bool) -> FloatArray:
+    """The end of the null range that is bet against."""
+    if up:
+        return null_range(np.maximum(rate, LOWEST_RATE), delta)[1]
+    return null_range(np.minimum(rate, 1.0 - LOWEST_RATE), delta)[0]
+
+
+def _factors(streams: Heard, bound: FloatArray, *, up: bool) -> tuple[FloatArray, FloatArray]:
+    """Log evidence of a session with the event, and of one without, per cell: (P, C, ..., J) from bounds (P, C, ...)."""
+    ratio, _ = _ratios(up=up)
+    norm = 1.0 + (ratio - 1.0) * bound[..., None]
+    hit, miss = np.zeros(norm.shape), np.zeros(norm.shape)
+    for level, weight in enumerate(streams.weights):
+        part = streams.levels[:, level].reshape(-1, *([1] * (norm.ndim - 1)))
+        if part.any():
+            hit += part * np.log1p(weight * (ratio / norm - 1.0))
+            miss += part * np.log1p(weight * (1.0 / norm - 1.0))
+    return hit, miss
+
+
+def _heard(
+    streams: Heard, share: FloatArray, days: FloatArray, before: FloatArray, paths: _Paths, *, up: bool
+) -> FloatArray:
+    """The chance (P,) of being heard, given the mass at the onset (P, R, J)."""
+    weight = _ratios(up=up)[1].astype(np.float32)
+    after = _after(streams.rate, share, up=up)
+    step = days / STEPS
+    slope, drift, answer, bets = _evidence(streams, after, step, up=up)
+    n = streams.per_day * bets * days[:, None]
+    mean = (n * after).sum(axis=1)
+    unknown = n**2 * streams.rate * (1.0 - streams.rate) / (streams.sessions + PRIOR_SESSIONS)
+    met = (1.0 - share) ** 2
+    variance = (n * after * (1.0 - after)).sum(axis=1) + met * unknown.sum(axis=1)
+    x = paths.of(_quantiles(mean, variance, paths.quantile))
+    come = np.diff(x, axis=2, prepend=0.0)
+    over = x - come - mean[:, None, None] * np.arange(STEPS) / STEPS
+    mass = before.astype(np.float32)
+    heard = np.zeros(mass.shape[:2], bool)
+    rate = (streams.share * step).astype(np.float32)[:, None, None]
+    sd = np.sqrt(np.maximum(variance / STEPS - 1.0, 0.0))[:, None]
+    for k in range(STEPS):
+        gain = come[:, :, k, None] * slope[:, None, k] + drift[:, None, k] + over[:, :, k, None] * answer[:, None, k]
+        gain = np.clip(gain, -_LOG_MOST, _LOG_MOST).astype(np.float32)
+        old, new = _moved(mass, rate, gain)
+        mass = old + new
+        level = (old * _back(drift[:, k], come[:, :, k]) + new) @ weight
+        slopes = np.abs(mass @ (weight * slope[:, k])[:, :, None])[:, :, 0] / np.maximum(mass @ weight, 1e-30)
+        heard |= np.log(np.maximum(level, 1e-30)) + _BETWEEN * slopes * sd >= 0.0
+    return heard.mean(axis=1)
+
+
+def _moved(mass: Float32Array, rate: Float32Array, gain: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """Mass (P, R, J) after a step in which the evidence grew by `gain`: the old one, and of `rate` (P, 1, 1) coming in evenly."""
+    grown = np.exp(gain)
+    spread = np.where(np.abs(gain) > 1e-4, (grown - 1.0) / np.where(gain == 0, np.float32(1.0), gain), np.float32(1.0))
+    return np.minimum(mass, np.float32(1e9)) * grown, rate * spread
+
+
+def _back(drift: FloatArray, come: FloatArray) -> Float32Array:
+    """What the mass at the end of a step has to be multiplied with to be that at its last event, (P, R, J).
+
+    The last of x events of a step lies at x / (x + 1) of it, on average, and what the sessions after it take is still there.
+    """
+    x = np.clip(np.rint(come), 0, FEW).astype(np.int64)
+    behind = 1.0 / (np.arange(FEW + 1) + 1.0)
+    behind[[0, FEW]] = 0.0
+    back = np.exp(np.minimum(-drift[:, None] * behind[:, None], 20.0)).astype(np.float32)
+    return back[np.arange(len(x))[:, None], x]
+
+
+def _evidence(
+    streams: Heard, after: FloatArray, step: FloatArray, *, up: bool
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Of every step, each (P, K, J): what an event brings, what the sessions do without, and what an event more before it changes
+    of that; and the part of the time in which the cells bet (P, C).
+
+    The rate that is bet against in a step has learned from what has come since the onset.
+    """
+    begin = step[:, None, None] * (np.arange(STEPS) + 0.5)
+    known = streams.sessions[:, :, None] + PRIOR_SESSIONS
+    come = streams.per_day[:, :, None] * begin
+    rate = (streams.rate[:, :, None] * known + after[:, :, None] * come) / (known + come)
+    bets = streams.sessions[:, :, None] + come >= streams.bets_from
+    n = streams.per_day[:, :, None] * bets * step[:, None, None]
+    events = n * after[:, :, None]
+    part = events / np.maximum(events.sum(axis=1, keepdims=True), 1e-300)
+    delta = streams.delta[:, None, None]
+    hit, miss = _factors(streams, _bound(rate, delta, up=up), up=up)
+    few = 0.1 * rate * (1.0 - rate) * (known + come)
+    later = _factors(streams, _bound(rate + few / (known + come), delta, up=up), up=up)[1]
+    answer = (n * part / few)[..., None] * (later - miss)
+    return (part[..., None] * (hit - miss)).sum(axis=1), (n[..., None] * miss).sum(axis=1), answer.sum(axis=1), bets.mean(axis=2)
+
+
+def _mass_before(streams: Heard, paths: _Paths, *, up: bool) -> FloatArray:
+    """The mass at the onset (P, R, J), after the days that were watched without a failure."""
+    hit, miss = _factors(streams, _bound(streams.rate, streams.delta[:, None], up=up), up=up)
+    n = streams.per_day * (streams.sessions >= streams.bets_from)
+    mean, variance = (n * streams.rate).sum(axis=1), (n * streams.rate * (1.0 - streams.rate)).sum(axis=1)
+    part = (n * streams.rate) / np.maximum(mean, 1e-300)[:, None]
+    slope, drift = (part[..., None] * (hit - miss)).sum(axis=1), (n[..., None] * miss).sum(axis=1)
+    mass = np.zeros((len(mean), PATHS, slope.shape[1]))
+    ends = streams.watched_days * (1.0 - np.arange(BEFORE_STEPS + 1) / BEFORE_STEPS) ** 2
+    for k, days in enumerate(-np.diff(ends)):
+        x = np.maximum(mean[:, None] * days + np.sqrt(variance * days)[:, None] * paths.before[:, k], 0.0)
+        gain = np.clip(x[:, :, None] * slope[:, None] + (drift * days)[:, None], -_LOG_MOST, _LOG_MOST)
+        grown = np.exp(gain)
+        spread = np.where(np.abs(gain) > 1e-6, (grown - 1.0) / np.where(gain == 0, 1.0, gain), 1.0)
+        mass = mass * grown + (streams.share * days)[:, None, None] * spread
+        # A path on which something rang has begun anew.
+        rang = (mass * _ratios(up=up)[1]).sum(axis=2) >= 1.0
+        mass[rang] = 0.0
+    return mass
+
+
+def _quantiles(mean: FloatArray, variance: FloatArray, u: FloatArray) -> FloatArray:
+    """Counts (P, R) at the quantiles u (R,), of the distribution with this mean and variance (P,).
+
+    Up to EXACT / 2 on average that of Panjer's class (binomial, Poisson or negative binomial), whole numbers; beyond it the
+    normal one with the skewness of a Poisson count (Cornish and Fisher).
+    """
+    out = np.empty((len(mean), len(u)))
+    z = ndtri(u)
+    deviation = np.sqrt(np.maximum(variance, 1e-12))[:, None]
+    skew = 1.0 / np.sqrt(np.maximum(mean, 1.0))[:, None]
+    out[:] = np.maximum(mean[:, None] + deviation * (z + (z**2 - 1.0) * skew / 6.0), 0.0)
+    few = np.flatnonzero(mean <= EXACT / 2)
+    for i in few:
+        out[i] = np.searchsorted(_cumulated(mean[i], variance[i]), u)
+    return out
+
+
+def _cumulated(mean: float, variance: float) -> FloatArray:
+    """The distribution function on 0 .. 4 EXACT of Panjer's class."""
+    k = np.arange(1, 4 * EXACT + 1)
+    a = 1.0 - max(mean, 1e-9) / max(variance, 1e-9)
+    b = max(mean, 1e-9) * (1.0 - a) - a
+    ratio = np.maximum(a + b / k, 0.0)
+    with np.errstate(divide="ignore"):
+        log_p = np.concatenate([[0.0], np.cumsum(np.log(ratio))])
+    p = np.exp(log_p - log_p.max())
+    return np.cumsum(p) / p.sum()
