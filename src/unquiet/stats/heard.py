@@ -18,6 +18,7 @@ The search begins at the two-sample bound (`unquiet.stats.detectable`), below wh
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -30,6 +31,7 @@ from unquiet.stats.shrinkage import LOWEST_RATE, PRIOR_SESSIONS
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 Float32Array = npt.NDArray[np.float32]
 
 CHANCE = 0.9
@@ -38,6 +40,7 @@ BEFORE_STEPS = 14
 EXACT = 64
 """Events of a path up to which their times are drawn one by one; more are spread like a Brownian bridge."""
 
+ALMOST_POISSON = 0.95
 LEAST_SHARE, MOST_SHARE = 1e-5, 1.0 - 1e-6
 SEARCH = 12
 AT_ONCE = 64
@@ -54,6 +57,10 @@ class Heard:
     `per_day` (P, C) are the sessions a day of each cell, `rate` their expected rates, `sessions` those that these were
     learned from. `delta` (P,) is the whole tolerance, `share` (P,) the part of the budget in false alarms a day. `levels` (P, W):
     which part of the sessions has each of the information weights `weights` (W,). A cell bets once it has `bets_from` sessions.
+    The streams have been watched for `watched_days`.
+
+    `frozen_rate`, `frozen_delta` and `frozen_bets` (P, C) are the rates of the frozen reference, their whole tolerance and
+    whether the cell bets (0 to 1, where cells were taken together), `frozen_share` (P,) its part of the budget.
     """
 
     per_day: FloatArray
@@ -62,74 +69,102 @@ class Heard:
     delta: FloatArray
     share: FloatArray
     levels: FloatArray
+    frozen_rate: FloatArray
+    frozen_delta: FloatArray
+    frozen_bets: FloatArray
+    frozen_share: FloatArray
     weights: FloatArray
     bets_from: float
     watched_days: float
 
+    def __len__(self) -> int:
+        return len(self.share)
+
     def take(self, places: IntArray) -> Self:
         """Some of the streams."""
-        own = ("per_day", "rate", "sessions", "delta", "share", "levels")
         parts = {each.name: getattr(self, each.name) for each in fields(self)}
-        return type(self)(**parts | {name: parts[name][places] for name in own})
+        whole = ("weights", "bets_from", "watched_days")
+        return type(self)(**{name: part if name in whole else part[places] for name, part in parts.items()})
 
 
-def chance_heard(streams: Heard, share: FloatArray, days: FloatArray, *, up: bool, seed: int) -> FloatArray:
-    """The chance (P,) that a failure of `share` (P,) is heard within `days` (P,), sudden and lasting."""
-    out = np.empty(len(share))
-    paths = _Paths.drawn(np.random.default_rng(seed))
-    for start in range(0, len(share), AT_ONCE):
-        block = np.arange(start, min(start + AT_ONCE, len(share)))
-        before = _mass_before(streams.take(block), paths, up=up)
-        out[block] = _heard(streams.take(block), share[block], days[block], before, paths, up=up)
-    return out
+def chance_heard(streams: Heard, share: FloatArray, days: int, *, up: bool, seed: int) -> FloatArray:
+    """The chance (P,) that a failure of `share` (P,) is heard within so many days, sudden and lasting."""
+    paths = _Paths.drawn(np.random.default_rng(seed), days)
+    out = [
+        _heard(streams.take(block), share[block], _mass_before(streams.take(block), paths, up=up), paths, up=up)
+        for block in _blocks(len(streams))
+    ]
+    return np.concatenate([np.zeros(0), *out])
 
 
-def smallest_heard(streams: Heard, days: FloatArray, *, up: bool, seed: int) -> FloatArray:
-    """The smallest share (P,) of the sessions that is heard within `days` (P,) with CHANCE; NaN where none is."""
-    out = np.empty(len(days))
-    paths = _Paths.drawn(np.random.default_rng(seed))
-    for start in range(0, len(days), AT_ONCE):
-        block = np.arange(start, min(start + AT_ONCE, len(days)))
-        out[block] = _smallest(streams.take(block), days[block], paths, up=up)
-    return out
+def smallest_heard(streams: Heard, days: int, *, up: bool, seed: int) -> FloatArray:
+    """The smallest share (P,) of the sessions that is heard within so many days with CHANCE; NaN where none is."""
+    paths = _Paths.drawn(np.random.default_rng(seed), days)
+    out = [_smallest(streams.take(block), paths, up=up) for block in _blocks(len(streams))]
+    return np.concatenate([np.zeros(0), *out])
 
 
-def _smallest(streams: Heard, days: FloatArray, paths: _Paths, *, up: bool) -> FloatArray:
+def _blocks(count: int) -> list[IntArray]:
+    return [np.arange(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE)]
+
+
+def _smallest(streams: Heard, paths: _Paths, *, up: bool) -> FloatArray:
     """Bisection in the logarithm of the share."""
     before = _mass_before(streams, paths, up=up)
-    low, high = np.full(len(days), np.log(LEAST_SHARE)), np.zeros(len(days))
-    possible = _heard(streams, np.full(len(days), MOST_SHARE), days, before, paths, up=up) >= CHANCE
+    low, high = np.full(len(streams), np.log(LEAST_SHARE)), np.zeros(len(streams))
+    possible = _heard(streams, np.full(len(streams), MOST_SHARE), before, paths, up=up) >= CHANCE
     for _ in range(SEARCH):
         middle = (low + high) / 2.0
-        heard = _heard(streams, np.exp(middle), days, before, paths, up=up) >= CHANCE
+        heard = _heard(streams, np.exp(middle), before, paths, up=up) >= CHANCE
         low, high = np.where(heard, low, middle), np.where(heard, middle, high)
     return np.where(possible, np.exp((low + high) / 2.0), np.nan)
 
 
 @dataclass(frozen=True, slots=True)
 class _Paths:
-    """`counts` (EXACT + 1, R, K): of so many events those by the end of each step; `before` (R, steps) noise of the time before."""
+    """How R paths of `days` in K steps go.
 
+    `counts` (EXACT + 1, R, K): of so many events those by the end of each step; `bridge` (R, K) the same for many events, in
+    standard deviations of a Poisson count; `before` (R, BEFORE_STEPS) the noise of the time before; `quantile` (R,).
+    """
+
+    days: int
     counts: FloatArray
     bridge: FloatArray
     before: FloatArray
     quantile: FloatArray
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator) -> Self:
-        ends = np.arange(1, STEPS + 1) / STEPS
+    def drawn(cls, rng: np.random.Generator, days: int) -> Self:
+        """Paths with an even number of steps a day, about STEPS of them or more."""
+        steps = 2 * days * math.ceil(STEPS / (2 * days))
+        ends = np.arange(1, steps + 1) / steps
         early = rng.random((PATHS, EXACT))[:, :, None] <= ends
-        counts = np.concatenate([np.zeros((PATHS, 1, STEPS)), np.cumsum(early, axis=1)], axis=1).transpose(1, 0, 2)
+        counts = np.concatenate([np.zeros((PATHS, 1, steps)), np.cumsum(early, axis=1)], axis=1).transpose(1, 0, 2)
         bridge = (counts[EXACT] - EXACT * ends) / np.sqrt(EXACT)
         quantile = (rng.permutation(PATHS) + 0.5) / PATHS
-        return cls(counts, bridge, rng.standard_normal((PATHS, BEFORE_STEPS)), quantile)
+        return cls(days, counts, bridge, rng.standard_normal((PATHS, BEFORE_STEPS)), quantile)
 
-    def of(self, total: FloatArray) -> FloatArray:
-        """Events by the end of each step, (P, R, K), of paths that end with `total` (P, R)."""
-        ends = np.arange(1, STEPS + 1) / STEPS
+    @property
+    def steps(self) -> int:
+        """K."""
+        return self.bridge.shape[1]
+
+    @property
+    def step_days(self) -> float:
+        """Days of a step."""
+        return self.days / self.steps
+
+    def of(self, total: FloatArray, spread: FloatArray) -> FloatArray:
+        """Events by the end of each step, (P, R, K), of paths that end with `total` (P, R).
+
+        `spread` (P,) is how far they vary on their way, in standard deviations of a Poisson count.
+        """
+        ends = np.arange(1, self.steps + 1) / self.steps
         few = np.clip(np.rint(total), 0, EXACT).astype(np.int64)
-        exact = self.counts[few, np.arange(PATHS)]
-        many = total[:, :, None] * ends + np.sqrt(np.maximum(total, 0.0))[:, :, None] * self.bridge
+        even, factor = total[:, :, None] * ends, np.where(spread > ALMOST_POISSON, 1.0, spread)[:, None, None]
+        exact = even + factor * (self.counts[few, np.arange(len(self.bridge))] - even)
+        many = even + factor * np.sqrt(np.maximum(total, 0.0))[:, :, None] * self.bridge
         return np.where(total[:, :, None] > EXACT, many, exact)
 
 
@@ -167,27 +202,41 @@ def _factors(streams: Heard, bound: FloatArray, *, up: bool) -> tuple[FloatArray
     return hit, miss
 
 
-def _heard(
-    streams: Heard, share: FloatArray, days: FloatArray, before: FloatArray, paths: _Paths, *, up: bool
-) -> FloatArray:
+def _heard(streams: Heard, share: FloatArray, before: Float32Array, paths: _Paths, *, up: bool) -> FloatArray:
     """The chance (P,) of being heard, given the mass at the onset (P, R, J)."""
-    weight = _ratios(up=up)[1].astype(np.float32)
     after = _after(streams.rate, share, up=up)
-    step = days / STEPS
-    slope, drift, answer, bets = _evidence(streams, after, step, up=up)
-    n = streams.per_day * bets * days[:, None]
+    evidence = _evidence(streams, after, paths, up=up)
+    n = streams.per_day * evidence.bets * paths.days
     mean = (n * after).sum(axis=1)
     unknown = n**2 * streams.rate * (1.0 - streams.rate) / (streams.sessions + PRIOR_SESSIONS)
-    met = (1.0 - share) ** 2
-    variance = (n * after * (1.0 - after)).sum(axis=1) + met * unknown.sum(axis=1)
-    x = paths.of(_quantiles(mean, variance, paths.quantile))
+    own = (n * after * (1.0 - after)).sum(axis=1)
+    total = _quantiles(mean, own + (1.0 - share) ** 2 * unknown.sum(axis=1), paths.quantile)
+    x = paths.of(total, np.sqrt(own / np.maximum(mean, 1e-12)))
+    heard = _by_learning(streams, evidence, x, mean, own, before, paths, up=up)
+    return (heard | _by_frozen(streams, x, after, paths, up=up)).mean(axis=1)
+
+
+def _by_learning(
+    streams: Heard,
+    evidence: _Evidence,
+    x: FloatArray,
+    mean: FloatArray,
+    variance: FloatArray,
+    before: Float32Array,
+    paths: _Paths,
+    *,
+    up: bool,
+) -> BoolArray:
+    """Whether the self-updating reference hears each path (P, R)."""
+    weight = _ratios(up=up)[1].astype(np.float32)
+    slope, drift, answer = evidence.slope, evidence.drift, evidence.answer
     come = np.diff(x, axis=2, prepend=0.0)
-    over = x - come - mean[:, None, None] * np.arange(STEPS) / STEPS
-    mass = before.astype(np.float32)
+    over = x - come - mean[:, None, None] * np.arange(paths.steps) / paths.steps
+    mass = before
     heard = np.zeros(mass.shape[:2], bool)
-    rate = (streams.share * step).astype(np.float32)[:, None, None]
-    sd = np.sqrt(np.maximum(variance / STEPS - 1.0, 0.0))[:, None]
-    for k in range(STEPS):
+    rate = (streams.share * paths.step_days).astype(np.float32)[:, None, None]
+    sd = np.sqrt(np.maximum(variance / paths.steps - 1.0, 0.0))[:, None]
+    for k in range(paths.steps):
         gain = come[:, :, k, None] * slope[:, None, k] + drift[:, None, k] + over[:, :, k, None] * answer[:, None, k]
         gain = np.clip(gain, -_LOG_MOST, _LOG_MOST).astype(np.float32)
         old, new = _moved(mass, rate, gain)
@@ -195,7 +244,33 @@ def _heard(
         level = (old * _back(drift[:, k], come[:, :, k]) + new) @ weight
         slopes = np.abs(mass @ (weight * slope[:, k])[:, :, None])[:, :, 0] / np.maximum(mass @ weight, 1e-30)
         heard |= np.log(np.maximum(level, 1e-30)) + _BETWEEN * slopes * sd >= 0.0
-    return heard.mean(axis=1)
+    return heard
+
+
+def _by_frozen(streams: Heard, x: FloatArray, after: FloatArray, paths: _Paths, *, up: bool) -> BoolArray:
+    """Whether the frozen reference hears each path (P, R).
+
+    It is settled once a day, on first sessions of users. The failure begins in the middle of a day.
+    """
+    ratio, weight = _ratios(up=up)
+    bound = _bound(streams.frozen_rate, streams.frozen_delta, up=up)
+    first = streams.levels[:, 0] / np.maximum(streams.levels.sum(axis=1), 1e-9)
+    n = streams.per_day * streams.frozen_bets * first[:, None]
+    whole = (streams.per_day * after).sum(axis=1)
+    part = (n * after).sum(axis=1) / np.maximum(whole, 1e-300)
+    drift = -(n[..., None] * np.log1p((ratio - 1.0) * bound[..., None])).sum(axis=1)
+    a_day, half = paths.steps // paths.days, paths.steps // paths.days // 2
+    usual = 0.5 * (n * streams.rate).sum(axis=1)
+    ends = x[:, :, half - 1 :: a_day] * part[:, None, None]
+    come = np.diff(ends, axis=2, prepend=-usual[:, None, None] + np.zeros_like(ends[:, :, :1]))
+    mass = np.tile(streams.frozen_share[:, None, None], (1, x.shape[1], len(ratio)))
+    heard = np.zeros(x.shape[:2], bool)
+    for day in range(paths.days):
+        gain = come[:, :, day, None] * np.log(ratio) + drift[:, None]
+        mass = (mass + streams.frozen_share[:, None, None]) * np.exp(np.clip(gain, -_LOG_MOST, _LOG_MOST))
+        mass = np.minimum(mass, 1e30)
+        heard |= mass @ weight >= 1.0
+    return heard
 
 
 def _moved(mass: Float32Array, rate: Float32Array, gain: Float32Array) -> tuple[Float32Array, Float32Array]:
@@ -217,31 +292,38 @@ def _back(drift: FloatArray, come: FloatArray) -> Float32Array:
     return back[np.arange(len(x))[:, None], x]
 
 
-def _evidence(
-    streams: Heard, after: FloatArray, step: FloatArray, *, up: bool
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Of every step, each (P, K, J): what an event brings, what the sessions do without, and what an event more before it changes
-    of that; and the part of the time in which the cells bet (P, C).
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """Of every step, each (P, K, J): what an event brings (`slope`), what the sessions do without (`drift`), and what an event more
+    before it changes of that (`answer`); and the part of the time in which the cells bet, `bets` (P, C)."""
 
-    The rate that is bet against in a step has learned from what has come since the onset.
-    """
-    begin = step[:, None, None] * (np.arange(STEPS) + 0.5)
+    slope: FloatArray
+    drift: FloatArray
+    answer: FloatArray
+    bets: FloatArray
+
+
+def _evidence(streams: Heard, after: FloatArray, paths: _Paths, *, up: bool) -> _Evidence:
+    """The rate that is bet against in a step has learned from what has come since the onset."""
+    begin = paths.step_days * (np.arange(paths.steps) + 0.5)
     known = streams.sessions[:, :, None] + PRIOR_SESSIONS
     come = streams.per_day[:, :, None] * begin
     rate = (streams.rate[:, :, None] * known + after[:, :, None] * come) / (known + come)
     bets = streams.sessions[:, :, None] + come >= streams.bets_from
-    n = streams.per_day[:, :, None] * bets * step[:, None, None]
+    n = streams.per_day[:, :, None] * bets * paths.step_days
     events = n * after[:, :, None]
     part = events / np.maximum(events.sum(axis=1, keepdims=True), 1e-300)
     delta = streams.delta[:, None, None]
     hit, miss = _factors(streams, _bound(rate, delta, up=up), up=up)
     few = 0.1 * rate * (1.0 - rate) * (known + come)
     later = _factors(streams, _bound(rate + few / (known + come), delta, up=up), up=up)[1]
-    answer = (n * part / few)[..., None] * (later - miss)
-    return (part[..., None] * (hit - miss)).sum(axis=1), (n[..., None] * miss).sum(axis=1), answer.sum(axis=1), bets.mean(axis=2)
+    answer = ((n * part / few)[..., None] * (later - miss)).sum(axis=1)
+    return _Evidence(
+        (part[..., None] * (hit - miss)).sum(axis=1), (n[..., None] * miss).sum(axis=1), answer, bets.mean(axis=2)
+    )
 
 
-def _mass_before(streams: Heard, paths: _Paths, *, up: bool) -> FloatArray:
+def _mass_before(streams: Heard, paths: _Paths, *, up: bool) -> Float32Array:
     """The mass at the onset (P, R, J), after the days that were watched without a failure."""
     hit, miss = _factors(streams, _bound(streams.rate, streams.delta[:, None], up=up), up=up)
     n = streams.per_day * (streams.sessions >= streams.bets_from)
@@ -259,7 +341,7 @@ def _mass_before(streams: Heard, paths: _Paths, *, up: bool) -> FloatArray:
         # A path on which something rang has begun anew.
         rang = (mass * _ratios(up=up)[1]).sum(axis=2) >= 1.0
         mass[rang] = 0.0
-    return mass
+    return mass.astype(np.float32)
 
 
 def _quantiles(mean: FloatArray, variance: FloatArray, u: FloatArray) -> FloatArray:
