@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
+from unquiet.stats.detectable import smallest_detectable
 from unquiet.stats.edetector import BET_WEIGHTS, DOWN_ODDS_RATIOS, UP_COUNT, UP_ODDS_RATIOS, null_range
 from unquiet.stats.shrinkage import LOWEST_RATE, PRIOR_SESSIONS
 
@@ -42,7 +43,7 @@ EXACT = 64
 
 ALMOST_POISSON = 0.95
 LEAST_SHARE, MOST_SHARE = 1e-5, 1.0 - 1e-6
-SEARCH = 12
+SEARCH = 9
 AT_ONCE = 64
 FEW = 8
 _LOG_MOST = 60.0
@@ -56,7 +57,7 @@ class Heard:
 
     `per_day` (P, C) are the sessions a day of each cell, `rate` their expected rates, `sessions` those that these were
     learned from. `delta` (P,) is the whole tolerance, `share` (P,) the part of the budget in false alarms a day. `levels` (P, W):
-    which part of the sessions has each of the information weights `weights` (W,). A cell bets once it has `bets_from` sessions.
+    which part of the sessions has each of the information weights `weights` (W,).
     The streams have been watched for `watched_days`.
 
     `frozen_rate`, `frozen_delta` and `frozen_bets` (P, C) are the rates of the frozen reference, their whole tolerance and
@@ -74,17 +75,18 @@ class Heard:
     frozen_bets: FloatArray
     frozen_share: FloatArray
     weights: FloatArray
-    bets_from: float
     watched_days: float
 
     def __len__(self) -> int:
         return len(self.share)
 
+    def numbers(self) -> tuple[FloatArray, ...]:
+        """The columns of the streams, in the order of the fields."""
+        return tuple(getattr(self, each.name) for each in fields(self)[:-2])
+
     def take(self, places: IntArray) -> Self:
         """Some of the streams."""
-        parts = {each.name: getattr(self, each.name) for each in fields(self)}
-        whole = ("weights", "bets_from", "watched_days")
-        return type(self)(**{name: part if name in whole else part[places] for name, part in parts.items()})
+        return type(self)(*(part[places] for part in self.numbers()), self.weights, self.watched_days)
 
 
 def chance_heard(streams: Heard, share: FloatArray, days: int, *, up: bool, seed: int) -> FloatArray:
@@ -108,15 +110,33 @@ def _blocks(count: int) -> list[IntArray]:
     return [np.arange(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE)]
 
 
+def least_share(streams: Heard, days: int, *, up: bool) -> FloatArray:
+    """The two-sample bound as a share (P,) of the sessions: what no test hears every second time is below it; NaN where none is.
+
+    It is that of all cells together, at their mean rate.
+    """
+    per_day, sessions = streams.per_day.sum(axis=1), streams.sessions.sum(axis=1)
+    rate = (streams.per_day * streams.rate).sum(axis=1) / np.maximum(per_day, 1e-12)
+    usual = np.clip(rate if up else 1.0 - rate, LOWEST_RATE, 1.0 - LOWEST_RATE)
+    seen = smallest_detectable(sessions, usual, per_day, days, streams.share, streams.delta)
+    return (seen - usual) / (1.0 - usual) if up else (seen - usual) / np.maximum(rate, LOWEST_RATE)
+
+
 def _smallest(streams: Heard, paths: _Paths, *, up: bool) -> FloatArray:
-    """Bisection in the logarithm of the share."""
+    """Bisection in the logarithm of the share, from the two-sample bound on."""
     before = _mass_before(streams, paths, up=up)
-    low, high = np.full(len(streams), np.log(LEAST_SHARE)), np.zeros(len(streams))
-    possible = _heard(streams, np.full(len(streams), MOST_SHARE), before, paths, up=up) >= CHANCE
+
+    def heard(share: FloatArray) -> BoolArray:
+        return _heard(streams, share, before, paths, up=up) >= CHANCE
+
+    possible = heard(np.full(len(streams), MOST_SHARE))
+    bound = np.clip(least_share(streams, paths.days, up=up) / 2.0, LEAST_SHARE, 0.5)
+    bound = np.where(np.isnan(bound), LEAST_SHARE, bound)
+    low, high = np.log(np.where(heard(bound), LEAST_SHARE, bound)), np.zeros(len(streams))
     for _ in range(SEARCH):
         middle = (low + high) / 2.0
-        heard = _heard(streams, np.exp(middle), before, paths, up=up) >= CHANCE
-        low, high = np.where(heard, low, middle), np.where(heard, middle, high)
+        yes = heard(np.exp(middle))
+        low, high = np.where(yes, low, middle), np.where(yes, middle, high)
     return np.where(possible, np.exp((low + high) / 2.0), np.nan)
 
 
@@ -206,7 +226,7 @@ def _heard(streams: Heard, share: FloatArray, before: Float32Array, paths: _Path
     """The chance (P,) of being heard, given the mass at the onset (P, R, J)."""
     after = _after(streams.rate, share, up=up)
     evidence = _evidence(streams, after, paths, up=up)
-    n = streams.per_day * evidence.bets * paths.days
+    n = streams.per_day * paths.days
     mean = (n * after).sum(axis=1)
     unknown = n**2 * streams.rate * (1.0 - streams.rate) / (streams.sessions + PRIOR_SESSIONS)
     own = (n * after * (1.0 - after)).sum(axis=1)
@@ -294,13 +314,12 @@ def _back(drift: FloatArray, come: FloatArray) -> Float32Array:
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """Of every step, each (P, K, J): what an event brings (`slope`), what the sessions do without (`drift`), and what an event more
-    before it changes of that (`answer`); and the part of the time in which the cells bet, `bets` (P, C)."""
+    """Of every step, each (P, K, J): what an event brings (`slope`), what the sessions bring without it (`drift`), and what an
+    event more before the step changes of that (`answer`)."""
 
     slope: FloatArray
     drift: FloatArray
     answer: FloatArray
-    bets: FloatArray
 
 
 def _evidence(streams: Heard, after: FloatArray, paths: _Paths, *, up: bool) -> _Evidence:
@@ -309,8 +328,7 @@ def _evidence(streams: Heard, after: FloatArray, paths: _Paths, *, up: bool) -> 
     known = streams.sessions[:, :, None] + PRIOR_SESSIONS
     come = streams.per_day[:, :, None] * begin
     rate = (streams.rate[:, :, None] * known + after[:, :, None] * come) / (known + come)
-    bets = streams.sessions[:, :, None] + come >= streams.bets_from
-    n = streams.per_day[:, :, None] * bets * paths.step_days
+    n = np.broadcast_to(streams.per_day[:, :, None] * paths.step_days, rate.shape)
     events = n * after[:, :, None]
     part = events / np.maximum(events.sum(axis=1, keepdims=True), 1e-300)
     delta = streams.delta[:, None, None]
@@ -318,15 +336,13 @@ def _evidence(streams: Heard, after: FloatArray, paths: _Paths, *, up: bool) -> 
     few = 0.1 * rate * (1.0 - rate) * (known + come)
     later = _factors(streams, _bound(rate + few / (known + come), delta, up=up), up=up)[1]
     answer = ((n * part / few)[..., None] * (later - miss)).sum(axis=1)
-    return _Evidence(
-        (part[..., None] * (hit - miss)).sum(axis=1), (n[..., None] * miss).sum(axis=1), answer, bets.mean(axis=2)
-    )
+    return _Evidence((part[..., None] * (hit - miss)).sum(axis=1), (n[..., None] * miss).sum(axis=1), answer)
 
 
 def _mass_before(streams: Heard, paths: _Paths, *, up: bool) -> Float32Array:
     """The mass at the onset (P, R, J), after the days that were watched without a failure."""
     hit, miss = _factors(streams, _bound(streams.rate, streams.delta[:, None], up=up), up=up)
-    n = streams.per_day * (streams.sessions >= streams.bets_from)
+    n = streams.per_day
     mean, variance = (n * streams.rate).sum(axis=1), (n * streams.rate * (1.0 - streams.rate)).sum(axis=1)
     part = (n * streams.rate) / np.maximum(mean, 1e-300)[:, None]
     slope, drift = (part[..., None] * (hit - miss)).sum(axis=1), (n[..., None] * miss).sum(axis=1)
