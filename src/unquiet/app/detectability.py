@@ -13,7 +13,7 @@ from unquiet.model.detectability import WITHIN_DAYS, DetectabilityMap, Point
 from unquiet.model.errors import UnquietError
 from unquiet.model.slices import Slice
 from unquiet.pipeline.judging import Judge
-from unquiet.stats.heard import Heard, least_share, smallest_heard
+from unquiet.stats.heard import Heard, smallest_heard
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -44,7 +44,9 @@ def detectability(
     shares: list[FloatArray] = []
     for number, days in enumerate(within):
         progress(f"how big a failure must be, {days} days", number / (len(within) + 1))
-        shares.append(smallest_of(known, days, seed))
+        found = smallest_of(known, days, seed)
+        # What is heard within a day is heard within a week.
+        shares.append(np.fmin(found, shares[-1]) if shares else found)
     points = iter(_points(known, within, shares))
     progress("what would help", len(within) / (len(within) + 1))
     helping = remedies(known, lambda some, days: smallest_of(some, days, seed), within, judge.settings.delta) if helps else ()
@@ -100,7 +102,6 @@ def joined(parts: Sequence[Heard]) -> Heard:
 def _points(streams: Sequence[Stream], within: Sequence[int], shares: Sequence[FloatArray]) -> list[Point]:
     points: list[Point] = []
     for i, each in enumerate(streams):
-        bound = {days: _share(least_share(each.cells, days, up=each.direction == "up")[0]) for days in within}
         points.append(
             Point(
                 each.slice,
@@ -109,7 +110,6 @@ def _points(streams: Sequence[Stream], within: Sequence[int], shares: Sequence[F
                 round(each.sessions_per_day, 2),
                 round(each.rate, 5),
                 {days: _share(share[i]) for days, share in zip(within, shares, strict=True)},
-                bound,
             )
         )
     return points

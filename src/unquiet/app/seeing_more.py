@@ -17,8 +17,8 @@ FloatArray = npt.NDArray[np.float64]
 Smallest = Callable[[Sequence[Stream], int], FloatArray]
 """The smallest share of each stream's sessions that is heard within so many days."""
 
-HELPED_SLICES = 4
-"""Slices with most sessions on which it is computed what would help."""
+HELPED_SLICES, HELPED_STREAMS = 4, 16
+"""Slices with most sessions on which it is computed what would help, and how many of their streams, evenly chosen."""
 
 TRAFFIC, TOLERANCE, BUDGET = "twice the traffic", "half the tolerance", "twice the alarm budget"
 FINER = "a facet that names who is met"
@@ -30,6 +30,7 @@ def remedies(
     """What would help, on the events that become more frequent in the slices with most sessions; `delta` is the tolerance."""
     largest = list(dict.fromkeys(each.slice for each in streams))[:HELPED_SLICES]
     own = [each for each in streams if each.slice in largest and each.direction == "up"]
+    own = own[:: max(len(own) // HELPED_STREAMS, 1)]
     changed: dict[str, list[Stream]] = {
         TRAFFIC: [replace(each, cells=_busier(each.cells)) for each in own],
         TOLERANCE: [replace(each, cells=_stricter(each.cells, delta / 2.0)) for each in own],

@@ -20,8 +20,7 @@ class Point:
 
     `sessions_per_day` are those that the signal applies to, `rate` the share in which its event usually happens. `smallest` is, by
     days, the smallest share of the slice's sessions that a failure must meet to be heard within them 9 times in 10; None where not
-    even one of all sessions is. `bound` is the same of the two-sample bound: the best that any method could do, every second time.
-    `why` says why the point is unknown; then nothing else is known of it.
+    even one that meets all of them is. `why` says why the point is unknown; then nothing else is known of it.
     """
 
     slice: Slice
@@ -30,7 +29,6 @@ class Point:
     sessions_per_day: float = 0.0
     rate: float = 0.0
     smallest: Mapping[int, float | None] | None = None
-    bound: Mapping[int, float | None] | None = None
     why: str = ""
 
 

@@ -43,10 +43,12 @@ EXACT = 64
 
 ALMOST_POISSON = 0.95
 LEAST_SHARE, MOST_SHARE = 1e-5, 1.0 - 1e-6
-SEARCH = 9
+SEARCH = 5
+_SURE = 3.0
 AT_ONCE = 64
 FEW = 8
 _LOG_MOST = 60.0
+_TINY = np.float32(1e-30)
 _BETWEEN = 0.5826
 """Standard deviations of a step that a maximum is missed by when one looks after every step only (Siegmund 1985, X.2)."""
 
@@ -102,8 +104,12 @@ def chance_heard(streams: Heard, share: FloatArray, days: int, *, up: bool, seed
 def smallest_heard(streams: Heard, days: int, *, up: bool, seed: int) -> FloatArray:
     """The smallest share (P,) of the sessions that is heard within so many days with CHANCE; NaN where none is."""
     paths = _Paths.drawn(np.random.default_rng(seed), days)
-    out = [_smallest(streams.take(block), paths, up=up) for block in _blocks(len(streams))]
-    return np.concatenate([np.zeros(0), *out])
+    # Streams with about as many events are computed together.
+    order = np.argsort((streams.per_day * streams.rate).sum(axis=1), kind="stable")
+    out = np.empty(len(streams))
+    for block in _blocks(len(streams)):
+        out[order[block]] = _smallest(streams.take(order[block]), paths, up=up)
+    return out
 
 
 def _blocks(count: int) -> list[IntArray]:
@@ -123,21 +129,28 @@ def least_share(streams: Heard, days: int, *, up: bool) -> FloatArray:
 
 
 def _smallest(streams: Heard, paths: _Paths, *, up: bool) -> FloatArray:
-    """Bisection in the logarithm of the share, from the two-sample bound on."""
+    """False position in the logarithm of the share, on the probit of the chance, around the two-sample bound."""
     before = _mass_before(streams, paths, up=up)
 
-    def heard(share: FloatArray) -> BoolArray:
-        return _heard(streams, share, before, paths, up=up) >= CHANCE
+    def over(log_share: FloatArray) -> FloatArray:
+        chance = _heard(streams, np.exp(log_share), before, paths, up=up)
+        return ndtri((chance * PATHS + 0.25) / (PATHS + 0.5)) - ndtri(CHANCE)
 
-    possible = heard(np.full(len(streams), MOST_SHARE))
-    bound = np.clip(least_share(streams, paths.days, up=up) / 2.0, LEAST_SHARE, 0.5)
-    bound = np.where(np.isnan(bound), LEAST_SHARE, bound)
-    low, high = np.log(np.where(heard(bound), LEAST_SHARE, bound)), np.zeros(len(streams))
-    for _ in range(SEARCH):
-        middle = (low + high) / 2.0
-        yes = heard(np.exp(middle))
-        low, high = np.where(yes, low, middle), np.where(yes, middle, high)
-    return np.where(possible, np.exp((low + high) / 2.0), np.nan)
+    bound = np.nan_to_num(least_share(streams, paths.days, up=up), nan=0.5)
+    low, high = (np.log(np.clip(factor * bound, LEAST_SHARE, MOST_SHARE)) for factor in (0.8, 2.0))
+    below, above = over(low), over(high)
+    low, below = np.where(below < 0.0, low, math.log(LEAST_SHARE)), np.where(below < 0.0, below, -_SURE)
+    most = np.full(len(streams), math.log(MOST_SHARE))
+    at_most = over(most) if (above < 0.0).any() else above
+    high, above = np.where(above >= 0.0, high, most), np.where(above >= 0.0, above, at_most)
+    for step in range(SEARCH):
+        part = np.clip(below / np.minimum(below - above, -1e-9), 0.1, 0.9) if step % 2 == 0 else 0.5
+        middle = low + part * (high - low)
+        found = over(middle)
+        low, below = np.where(found < 0.0, middle, low), np.where(found < 0.0, found, below)
+        high, above = np.where(found < 0.0, high, middle), np.where(found < 0.0, above, found)
+    crossing = low + np.clip(below / np.minimum(below - above, -1e-9), 0.0, 1.0) * (high - low)
+    return np.where(above >= 0.0, np.exp(crossing), np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,22 +262,46 @@ def _by_learning(
 ) -> BoolArray:
     """Whether the self-updating reference hears each path (P, R)."""
     weight = _ratios(up=up)[1].astype(np.float32)
-    slope, drift, answer = evidence.slope, evidence.drift, evidence.answer
-    come = np.diff(x, axis=2, prepend=0.0)
-    over = x - come - mean[:, None, None] * np.arange(paths.steps) / paths.steps
+    slope, drift, answer = (part.astype(np.float32) for part in (evidence.slope, evidence.drift, evidence.answer))
+    come = np.diff(x, axis=2, prepend=0.0).astype(np.float32)
+    over = (x - mean[:, None, None] * np.arange(paths.steps) / paths.steps).astype(np.float32) - come
     mass = before
     heard = np.zeros(mass.shape[:2], bool)
     rate = (streams.share * paths.step_days).astype(np.float32)[:, None, None]
-    sd = np.sqrt(np.maximum(variance / paths.steps - 1.0, 0.0))[:, None]
+    sd = (_BETWEEN * np.sqrt(np.maximum(variance / paths.steps - 1.0, 0.0))).astype(np.float32)[:, None]
+    rare = mean.min() / paths.steps < FEW
     for k in range(paths.steps):
-        gain = come[:, :, k, None] * slope[:, None, k] + drift[:, None, k] + over[:, :, k, None] * answer[:, None, k]
-        gain = np.clip(gain, -_LOG_MOST, _LOG_MOST).astype(np.float32)
+        gain = come[:, :, k, None] * slope[:, None, k]
+        gain += over[:, :, k, None] * answer[:, None, k]
+        gain += drift[:, None, k]
         old, new = _moved(mass, rate, gain)
         mass = old + new
-        level = (old * _back(drift[:, k], come[:, :, k]) + new) @ weight
-        slopes = np.abs(mass @ (weight * slope[:, k])[:, :, None])[:, :, 0] / np.maximum(mass @ weight, 1e-30)
-        heard |= np.log(np.maximum(level, 1e-30)) + _BETWEEN * slopes * sd >= 0.0
+        level = (old * _back(drift[:, k], come[:, :, k]) + new if rare else mass) @ weight
+        slopes = np.abs(mass @ (weight * slope[:, k])[:, :, None])[:, :, 0] / np.maximum(mass @ weight, _TINY)
+        heard |= np.log(np.maximum(level, _TINY)) + slopes * sd >= 0.0
     return heard
+
+
+def _moved(mass: Float32Array, rate: Float32Array, gain: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """Mass (P, R, J) after a step in which the evidence grew by `gain`: the old one, and of `rate` (P, 1, 1) coming in evenly.
+
+    What comes in is integrated by Simpson's rule. `gain` is used up.
+    """
+    half = np.exp(np.clip(gain, -_LOG_MOST, _LOG_MOST, out=gain) * np.float32(0.5))
+    grown = half * half
+    return np.minimum(mass, np.float32(1e6)) * grown, (rate / np.float32(6.0)) * (1.0 + 4.0 * half + grown)
+
+
+def _back(drift: Float32Array, come: Float32Array) -> Float32Array:
+    """What the mass at the end of a step has to be multiplied with to be that at its last event, (P, R, J).
+
+    The last of x events of a step lies at x / (x + 1) of it, on average, and what the sessions after it take is still there.
+    """
+    x = np.clip(np.rint(come), 0, FEW).astype(np.int64)
+    behind = 1.0 / (np.arange(FEW + 1) + 1.0)
+    behind[[0, FEW]] = 0.0
+    back = np.exp(np.minimum(-drift[:, None] * behind[:, None], 20.0)).astype(np.float32)
+    return back[np.arange(len(x))[:, None], x]
 
 
 def _by_frozen(streams: Heard, x: FloatArray, after: FloatArray, paths: _Paths, *, up: bool) -> BoolArray:
