@@ -37,6 +37,7 @@ Float32Array = npt.NDArray[np.float32]
 
 CHANCE = 0.9
 PATHS, STEPS = 128, 40
+LEARNING_STEPS = 10
 BEFORE_STEPS = 14
 EXACT = 64
 """Events of a path up to which their times are drawn one by one; more are spread like a Brownian bridge."""
@@ -330,25 +331,6 @@ def _by_frozen(streams: Heard, x: FloatArray, after: FloatArray, paths: _Paths, 
     return heard
 
 
-def _moved(mass: Float32Array, rate: Float32Array, gain: Float32Array) -> tuple[Float32Array, Float32Array]:
-    """Mass (P, R, J) after a step in which the evidence grew by `gain`: the old one, and of `rate` (P, 1, 1) coming in evenly."""
-    grown = np.exp(gain)
-    spread = np.where(np.abs(gain) > 1e-4, (grown - 1.0) / np.where(gain == 0, np.float32(1.0), gain), np.float32(1.0))
-    return np.minimum(mass, np.float32(1e9)) * grown, rate * spread
-
-
-def _back(drift: FloatArray, come: FloatArray) -> Float32Array:
-    """What the mass at the end of a step has to be multiplied with to be that at its last event, (P, R, J).
-
-    The last of x events of a step lies at x / (x + 1) of it, on average, and what the sessions after it take is still there.
-    """
-    x = np.clip(np.rint(come), 0, FEW).astype(np.int64)
-    behind = 1.0 / (np.arange(FEW + 1) + 1.0)
-    behind[[0, FEW]] = 0.0
-    back = np.exp(np.minimum(-drift[:, None] * behind[:, None], 20.0)).astype(np.float32)
-    return back[np.arange(len(x))[:, None], x]
-
-
 @dataclass(frozen=True, slots=True)
 class _Evidence:
     """Of every step, each (P, K, J): what an event brings (`slope`), what the sessions bring without it (`drift`), and what an
@@ -360,12 +342,14 @@ class _Evidence:
 
 
 def _evidence(streams: Heard, after: FloatArray, paths: _Paths, *, up: bool) -> _Evidence:
-    """The rate that is bet against in a step has learned from what has come since the onset."""
+    """The rate that is bet against has learned from what has come since the onset; it is followed in LEARNING_STEPS."""
+    part_of = np.arange(paths.steps) * LEARNING_STEPS // paths.steps
     begin = paths.step_days * (np.arange(paths.steps) + 0.5)
+    begin = np.bincount(part_of, begin) / np.bincount(part_of)
     known = streams.sessions[:, :, None] + PRIOR_SESSIONS
     come = streams.per_day[:, :, None] * begin
     rate = (streams.rate[:, :, None] * known + after[:, :, None] * come) / (known + come)
-    n = np.broadcast_to(streams.per_day[:, :, None] * paths.step_days, rate.shape)
+    n = streams.per_day[:, :, None] * paths.step_days
     events = n * after[:, :, None]
     part = events / np.maximum(events.sum(axis=1, keepdims=True), 1e-300)
     delta = streams.delta[:, None, None]
@@ -373,7 +357,8 @@ def _evidence(streams: Heard, after: FloatArray, paths: _Paths, *, up: bool) -> 
     few = 0.1 * rate * (1.0 - rate) * (known + come)
     later = _factors(streams, _bound(rate + few / (known + come), delta, up=up), up=up)[1]
     answer = ((n * part / few)[..., None] * (later - miss)).sum(axis=1)
-    return _Evidence((part[..., None] * (hit - miss)).sum(axis=1), (n[..., None] * miss).sum(axis=1), answer)
+    columns = (part[..., None] * (hit - miss)).sum(axis=1), (n[..., None] * miss).sum(axis=1), answer
+    return _Evidence(*(column[:, part_of] for column in columns))
 
 
 def _mass_before(streams: Heard, paths: _Paths, *, up: bool) -> Float32Array:
@@ -383,18 +368,17 @@ def _mass_before(streams: Heard, paths: _Paths, *, up: bool) -> Float32Array:
     mean, variance = (n * streams.rate).sum(axis=1), (n * streams.rate * (1.0 - streams.rate)).sum(axis=1)
     part = (n * streams.rate) / np.maximum(mean, 1e-300)[:, None]
     slope, drift = (part[..., None] * (hit - miss)).sum(axis=1), (n[..., None] * miss).sum(axis=1)
-    mass = np.zeros((len(mean), PATHS, slope.shape[1]))
+    mass = np.zeros((len(mean), PATHS, slope.shape[1]), np.float32)
     ends = streams.watched_days * (1.0 - np.arange(BEFORE_STEPS + 1) / BEFORE_STEPS) ** 2
     for k, days in enumerate(-np.diff(ends)):
         x = np.maximum(mean[:, None] * days + np.sqrt(variance * days)[:, None] * paths.before[:, k], 0.0)
-        gain = np.clip(x[:, :, None] * slope[:, None] + (drift * days)[:, None], -_LOG_MOST, _LOG_MOST)
-        grown = np.exp(gain)
-        spread = np.where(np.abs(gain) > 1e-6, (grown - 1.0) / np.where(gain == 0, 1.0, gain), 1.0)
-        mass = mass * grown + (streams.share * days)[:, None, None] * spread
+        gain = x[:, :, None] * slope[:, None] + (drift * days)[:, None]
+        old, new = _moved(mass, (streams.share * days).astype(np.float32)[:, None, None], gain.astype(np.float32))
+        mass = old + new
         # A path on which something rang has begun anew.
         rang = (mass * _ratios(up=up)[1]).sum(axis=2) >= 1.0
         mass[rang] = 0.0
-    return mass.astype(np.float32)
+    return mass
 
 
 def _quantiles(mean: FloatArray, variance: FloatArray, u: FloatArray) -> FloatArray:
