@@ -17,6 +17,7 @@ from rich.table import Table
 
 from unquiet.app.folders import known_folder
 from unquiet.app.rehearsing import Rehearsal, failure_of
+from unquiet.cli.map_page import with_map
 from unquiet.cli.options import read_db
 from unquiet.cli.showing import Bar, Output, printing
 from unquiet.drills import PRESETS
@@ -50,6 +51,7 @@ SCHEMA = "unquiet.drill/1"
 )
 @click.option("--json", "as_json", is_flag=True, help=f"Print as JSON, schema {SCHEMA}.")
 @read_db
+@with_map
 def drill_command(
     names: tuple[str, ...],
     only_list: bool,
