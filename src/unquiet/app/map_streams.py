@@ -27,9 +27,6 @@ MOST_CELLS = 6
 """Cells of a stream that are told apart; more are taken together with those of the most similar rates."""
 
 LONGEST_BEFORE_DAYS = 28.0
-OFTEN = 0.02
-"""An event that happens in this share of a slice's sessions can also be missed when it stops."""
-
 
 @dataclass(frozen=True, slots=True)
 class Recent:
@@ -98,9 +95,7 @@ def streams_of_slice(judge: Judge, recent: Recent, where: int) -> Iterator[Strea
             yield Point(name, asked.signal, "up", why="too few sessions were seen there for a bet yet")
             continue
         rate = float((cells.per_day * cells.rate).sum() / cells.per_day.sum())
-        directions: tuple[Direction, ...] = ("up", "down") if rate >= OFTEN else ("up",)
-        for direction in directions:
-            yield Stream(name, asked.signal, direction, applies / recent.days, rate, cells)
+        yield Stream(name, asked.signal, "up", applies / recent.days, rate, cells)
 
 
 def _cells(
@@ -127,6 +122,7 @@ def _cells(
         per_day=_summed(n, group)[None],
         rate=_mean(rate, n, group)[None],
         sessions=_summed(watch.rates.sessions[rows, event], group)[None],
+        cells=np.maximum(np.bincount(group, minlength=MOST_CELLS), 1.0)[None],
         delta=np.array([delta]),
         share=share[:1],
         levels=levels[None],

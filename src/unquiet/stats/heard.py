@@ -59,7 +59,7 @@ class Heard:
     """P streams of at most C cells each.
 
     `per_day` (P, C) are the sessions a day of each cell, `rate` their expected rates, `sessions` those that these were
-    learned from. `delta` (P,) is the whole tolerance, `share` (P,) the part of the budget in false alarms a day. `levels` (P, W):
+    learned from, `cells` how many alike were taken together. `delta` (P,) is the whole tolerance, `share` (P,) the part of the budget in false alarms a day. `levels` (P, W):
     which part of the sessions has each of the information weights `weights` (W,).
     The streams have been watched for `watched_days`.
 
@@ -72,6 +72,7 @@ class Heard:
     sessions: FloatArray
     delta: FloatArray
     share: FloatArray
+    cells: FloatArray
     levels: FloatArray
     frozen_rate: FloatArray
     frozen_delta: FloatArray
@@ -242,7 +243,7 @@ def _heard(streams: Heard, share: FloatArray, before: Float32Array, paths: _Path
     evidence = _evidence(streams, after, paths, up=up)
     n = streams.per_day * paths.days
     mean = (n * after).sum(axis=1)
-    unknown = n**2 * streams.rate * (1.0 - streams.rate) / (streams.sessions + PRIOR_SESSIONS)
+    unknown = n**2 * streams.rate * (1.0 - streams.rate) / (streams.sessions + PRIOR_SESSIONS * streams.cells)
     own = (n * after * (1.0 - after)).sum(axis=1)
     total = _quantiles(mean, own + (1.0 - share) ** 2 * unknown.sum(axis=1), paths.quantile)
     x = paths.of(total, np.sqrt(own / np.maximum(mean, 1e-12)))
@@ -319,7 +320,10 @@ def _by_frozen(streams: Heard, x: FloatArray, after: FloatArray, paths: _Paths, 
     drift = -(n[..., None] * np.log1p((ratio - 1.0) * bound[..., None])).sum(axis=1)
     a_day, half = paths.steps // paths.days, paths.steps // paths.days // 2
     usual = 0.5 * (n * streams.rate).sum(axis=1)
-    ends = x[:, :, half - 1 :: a_day] * part[:, None, None]
+    # A part of the sessions varies more than the same part of all of them does.
+    even = (whole * paths.step_days)[:, None, None] * np.arange(half, paths.steps + 1, a_day)
+    wide = np.sqrt(part)[:, None, None]
+    ends = part[:, None, None] * even + wide * (x[:, :, half - 1 :: a_day] - even)
     come = np.diff(ends, axis=2, prepend=-usual[:, None, None] + np.zeros_like(ends[:, :, :1]))
     mass = np.tile(streams.frozen_share[:, None, None], (1, x.shape[1], len(ratio)))
     heard = np.zeros(x.shape[:2], bool)
@@ -346,19 +350,37 @@ def _evidence(streams: Heard, after: FloatArray, paths: _Paths, *, up: bool) -> 
     part_of = np.arange(paths.steps) * LEARNING_STEPS // paths.steps
     begin = paths.step_days * (np.arange(paths.steps) + 0.5)
     begin = np.bincount(part_of, begin) / np.bincount(part_of)
-    known = streams.sessions[:, :, None] + PRIOR_SESSIONS
+    known = streams.sessions[:, :, None] + PRIOR_SESSIONS * streams.cells[:, :, None]
     come = streams.per_day[:, :, None] * begin
-    rate = (streams.rate[:, :, None] * known + after[:, :, None] * come) / (known + come)
     n = streams.per_day[:, :, None] * paths.step_days
     events = n * after[:, :, None]
     part = events / np.maximum(events.sum(axis=1, keepdims=True), 1e-300)
     delta = streams.delta[:, None, None]
-    hit, miss = _factors(streams, _bound(rate, delta, up=up), up=up)
-    few = 0.1 * rate * (1.0 - rate) * (known + come)
-    later = _factors(streams, _bound(rate + few / (known + come), delta, up=up), up=up)[1]
+    hit, miss, later = np.zeros(3)
+    few = 0.1 * (streams.rate[:, :, None] * known + after[:, :, None] * come) + 1e-9
+    for events_come, chance in _two_points(after[:, :, None] * come, streams.cells[:, :, None], part):
+        rate = (streams.rate[:, :, None] * known + events_come) / (known + come)
+        own = _factors(streams, _bound(rate, delta, up=up), up=up)
+        more = _factors(streams, _bound(np.minimum(rate + few / (known + come), 1.0), delta, up=up), up=up)
+        hit, miss, later = (
+            total + chance[..., None] * found for total, found in ((hit, own[0]), (miss, own[1]), (later, more[1]))
+        )
     answer = ((n * part / few)[..., None] * (later - miss)).sum(axis=1)
     columns = (part[..., None] * (hit - miss)).sum(axis=1), (n[..., None] * miss).sum(axis=1), answer
     return _Evidence(*(column[:, part_of] for column in columns))
+
+
+def _two_points(mean: FloatArray, cells: FloatArray, part: FloatArray) -> tuple[tuple[FloatArray, FloatArray], ...]:
+    """Two numbers of events that a cell has learned from, and their chances, any shape: what is expected, with its variance.
+
+    Given all events of the stream those of a cell vary as a binomial count. `cells` are that many cells taken together, which all
+    have learned for themselves; `part` is their part of the events.
+    """
+    variance = np.maximum(mean * cells * (1.0 - part / cells), 1e-12)
+    low = np.maximum(mean - np.sqrt(variance), 0.0)
+    below = np.maximum(mean - low, 1e-9)
+    above = variance / below
+    return (low, above / (above + below)), (mean + above, below / (above + below))
 
 
 def _mass_before(streams: Heard, paths: _Paths, *, up: bool) -> Float32Array:
