@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unquiet.detectors import Watch
+from unquiet.detectors.watch import DAY_US
 from unquiet.model.counts import TickCounts
 from unquiet.stats.heard import Heard
 from watch_worlds import START_US, TABLES
-from unquiet.detectors.watch import DAY_US
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -59,7 +59,8 @@ def learned(stream: Heard, cells: IntArray, replicas: int) -> Watch:
         raise ValueError("a watch that was frozen has a frozen reference")
     frozen.rate[:] = stream.frozen_rate[0, cells][:, None]
     frozen.margin[:] = (stream.frozen_delta[0, cells] - stream.delta[0])[:, None]
-    frozen.bets[:] = (stream.frozen_bets[0, cells] >= 0.5)[:, None]
+    place = np.arange(len(cells)) - np.searchsorted(cells, cells)
+    frozen.bets[:] = (place < np.rint(stream.frozen_bets * stream.cells)[0, cells])[:, None]
     return watch
 
 

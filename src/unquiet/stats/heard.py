@@ -28,7 +28,7 @@ from scipy.special import ndtri
 
 from unquiet.stats.detectable import smallest_detectable
 from unquiet.stats.edetector import BET_WEIGHTS, DOWN_ODDS_RATIOS, UP_COUNT, UP_ODDS_RATIOS, null_range
-from unquiet.stats.shrinkage import LOWEST_RATE, PRIOR_SESSIONS
+from unquiet.stats.shrinkage import LOWEST_RATE
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -48,6 +48,12 @@ SEARCH = 5
 _SURE = 3.0
 AT_ONCE = 64
 FEW = 8
+"""Events of a step up to which it matters that the mass is highest at an event."""
+
+ABSORBED = 1.75
+"""Sessions since the onset, over those learned before, after which the learning reference is not counted on any more: by then it
+has taken most of a failure for normal, and how much of it depends on chance."""
+
 _LOG_MOST = 60.0
 _TINY = np.float32(1e-30)
 _BETWEEN = 0.5826
@@ -243,7 +249,7 @@ def _heard(streams: Heard, share: FloatArray, before: Float32Array, paths: _Path
     evidence = _evidence(streams, after, paths, up=up)
     n = streams.per_day * paths.days
     mean = (n * after).sum(axis=1)
-    unknown = n**2 * streams.rate * (1.0 - streams.rate) / (streams.sessions + PRIOR_SESSIONS * streams.cells)
+    unknown = n**2 * streams.rate * (1.0 - streams.rate) / (streams.sessions + 1e-9)
     own = (n * after * (1.0 - after)).sum(axis=1)
     total = _quantiles(mean, own + (1.0 - share) ** 2 * unknown.sum(axis=1), paths.quantile)
     x = paths.of(total, np.sqrt(own / np.maximum(mean, 1e-12)))
@@ -272,6 +278,8 @@ def _by_learning(
     rate = (streams.share * paths.step_days).astype(np.float32)[:, None, None]
     sd = (_BETWEEN * np.sqrt(np.maximum(variance / paths.steps - 1.0, 0.0))).astype(np.float32)[:, None]
     rare = mean.min() / paths.steps < FEW
+    come_sessions = streams.per_day.sum(axis=1)[:, None] * paths.step_days * np.arange(1, paths.steps + 1)
+    trusted = come_sessions <= ABSORBED * streams.sessions.sum(axis=1)[:, None]
     for k in range(paths.steps):
         gain = come[:, :, k, None] * slope[:, None, k]
         gain += over[:, :, k, None] * answer[:, None, k]
@@ -280,7 +288,7 @@ def _by_learning(
         mass = old + new
         level = (old * _back(drift[:, k], come[:, :, k]) + new if rare else mass) @ weight
         slopes = np.abs(mass @ (weight * slope[:, k])[:, :, None])[:, :, 0] / np.maximum(mass @ weight, _TINY)
-        heard |= np.log(np.maximum(level, _TINY)) + slopes * sd >= 0.0
+        heard |= (np.log(np.maximum(level, _TINY)) + slopes * sd >= 0.0) & trusted[:, None, k]
     return heard
 
 
@@ -350,7 +358,7 @@ def _evidence(streams: Heard, after: FloatArray, paths: _Paths, *, up: bool) -> 
     part_of = np.arange(paths.steps) * LEARNING_STEPS // paths.steps
     begin = paths.step_days * (np.arange(paths.steps) + 0.5)
     begin = np.bincount(part_of, begin) / np.bincount(part_of)
-    known = streams.sessions[:, :, None] + PRIOR_SESSIONS * streams.cells[:, :, None]
+    known = streams.sessions[:, :, None] + 1e-9
     come = streams.per_day[:, :, None] * begin
     n = streams.per_day[:, :, None] * paths.step_days
     events = n * after[:, :, None]
