@@ -15,9 +15,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-def share_heard(
-    stream: Heard, share: float, days: int, *, up: bool, replicas: int, seed: int, ticks: int
-) -> float:
+def share_heard(stream: Heard, share: float, days: int, *, up: bool, replicas: int, seed: int, ticks: int) -> float:
     """Which part of the replicas hears, within `days`, a failure that meets `share` of the sessions of a stream (one row).
 
     Every event of one `Watch` is a replica. It has learned the stream's rates and is told its tolerance and its share of the
@@ -67,4 +65,6 @@ def learned(stream: Heard, cells: IntArray, replicas: int) -> Watch:
 def counts(tick_us: int, n: FloatArray, x: FloatArray) -> TickCounts:
     """Counts (cells, weight levels, replicas) of one slice, without rows that hold no session."""
     stratum, weight = np.nonzero(n.any(axis=2))
-    return TickCounts(tick_us, np.zeros(len(stratum), np.int64), stratum, weight, n[stratum, weight], x[stratum, weight])
+    return TickCounts(
+        tick_us, np.zeros(len(stratum), np.int64), stratum, weight, n[stratum, weight], x[stratum, weight]
+    )

@@ -11,7 +11,6 @@ The seeds are fixed: what is seen once is seen always.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from scipy.stats import binom
 
 from map_worlds import share_heard
 from unquiet.stats.edetector import DEFAULT_WEIGHT_LEVELS
-from unquiet.stats.heard import CHANCE, Heard, chance_heard, smallest_heard
+from unquiet.stats.heard import CHANCE, Heard, smallest_heard
 
 pytestmark = pytest.mark.guarantee
 

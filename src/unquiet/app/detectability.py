@@ -49,7 +49,9 @@ def detectability(
         shares.append(np.fmin(found, shares[-1]) if shares else found)
     points = iter(_points(known, within, shares))
     progress("what would help", len(within) / (len(within) + 1))
-    helping = remedies(known, lambda some, days: smallest_of(some, days, seed), within, judge.settings.delta) if helps else ()
+    helping = (
+        remedies(known, lambda some, days: smallest_of(some, days, seed), within, judge.settings.delta) if helps else ()
+    )
     return DetectabilityMap(
         points=tuple(next(points) if isinstance(each, Stream) else each for each in streams),
         slices=slices,

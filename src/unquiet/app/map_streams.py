@@ -28,6 +28,7 @@ MOST_CELLS = 6
 
 LONGEST_BEFORE_DAYS = 28.0
 
+
 @dataclass(frozen=True, slots=True)
 class Recent:
     """The sessions of the last days of the record: `member` and `where` are parallel, session and slice.
@@ -98,9 +99,7 @@ def streams_of_slice(judge: Judge, recent: Recent, where: int) -> Iterator[Strea
         yield Stream(name, asked.signal, "up", applies / recent.days, rate, cells)
 
 
-def _cells(
-    judge: Judge, watch: Watch, recent: Recent, where: int, event: int, counted: IntArray
-) -> Heard | None:
+def _cells(judge: Judge, watch: Watch, recent: Recent, where: int, event: int, counted: IntArray) -> Heard | None:
     """The cells of one stream that bet, taken together to MOST_CELLS at most; None where none does."""
     per_day = np.bincount(recent.stratum[counted], minlength=watch.rates.row_of.shape[1]) / recent.days
     row_of = watch.rates.row_of[where][: len(per_day)]

@@ -24,9 +24,7 @@ TRAFFIC, TOLERANCE, BUDGET = "twice the traffic", "half the tolerance", "twice t
 FINER = "a facet that names who is met"
 
 
-def remedies(
-    streams: Sequence[Stream], smallest: Smallest, within: Sequence[int], delta: float
-) -> tuple[Remedy, ...]:
+def remedies(streams: Sequence[Stream], smallest: Smallest, within: Sequence[int], delta: float) -> tuple[Remedy, ...]:
     """What would help, on the events that become more frequent in the slices with most sessions; `delta` is the tolerance."""
     largest = list(dict.fromkeys(each.slice for each in streams))[:HELPED_SLICES]
     own = [each for each in streams if each.slice in largest and each.direction == "up"]
@@ -56,7 +54,13 @@ def finer(streams: Sequence[Stream], shares: Sequence[FloatArray], within: Seque
             if each.direction == "up" and len(each.slice.conditions) < 2
         }
         ratio[days] = _median(
-            np.array([value / met.get((Slice(), signal), np.nan) for (where, signal), value in met.items() if where.conditions])
+            np.array(
+                [
+                    value / met.get((Slice(), signal), np.nan)
+                    for (where, signal), value in met.items()
+                    if where.conditions
+                ]
+            )
         )
     return Remedy(FINER, ratio)
 

@@ -219,7 +219,9 @@ def noticed(found: DetectabilityMap, within: Sequence[int]) -> str:
     whole = next((p for p in points.values() if not p.slice.conditions), next(iter(points.values())))
     time = f"in {counted(within[0], 'day')}" if within[0] > 1 else "in a day"
     share = (whole.smallest or {}).get(within[0])
-    said = f"{time.capitalize()} you would notice, {SURELY}, a {first[0]} that newly meets {_said(share)} of all sessions"
+    said = (
+        f"{time.capitalize()} you would notice, {SURELY}, a {first[0]} that newly meets {_said(share)} of all sessions"
+    )
     if named:
         point = points[named[len(named) // 2]]
         said += f", or {_said((point.smallest or {}).get(within[0]))} of {point.slice.name}"
@@ -230,7 +232,11 @@ def noticed(found: DetectabilityMap, within: Sequence[int]) -> str:
 
 def helps(found: DetectabilityMap) -> list[str]:
     """What would make smaller failures visible, the most helpful first; what hardly helps is said to."""
-    ranked = [(min(v for v in each.ratio.values() if v is not None), each) for each in found.remedies if any(each.ratio.values())]
+    ranked = [
+        (min(v for v in each.ratio.values() if v is not None), each)
+        for each in found.remedies
+        if any(each.ratio.values())
+    ]
     ranked.sort(key=lambda pair: pair[0])
     lines: list[str] = []
     for best, each in ranked:

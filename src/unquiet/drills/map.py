@@ -75,4 +75,6 @@ def _unknown(where: Slice, signals: Sequence[str], points: Sequence[Point | None
     why = [point.why for point in points if point is not None and point.why]
     if why:
         return f"whether it can be heard is unknown: {', '.join(signals)}: {why[0]}"
-    return f"whether it can be heard is unknown: the map has no yes-or-no signal {' or '.join(signals)} for {where.name}"
+    return (
+        f"whether it can be heard is unknown: the map has no yes-or-no signal {' or '.join(signals)} for {where.name}"
+    )

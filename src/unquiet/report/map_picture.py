@@ -24,7 +24,9 @@ def map_svg(map_: DetectabilityMap, rows: Sequence[str], signals: Sequence[str],
     return to_picture("map.svg", p=map_picture(map_, rows, signals), title=title)
 
 
-def map_html(map_: DetectabilityMap, rows: Sequence[str], signals: Sequence[str], title: str, said: Sequence[str]) -> str:
+def map_html(
+    map_: DetectabilityMap, rows: Sequence[str], signals: Sequence[str], title: str, said: Sequence[str]
+) -> str:
     """The picture with its sentences as one HTML file: no script, no network."""
     return to_picture("map.html", p=map_picture(map_, rows, signals), title=title, said=said)
 
@@ -52,9 +54,7 @@ def map_picture(map_: DetectabilityMap, rows: Sequence[str], signals: Sequence[s
             }
             for i, row in enumerate(rows)
         ],
-        "columns": [
-            {"x": LEFT + COLUMN * (j + 0.5), "words": _lines(signal)} for j, signal in enumerate(signals)
-        ],
+        "columns": [{"x": LEFT + COLUMN * (j + 0.5), "words": _lines(signal)} for j, signal in enumerate(signals)],
         "x": LEFT - 10,
         "cell": {"width": COLUMN - 3, "height": ROW - 3},
         "legend": _legend(within),

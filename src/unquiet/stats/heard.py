@@ -346,7 +346,8 @@ def _by_frozen(streams: Heard, x: FloatArray, after: FloatArray, paths: _Paths, 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
     """Of every step, each (P, K, J): what an event brings (`slope`), what the sessions bring without it (`drift`), and what an
-    event more before the step changes of that (`answer`)."""
+    event more before the step changes of that (`answer`).
+    """
 
     slope: FloatArray
     drift: FloatArray
