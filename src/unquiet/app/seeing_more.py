@@ -1,4 +1,4 @@
-"""What would make smaller failures visible, computed: the map again with more traffic, less tolerance, more budget, finer slices."""
+"""What would make smaller failures visible: the map again with more traffic, less tolerance, more budget, finer slices."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ def _said(share: float | None) -> str:
 
 
 def noticed(found: DetectabilityMap, within: Sequence[int]) -> str:
-    """The answer in one sentence: of the first important signal, in all traffic and in the largest slice; then what stays unheard."""
+    """The answer in one sentence: of the first important signal, in all traffic and in a middling slice."""
     first = _signals(found, 1)
     points = {p.slice: p for p in found.points if [p.signal] == first and p.direction == "up" and p.smallest}
     if not points:

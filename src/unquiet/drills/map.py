@@ -22,9 +22,8 @@ def explains(
 ) -> str:
     """Whether and why a failure that was missed lies below the map, as a sentence.
 
-    The failure was in `where`, shows in `signals` (the one that hears it best counts) in every session that it meets, met `share` of
-    the slice's sessions in [0, 1] and was listened for during `days`. Where the map says that it should have been heard, the sentence
-    says so.
+    The failure was in `where`, met `share` of the slice's sessions in [0, 1], shows in `signals` in each of them (the one that
+    hears it best counts) and was listened for during `days`. Where it should have been heard, the sentence says so.
     """
     met = f"met {percent(share)} of {_of(where)}"
     points = [point_of(map_, where, signal, direction) for signal in signals]

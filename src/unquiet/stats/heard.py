@@ -64,9 +64,9 @@ _BETWEEN = 0.5826
 class Heard:
     """P streams of at most C cells each.
 
-    `per_day` (P, C) are the sessions a day of each cell, `rate` their expected rates, `sessions` those that these were
-    learned from, `cells` how many alike were taken together. `delta` (P,) is the whole tolerance, `share` (P,) the part of the budget in false alarms a day. `levels` (P, W):
-    which part of the sessions has each of the information weights `weights` (W,).
+    `per_day` (P, C) are the sessions a day of each cell, `rate` their expected rates, `sessions` what they were learned from,
+    `cells` how many alike were taken together. `delta` (P,) is the whole tolerance, `share` (P,) the part of the budget in false
+    alarms a day. `levels` (P, W): which part of the sessions has each of the information weights `weights` (W,).
     The streams have been watched for `watched_days`.
 
     `frozen_rate`, `frozen_delta` and `frozen_bets` (P, C) are the rates of the frozen reference, their whole tolerance and
@@ -345,8 +345,9 @@ def _by_frozen(streams: Heard, x: FloatArray, after: FloatArray, paths: _Paths, 
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """Of every step, each (P, K, J): what an event brings (`slope`), what the sessions bring without it (`drift`), and what an
-    event more before the step changes of that (`answer`).
+    """What brings evidence in every step, each (P, K, J).
+
+    `slope`: an event; `drift`: the sessions without it; `answer`: what an event more before the step changes of that.
     """
 
     slope: FloatArray
