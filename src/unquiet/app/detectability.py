@@ -98,7 +98,9 @@ def smallest_of(streams: Sequence[Stream], days: int, seed: int) -> FloatArray:
 def joined(parts: Sequence[Heard]) -> Heard:
     """Streams of one row each as one value of as many rows."""
     columns = zip(*(part.numbers() for part in parts), strict=True)
-    return Heard(*(np.concatenate(column) for column in columns), parts[0].weights, parts[0].watched_days)
+    return Heard(
+        *(np.concatenate(column) for column in columns), weights=parts[0].weights, watched_days=parts[0].watched_days
+    )
 
 
 def _points(streams: Sequence[Stream], within: Sequence[int], shares: Sequence[FloatArray]) -> list[Point]:

@@ -155,7 +155,7 @@ def _alike(rate: FloatArray, per_day: FloatArray) -> IntArray:
 
 
 def _summed(values: FloatArray, group: IntArray) -> FloatArray:
-    return np.bincount(group, values, minlength=MOST_CELLS)
+    return np.bincount(group, values, minlength=MOST_CELLS).astype(np.float64)
 
 
 def _mean(values: FloatArray, per_day: FloatArray, group: IntArray) -> FloatArray:

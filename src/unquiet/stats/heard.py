@@ -96,7 +96,9 @@ class Heard:
 
     def take(self, places: IntArray) -> Self:
         """Some of the streams."""
-        return type(self)(*(part[places] for part in self.numbers()), self.weights, self.watched_days)
+        return type(self)(
+            *(part[places] for part in self.numbers()), weights=self.weights, watched_days=self.watched_days
+        )
 
 
 def chance_heard(streams: Heard, share: FloatArray, days: int, *, up: bool, seed: int) -> FloatArray:
@@ -181,7 +183,9 @@ class _Paths:
         steps = 2 * days * math.ceil(STEPS / (2 * days))
         ends = np.arange(1, steps + 1) / steps
         early = rng.random((PATHS, EXACT))[:, :, None] <= ends
-        counts = np.concatenate([np.zeros((PATHS, 1, steps)), np.cumsum(early, axis=1)], axis=1).transpose(1, 0, 2)
+        counts = np.concatenate(
+            [np.zeros((PATHS, 1, steps)), np.cumsum(early, axis=1, dtype=np.float64)], axis=1
+        ).transpose(1, 0, 2)
         bridge = (counts[EXACT] - EXACT * ends) / np.sqrt(EXACT)
         quantile = (rng.permutation(PATHS) + 0.5) / PATHS
         return cls(days, counts, bridge, rng.standard_normal((PATHS, BEFORE_STEPS)), quantile)
@@ -299,7 +303,8 @@ def _moved(mass: Float32Array, rate: Float32Array, gain: Float32Array) -> tuple[
     """
     half = np.exp(np.clip(gain, -_LOG_MOST, _LOG_MOST, out=gain) * np.float32(0.5))
     grown = half * half
-    return np.minimum(mass, np.float32(1e6)) * grown, (rate / np.float32(6.0)) * (1.0 + 4.0 * half + grown)
+    new = (rate / 6.0 * (1.0 + 4.0 * half + grown)).astype(np.float32)
+    return np.minimum(mass, np.float32(1e6)) * grown, new
 
 
 def _back(drift: Float32Array, come: Float32Array) -> Float32Array:
