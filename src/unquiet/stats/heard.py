@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
+from unquiet.stats.count_paths import BEFORE_STEPS, PATHS, Paths, quantiles
 from unquiet.stats.detectable import smallest_detectable
 from unquiet.stats.edetector import BET_WEIGHTS, DOWN_ODDS_RATIOS, UP_COUNT, UP_ODDS_RATIOS, null_range
 from unquiet.stats.shrinkage import LOWEST_RATE
@@ -36,13 +37,7 @@ BoolArray = npt.NDArray[np.bool_]
 Float32Array = npt.NDArray[np.float32]
 
 CHANCE = 0.9
-PATHS, STEPS = 128, 40
 LEARNING_STEPS = 10
-BEFORE_STEPS = 14
-EXACT = 64
-"""Events of a path up to which their times are drawn one by one; more are spread like a Brownian bridge."""
-
-ALMOST_POISSON = 0.95
 LEAST_SHARE, MOST_SHARE = 1e-5, 1.0 - 1e-6
 SEARCH = 5
 _SURE = 3.0
@@ -103,7 +98,7 @@ class Heard:
 
 def chance_heard(streams: Heard, share: FloatArray, days: int, *, up: bool, seed: int) -> FloatArray:
     """The chance (P,) that a failure of `share` (P,) is heard within so many days, sudden and lasting."""
-    paths = _Paths.drawn(np.random.default_rng(seed), days)
+    paths = Paths.drawn(np.random.default_rng(seed), days)
     out = [
         _heard(streams.take(block), share[block], _mass_before(streams.take(block), paths, up=up), paths, up=up)
         for block in _blocks(len(streams))
@@ -113,7 +108,7 @@ def chance_heard(streams: Heard, share: FloatArray, days: int, *, up: bool, seed
 
 def smallest_heard(streams: Heard, days: int, *, up: bool, seed: int) -> FloatArray:
     """The smallest share (P,) of the sessions that is heard within so many days with CHANCE; NaN where none is."""
-    paths = _Paths.drawn(np.random.default_rng(seed), days)
+    paths = Paths.drawn(np.random.default_rng(seed), days)
     # Streams with about as many events are computed together.
     order = np.argsort((streams.per_day * streams.rate).sum(axis=1), kind="stable")
     out = np.empty(len(streams))
@@ -138,7 +133,7 @@ def least_share(streams: Heard, days: int, *, up: bool) -> FloatArray:
     return (seen - usual) / (1.0 - usual) if up else (seen - usual) / np.maximum(rate, LOWEST_RATE)
 
 
-def _smallest(streams: Heard, paths: _Paths, *, up: bool) -> FloatArray:
+def _smallest(streams: Heard, paths: Paths, *, up: bool) -> FloatArray:
     """False position in the logarithm of the share, on the probit of the chance, around the two-sample bound."""
     before = _mass_before(streams, paths, up=up)
 
@@ -161,56 +156,6 @@ def _smallest(streams: Heard, paths: _Paths, *, up: bool) -> FloatArray:
         high, above = np.where(found < 0.0, high, middle), np.where(found < 0.0, above, found)
     crossing = low + np.clip(below / np.minimum(below - above, -1e-9), 0.0, 1.0) * (high - low)
     return np.where(above >= 0.0, np.exp(crossing), np.nan)
-
-
-@dataclass(frozen=True, slots=True)
-class _Paths:
-    """How R paths of `days` in K steps go.
-
-    `counts` (EXACT + 1, R, K): of so many events those by the end of each step; `bridge` (R, K) the same for many events, in
-    standard deviations of a Poisson count; `before` (R, BEFORE_STEPS) the noise of the time before; `quantile` (R,).
-    """
-
-    days: int
-    counts: FloatArray
-    bridge: FloatArray
-    before: FloatArray
-    quantile: FloatArray
-
-    @classmethod
-    def drawn(cls, rng: np.random.Generator, days: int) -> Self:
-        """Paths with an even number of steps a day, about STEPS of them or more."""
-        steps = 2 * days * math.ceil(STEPS / (2 * days))
-        ends = np.arange(1, steps + 1) / steps
-        early = rng.random((PATHS, EXACT))[:, :, None] <= ends
-        counts = np.concatenate(
-            [np.zeros((PATHS, 1, steps)), np.cumsum(early, axis=1, dtype=np.float64)], axis=1
-        ).transpose(1, 0, 2)
-        bridge = (counts[EXACT] - EXACT * ends) / np.sqrt(EXACT)
-        quantile = (rng.permutation(PATHS) + 0.5) / PATHS
-        return cls(days, counts, bridge, rng.standard_normal((PATHS, BEFORE_STEPS)), quantile)
-
-    @property
-    def steps(self) -> int:
-        """K."""
-        return self.bridge.shape[1]
-
-    @property
-    def step_days(self) -> float:
-        """Days of a step."""
-        return self.days / self.steps
-
-    def of(self, total: FloatArray, spread: FloatArray) -> FloatArray:
-        """Events by the end of each step, (P, R, K), of paths that end with `total` (P, R).
-
-        `spread` (P,) is how far they vary on their way, in standard deviations of a Poisson count.
-        """
-        ends = np.arange(1, self.steps + 1) / self.steps
-        few = np.clip(np.rint(total), 0, EXACT).astype(np.int64)
-        even, factor = total[:, :, None] * ends, np.where(spread > ALMOST_POISSON, 1.0, spread)[:, None, None]
-        exact = even + factor * (self.counts[few, np.arange(len(self.bridge))] - even)
-        many = even + factor * np.sqrt(np.maximum(total, 0.0))[:, :, None] * self.bridge
-        return np.where(total[:, :, None] > EXACT, many, exact)
 
 
 def _ratios(*, up: bool) -> tuple[FloatArray, FloatArray]:
@@ -247,7 +192,7 @@ def _factors(streams: Heard, bound: FloatArray, *, up: bool) -> tuple[FloatArray
     return hit, miss
 
 
-def _heard(streams: Heard, share: FloatArray, before: Float32Array, paths: _Paths, *, up: bool) -> FloatArray:
+def _heard(streams: Heard, share: FloatArray, before: Float32Array, paths: Paths, *, up: bool) -> FloatArray:
     """The chance (P,) of being heard, given the mass at the onset (P, R, J)."""
     after = _after(streams.rate, share, up=up)
     evidence = _evidence(streams, after, paths, up=up)
@@ -255,7 +200,7 @@ def _heard(streams: Heard, share: FloatArray, before: Float32Array, paths: _Path
     mean = (n * after).sum(axis=1)
     unknown = n**2 * streams.rate * (1.0 - streams.rate) / (streams.sessions + 1e-9)
     own = (n * after * (1.0 - after)).sum(axis=1)
-    total = _quantiles(mean, own + (1.0 - share) ** 2 * unknown.sum(axis=1), paths.quantile)
+    total = quantiles(mean, own + (1.0 - share) ** 2 * unknown.sum(axis=1), paths.quantile)
     x = paths.of(total, np.sqrt(own / np.maximum(mean, 1e-12)))
     heard = _by_learning(streams, evidence, x, mean, own, before, paths, up=up)
     return (heard | _by_frozen(streams, x, after, paths, up=up)).mean(axis=1)
@@ -268,7 +213,7 @@ def _by_learning(
     mean: FloatArray,
     variance: FloatArray,
     before: Float32Array,
-    paths: _Paths,
+    paths: Paths,
     *,
     up: bool,
 ) -> BoolArray:
@@ -319,7 +264,7 @@ def _back(drift: Float32Array, come: Float32Array) -> Float32Array:
     return back[np.arange(len(x))[:, None], x]
 
 
-def _by_frozen(streams: Heard, x: FloatArray, after: FloatArray, paths: _Paths, *, up: bool) -> BoolArray:
+def _by_frozen(streams: Heard, x: FloatArray, after: FloatArray, paths: Paths, *, up: bool) -> BoolArray:
     """Whether the frozen reference hears each path (P, R).
 
     It is settled once a day, on first sessions of users. The failure begins in the middle of a day.
@@ -360,7 +305,7 @@ class _Evidence:
     answer: FloatArray
 
 
-def _evidence(streams: Heard, after: FloatArray, paths: _Paths, *, up: bool) -> _Evidence:
+def _evidence(streams: Heard, after: FloatArray, paths: Paths, *, up: bool) -> _Evidence:
     """The rate that is bet against has learned from what has come since the onset; it is followed in LEARNING_STEPS."""
     part_of = np.arange(paths.steps) * LEARNING_STEPS // paths.steps
     begin = paths.step_days * (np.arange(paths.steps) + 0.5)
@@ -398,7 +343,7 @@ def _two_points(mean: FloatArray, cells: FloatArray, part: FloatArray) -> tuple[
     return (low, above / (above + below)), (mean + above, below / (above + below))
 
 
-def _mass_before(streams: Heard, paths: _Paths, *, up: bool) -> Float32Array:
+def _mass_before(streams: Heard, paths: Paths, *, up: bool) -> Float32Array:
     """The mass at the onset (P, R, J), after the days that were watched without a failure."""
     hit, miss = _factors(streams, _bound(streams.rate, streams.delta[:, None], up=up), up=up)
     n = streams.per_day
@@ -416,32 +361,3 @@ def _mass_before(streams: Heard, paths: _Paths, *, up: bool) -> Float32Array:
         rang = (mass * _ratios(up=up)[1]).sum(axis=2) >= 1.0
         mass[rang] = 0.0
     return mass
-
-
-def _quantiles(mean: FloatArray, variance: FloatArray, u: FloatArray) -> FloatArray:
-    """Counts (P, R) at the quantiles u (R,), of the distribution with this mean and variance (P,).
-
-    Up to EXACT / 2 on average that of Panjer's class (binomial, Poisson or negative binomial), whole numbers; beyond it the
-    normal one with the skewness of a Poisson count (Cornish and Fisher).
-    """
-    out = np.empty((len(mean), len(u)))
-    z = ndtri(u)
-    deviation = np.sqrt(np.maximum(variance, 1e-12))[:, None]
-    skew = 1.0 / np.sqrt(np.maximum(mean, 1.0))[:, None]
-    out[:] = np.maximum(mean[:, None] + deviation * (z + (z**2 - 1.0) * skew / 6.0), 0.0)
-    few = np.flatnonzero(mean <= EXACT / 2)
-    for i in few:
-        out[i] = np.searchsorted(_cumulated(mean[i], variance[i]), u)
-    return out
-
-
-def _cumulated(mean: float, variance: float) -> FloatArray:
-    """The distribution function on 0 .. 4 EXACT of Panjer's class."""
-    k = np.arange(1, 4 * EXACT + 1)
-    a = 1.0 - max(mean, 1e-9) / max(variance, 1e-9)
-    b = max(mean, 1e-9) * (1.0 - a) - a
-    ratio = np.maximum(a + b / k, 0.0)
-    with np.errstate(divide="ignore"):
-        log_p = np.concatenate([[0.0], np.cumsum(np.log(ratio))])
-    p = np.exp(log_p - log_p.max())
-    return np.cumsum(p) / p.sum()
