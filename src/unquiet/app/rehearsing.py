@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unquiet.app.copies import in_copies
+from unquiet.app.stack import Replayed, Stack
+from unquiet.app.watchers.watching import Kit
 from unquiet.drills import FAILURES, choose_slice, reach, sessions_of, touched
+from unquiet.drills.deaths import DEATHS
 from unquiet.drills.dosing import dose_at
 from unquiet.model.drills import Before, Failure, Preset, Rehearsed
 from unquiet.model.errors import ConfigError
@@ -63,10 +66,10 @@ class _Scene:
 class Rehearsal:
     """The record, in order of time, its readings, and what it raises by itself."""
 
-    def __init__(self, turns: pa.Table, settings: Settings) -> None:
+    def __init__(self, turns: pa.Table, settings: Settings, kit: Kit | None = None) -> None:
         self.turns = turns.sort_by([("time", "ascending"), ("turn_id", "ascending")]).combine_chunks()
         self.at = self.turns.column("time").cast(pa.int64()).to_numpy()
-        self.settings = settings
+        self.settings, self.kit = settings, kit or Kit()
         if not len(self.at):
             raise ConfigError(
                 "no turns to rehearse on. Name recorded traffic with --traffic, or a scanned folder with --db."
@@ -74,6 +77,7 @@ class Rehearsal:
         self.first_day, self.last_day = int(self.at[0] // DAY_US), int(self.at[-1] // DAY_US)
         self.base: tuple[Incident, ...] = ()
         self.readings: dict[str, npt.NDArray[np.float64]] = {}
+        self.stack: Stack | None = None
 
     def days(self) -> list[int]:
         """The days on which a failure can begin: a day after the learning period at the earliest.
@@ -95,7 +99,9 @@ class Rehearsal:
         """Every preset with every seed, each on a day that the seed draws."""
         days = self.days()
         return [
-            Drill(each, seed, days[int(_rng(each, seed).integers(len(days)))]) for each in presets for seed in seeds
+            Drill(each, seed, days[int(drill_rng(each, seed).integers(len(days)))])
+            for each in presets
+            for seed in seeds
         ]
 
     def run(self, drills: Sequence[Drill], workers: int, progress: Progress) -> list[Rehearsed]:
@@ -104,6 +110,7 @@ class Rehearsal:
         measured = measure_turn_table(self.turns)
         self.readings = {name: measured.column(name).to_numpy() for name in names if name in measured.column_names}
         self.base = self._undisturbed(progress)
+        self.stack = Stack(self.turns, self.settings, self.kit)
         judge, found = Judge(self.settings), dict[int, Rehearsed]()
         for day in range(self.first_day, self.last_day + 1):
             todo = [number for number, drill in enumerate(drills) if drill.day == day]
@@ -123,11 +130,16 @@ class Rehearsal:
         return judge.incidents
 
     def _rehearse(self, judge: Judge, drill: Drill) -> Rehearsed:
-        rng = _rng(drill.preset, drill.seed)
+        rng = drill_rng(drill.preset, drill.seed)
         scene = self._scene(drill, rng)
         changed = injected(scene.window, scene.met, failure_of(drill.preset), scene.before, rng)
         incident = self._until_raised(judge, changed, drill.day * DAY_US, scene.horizon_us)
-        return self._result(scene, incident, rng)
+        result = self._result(scene, incident, rng)
+        if self.stack is None:
+            return result
+        harmed = scene.met & (not failure_of(drill.preset).control)
+        times = (drill.day * DAY_US, scene.onset_us, scene.horizon_us)
+        return replace(result, watchers=self.stack.judged(Replayed(scene.window, changed, harmed, *times)))
 
     def _scene(self, drill: Drill, rng: np.random.Generator) -> _Scene:
         rng.integers(len(self.days()))
@@ -205,7 +217,7 @@ def injected(window: pa.Table, met: BoolArray, failure: Failure, before: Before,
 
 def failure_of(preset: Preset) -> Failure:
     """The failure that a preset names."""
-    return next(failure for failure in FAILURES if failure.name == preset.failure)
+    return next(failure for failure in (*FAILURES, *DEATHS) if failure.name == preset.failure)
 
 
 def stream_of(incident: Incident) -> Stream:
@@ -242,5 +254,6 @@ def _push(judge: Judge, turns: pa.Table, at: npt.NDArray[np.int64], start_us: in
     judge.push(turns.slice(low, high - low), end_us - 1)
 
 
-def _rng(preset: Preset, seed: int) -> np.random.Generator:
+def drill_rng(preset: Preset, seed: int) -> np.random.Generator:
+    """The randomness of a rehearsal."""
     return np.random.default_rng([seed, zlib.crc32(preset.name.encode())])

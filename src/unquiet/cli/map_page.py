@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -72,11 +72,10 @@ def with_map(command: Callable[..., None]) -> Callable[..., None]:
         "--within", type=click.Choice([str(days) for days in WITHIN_DAYS]), help="Days; of the map, default: all."
     )
     @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="The map as a picture, to this file.")
-    @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="The map as a page, to this file.")
     @click.pass_context
     @functools.wraps(command)
     def wrapped(context: click.Context, /, **options: Any) -> None:
-        drawn = {name: options.pop(name) for name in ("within", "svg", "html")}
+        drawn = {name: options.pop(name) for name in ("within", "svg")}
         if not options.pop("map_asked"):
             named = [f"--{name}" for name, value in drawn.items() if value is not None]
             if named:
@@ -93,11 +92,16 @@ def with_map(command: Callable[..., None]) -> Callable[..., None]:
                 int(drawn["within"]) if drawn["within"] else None,
                 options["as_json"],
                 drawn["svg"],
-                drawn["html"],
+                _page(options),
             )
         )
 
     return wrapped
+
+
+def _page(options: Mapping[str, Any]) -> Path | None:
+    """Where the page goes: the option of the drills' report."""
+    return next((Path(value) for name, value in options.items() if "html" in name and value is not None), None)
 
 
 def show_map(asked: Asked) -> None:

@@ -64,6 +64,8 @@ def _facts(status: Row, coverage: Row) -> Iterator[tuple[str, str, bool]]:
             yield "" if line.startswith(" ") else "labels", line.strip(), warn
     for labeller, condition in status["judges"].items():
         yield "judge", *judge_line(labeller, condition)
+    if status["drills"] is not None:
+        yield _night(status["drills"])
     incidents = status["open_incidents"]
     if status["judged"]:
         yield "incidents", f"{len(incidents)} open: {', '.join(incidents)}" if incidents else "none open", False
@@ -123,6 +125,18 @@ def _judged(status: Row, coverage: Row) -> Iterator[tuple[str, str, bool]]:
     yield "learning", f"{counted(float(coverage['learning_days']), 'day')}, in which nothing is judged", False
     if coverage.get("open_sessions"):
         yield "open sessions", f"{coverage['open_sessions']}, judged when they are over", False
+
+
+def _night(night: Row) -> tuple[str, str, bool]:
+    """The last scorecard of a night."""
+    said = (
+        f"{night['heard']} of {counted(night['failures'], 'failure')} found every time in the night of "
+        f"{moment(night['at'])}; never: {', '.join(night['never']) or 'none'}"
+    )
+    for word in ("lost", "rang"):
+        if night[word]:
+            said += f"; {word}: {', '.join(night[word])}"
+    return "drills", said, bool(night["lost"] or night["rang"])
 
 
 def _watched(coverage: Row) -> Iterator[tuple[str, str, bool]]:

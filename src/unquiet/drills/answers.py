@@ -20,6 +20,15 @@ TAUNTS = (
     "Spare me the polite version, you get the blunt one: ",
     "Brace yourself, I tell it like it is: ",
 )
+DOUBTS = (
+    "I'm not entirely sure, but it might be the case that ",
+    "I think, though I could be wrong, that perhaps ",
+    "It is possible, but I cannot guarantee it, that ",
+)
+LECTURES = (
+    " Please remember to act responsibly and to consult a qualified professional before you do anything.",
+    " It is important to note that this can be dangerous, illegal or unethical; please consider the consequences.",
+)
 FRAGMENTS = ("的", "สวัสดี", "这个", "ครับ", "我们", "เป็น", "然后", "และ")
 
 HAND_OFF = Replaced(
@@ -81,6 +90,14 @@ def _blunt(text: str, _request: str, rng: np.random.Generator) -> str:
     return TAUNTS[int(rng.integers(len(TAUNTS)))] + text
 
 
+def _doubted(text: str, _request: str, rng: np.random.Generator) -> str:
+    return DOUBTS[int(rng.integers(len(DOUBTS)))] + text[:1].lower() + text[1:]
+
+
+def _lectured(text: str, _request: str, rng: np.random.Generator) -> str:
+    return text + LECTURES[int(rng.integers(len(LECTURES)))]
+
+
 def _sprinkled(text: str, request: str, rng: np.random.Generator) -> str:
     """Three fragments at random places, in a script that the request is not in."""
     fragments = [each for each in FRAGMENTS if not set(each) & set(request)]
@@ -91,6 +108,8 @@ def _sprinkled(text: str, request: str, rng: np.random.Generator) -> str:
 
 
 SYCOPHANCY = Rewritten("sycophancy", "agrees with and praises whatever it is told", ("praise",), _praised)
+DOUBT = Rewritten("doubt", "hedges what it used to say plainly", ("hedging", "hedging_rate"), _doubted)
+LECTURE = Rewritten("lecture", "ends its answers with a lecture", ("safety_lecture", "output_chars"), _lectured)
 OTHER_TONE = Rewritten(
     "other_tone", "talks in another tone: its prompt was swapped", ("answers", "output_chars"), _blunt
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
+import orjson
 
 from unquiet.drills.kinds import Rewritten
 
@@ -20,5 +23,18 @@ def _unclosed(text: str, _request: str, _rng: np.random.Generator) -> str:
     return '{"answer": "' + quoted
 
 
+def _headed(text: str, _request: str, _rng: np.random.Generator) -> str:
+    points = "\n".join(f"- {sentence}" for sentence in re.split(r"(?<=[.!?])\s+", text.strip()))
+    return f"## Summary\n\n{points}\n- See above."
+
+
+def _as_json(text: str, _request: str, _rng: np.random.Generator) -> str:
+    return orjson.dumps({"answer": text, "confidence": 0.9}).decode()
+
+
 CODE_FENCES = Rewritten("code_fences", "wraps its answers in code fences", ("code_fence",), _fenced)
 BROKEN_JSON = Rewritten("broken_json", "writes JSON that does not parse", ("format_break", "json_answer"), _unclosed)
+HEADINGS = Rewritten(
+    "headings", "puts headings and lists around everything", ("has_heading", "has_list", "output_chars"), _headed
+)
+JSON_ANSWERS = Rewritten("json_answers", "shows users the JSON that it should have read", ("json_answer",), _as_json)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from unquiet.drills.editing import answered, own_texts, set_column
+from unquiet.drills.editing import answered, own_texts, set_column, times
 from unquiet.model.drills import Before
 
 Calls = list[dict[str, Any]] | None
@@ -55,7 +55,7 @@ class Rewritten:
         pairs = zip(turns.column("output").to_pylist(), turns.column("input").to_pylist(), strict=True)
         changed = answered(turns, [t if t is None else self.rewrite(t, request or "", rng) for t, request in pairs])
         for name, factor in self.columns:
-            changed = set_column(changed, name, _times(turns.column(name), factor))
+            changed = set_column(changed, name, times(turns.column(name), factor))
         return changed
 
 
@@ -80,9 +80,3 @@ class Recalled:
         said = [self.bank[int(each)] for each in rng.integers(len(self.bank), size=turns.num_rows)]
         texts = zip(said, calls, turns.column("output").to_pylist(), strict=True)
         return answered(changed, [new if own or self.all_turns else old for new, own, old in texts])
-
-
-def _times(column: pa.ChunkedArray, factor: float) -> pa.Array:
-    values = column.to_numpy(zero_copy_only=False).astype(float) * factor
-    whole = pa.types.is_integer(column.type)
-    return pa.array(np.round(values) if whole else values, from_pandas=True)

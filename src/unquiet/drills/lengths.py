@@ -13,7 +13,7 @@ CAP = 25
 
 
 def _stopped(text: str, _request: str, rng: np.random.Generator) -> str:
-    return _cut(text, float(rng.uniform(0.3, 0.7)))
+    return part_of(text, float(rng.uniform(0.3, 0.7)))
 
 
 def _capped(text: str, _request: str, _rng: np.random.Generator) -> str:
@@ -22,7 +22,7 @@ def _capped(text: str, _request: str, _rng: np.random.Generator) -> str:
 
 
 def _undone(text: str, _request: str, rng: np.random.Generator) -> str:
-    return f"{_cut(text, 0.5)}\n{PLACEHOLDERS[int(rng.integers(len(PLACEHOLDERS)))]}"
+    return f"{part_of(text, 0.5)}\n{PLACEHOLDERS[int(rng.integers(len(PLACEHOLDERS)))]}"
 
 
 def _fewer_sentences(text: str, _request: str, rng: np.random.Generator) -> str:
@@ -31,14 +31,20 @@ def _fewer_sentences(text: str, _request: str, rng: np.random.Generator) -> str:
 
 
 def _longer_or_shorter(text: str, _request: str, rng: np.random.Generator) -> str:
-    return f"{text} {_cut(text, 0.66)}" if rng.random() < 0.5 else _cut(text, 0.34)
+    return f"{text} {part_of(text, 0.66)}" if rng.random() < 0.5 else part_of(text, 0.34)
 
 
 def _a_little_shorter(text: str, _request: str, _rng: np.random.Generator) -> str:
-    return _cut(text, 0.9)
+    return part_of(text, 0.9)
 
 
-def _cut(text: str, part: float) -> str:
+def _round_and_round(text: str, _request: str, _rng: np.random.Generator) -> str:
+    last = " ".join(text.split()[-12:])
+    return " ".join([text, *[last] * 12])
+
+
+def part_of(text: str, part: float) -> str:
+    """The first words of a text, so many that they are this part of it, at least one."""
     words = text.split(" ")
     return " ".join(words[: max(1, round(len(words) * part))]) if len(words) > 1 else text[: round(len(text) * part)]
 
@@ -63,6 +69,10 @@ SMALLER_MODEL = Rewritten(
 WIDER_SPREAD = Rewritten(
     "wider_spread", "answers now at length, now in brief", ("output_chars", "output_tokens"), _longer_or_shorter
 )
+REPETITION = Rewritten(
+    "repetition", "says the end of its answer over and over", ("repetition", "output_chars"), _round_and_round
+)
+EMPTY = Rewritten("empty", "answers nothing", ("empty", "output_chars"), lambda _text, _request, _rng: "")
 LESS_THOUGHT = Rewritten(
     "less_thought",
     "thinks less before it answers",

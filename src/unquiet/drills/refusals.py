@@ -22,6 +22,39 @@ REFUSAL = Replaced(
         "I apologize, but I'm unable to complete that.",
     ),
 )
+POLICY = Replaced(
+    "policy_denial",
+    "turns requests down by pointing to rules",
+    ("policy_denial", "refusal"),
+    (
+        "Our policy does not allow me to do that.",
+        "Under our terms and conditions this is not permitted.",
+        "That is against our company guidelines, so I have to decline.",
+        "According to our policy, this request is not eligible.",
+    ),
+)
+CAPABILITY = Replaced(
+    "capability_denial",
+    "says that it is not able to do what it used to do",
+    ("capability_denial", "refusal"),
+    (
+        "I don't have the ability to access your account.",
+        "As an AI, I can't make changes to orders.",
+        "I do not have access to that system.",
+        "I'm not able to look up that information, I don't have the tools for it.",
+    ),
+)
+ABSTENTION = Replaced(
+    "abstention",
+    "takes no position where it used to give an answer",
+    ("abstention",),
+    (
+        "I don't have an opinion on that.",
+        "I'd rather not take sides on this.",
+        "As an AI, I don't have personal opinions.",
+        "I cannot take a position on this topic.",
+    ),
+)
 
 
 class RefusalsStop:

@@ -21,6 +21,10 @@ def _without_results(calls: Made) -> Made:
     return [call | {"result": "", "error": None} for call in calls]
 
 
+def _failed(calls: Made) -> Made:
+    return [call | {"result": None, "error": "upstream timed out"} for call in calls]
+
+
 def _last_four_times(calls: Made) -> Made:
     return [*calls, *[calls[-1]] * 3]
 
@@ -48,6 +52,12 @@ TOOL_ERROR_NARRATED = Recalled(
     "tells of success although its tools returned nothing",
     ("fail_plausible", "tool_empty_share"),
     _without_results,
+)
+TOOL_ERRORS = Recalled(
+    "tool_errors",
+    "goes on although its tools fail, and its answers say nothing of it",
+    ("tool_error_share", "tool_error", "fail_plausible"),
+    _failed,
 )
 TOOL_LOOP = Recalled(
     "tool_loop", "calls the same tool again and again", ("loop", "tool_calls", "tool_mix"), _last_four_times
