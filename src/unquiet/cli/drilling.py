@@ -22,6 +22,7 @@ from unquiet.cli.drill_fire import fire, fire_options
 from unquiet.cli.drill_nights import check_seeds, exit_code, keep, night_options, night_turns, show_night, write_junit
 from unquiet.cli.drill_report import report_options, rests_on, write_reports
 from unquiet.cli.drill_stack import kit_of, show_stack, stack_column, stack_document, stack_options
+from unquiet.cli.map_page import with_map
 from unquiet.cli.options import read_db
 from unquiet.cli.own_folder import read_folder
 from unquiet.cli.showing import Bar, Output, printing
@@ -63,6 +64,7 @@ SCHEMA = "unquiet.drill/1"
 @fire_options
 @stack_options
 @read_db
+@with_map
 def drill_command(
     names: tuple[str, ...],
     only_list: bool,
