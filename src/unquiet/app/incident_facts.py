@@ -1,0 +1,74 @@
+"""All that is known of one incident, kept while nothing that it follows from changed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from unquiet.app.green import why_green
+from unquiet.app.reporting import gather, shown_sessions
+from unquiet.app.voiced import with_voices
+from unquiet.report import Facts
+from unquiet.store import Store
+
+Document = Mapping[str, Any]
+
+MOST_KEPT = 200
+
+
+def green_causes(store: Store, document: Document) -> Document | None:
+    """The causes, or what is not known of them; None where no evals are at hand."""
+    if not store.evals.count():
+        return None
+    found = why_green(store, document)
+    told = found["causes"] or found["unknown"]
+    causes = [{"cause": each["cause"], "says": each["said"], "evidence": each.get("evidence", {})} for each in told]
+    return {"causes": causes}
+
+
+class KeptFacts:
+    """Facts of incidents: what takes long is kept until the incident, the evals or the turns beside it change.
+
+    `option` is how commands find the folder, `commands` the names of those there are.
+    """
+
+    def __init__(self, option: str = "", commands: Collection[str] = ()) -> None:
+        self._option, self._commands = option, frozenset(commands)
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[object, Facts]] = {}
+
+    def of(self, store: Store, document: Document) -> Facts:
+        """The facts of an incident; `document` says what people did about it."""
+        mark = _mark(store, document)
+        with self._lock:
+            kept = self._known.get(str(document["id"]))
+        facts = kept[1] if kept is not None and kept[0] == mark else self._gathered(store, document, mark)
+        return replace(
+            facts,
+            document=document,
+            turns=store.turns_of_sessions(shown_sessions(document)).to_pylist(),
+            voices=with_voices(store, document).get("voices"),
+            voice_count=store.voices.count(),
+        )
+
+    def _gathered(self, store: Store, document: Document, mark: object) -> Facts:
+        coverage = store.get_setting("coverage") or {}
+        green = green_causes(store, document)
+        facts = gather(
+            store, document, (), coverage, why_green=green, option=self._option, commands=self._commands
+        )
+        with self._lock:
+            while len(self._known) >= MOST_KEPT:
+                del self._known[next(iter(self._known))]
+            self._known[str(document["id"])] = (mark, facts)
+        return facts
+
+
+def _mark(store: Store, document: Document) -> object:
+    """What the slow part follows from. Turns that were forgotten are fewer turns."""
+    told = document.get("told_at") or document["raised_at"]
+    count = store.turn_count_until(datetime.fromisoformat(told))
+    return told, document.get("resolved_at"), count, store.evals.count()
