@@ -57,9 +57,7 @@ class KeptFacts:
     def _gathered(self, store: Store, document: Document, mark: object) -> Facts:
         coverage = store.get_setting("coverage") or {}
         green = green_causes(store, document)
-        facts = gather(
-            store, document, (), coverage, why_green=green, option=self._option, commands=self._commands
-        )
+        facts = gather(store, document, (), coverage, why_green=green, option=self._option, commands=self._commands)
         with self._lock:
             while len(self._known) >= MOST_KEPT:
                 del self._known[next(iter(self._known))]

@@ -67,7 +67,8 @@ def why_green(facts: Facts) -> list[Block]:
     blocks: list[Block] = [{"kind": "list", "items": causes}] if causes else [_text("unknown: the data do not say")]
     for each in known["causes"]:
         rows = [
-            [one_line(name.replace("_", " "), 60), said_value(value)] for name, value in each.get("evidence", {}).items()
+            [one_line(name.replace("_", " "), 60), said_value(value)]
+            for name, value in each.get("evidence", {}).items()
         ]
         if rows:
             blocks.append({"kind": "facts", "rows": rows[:MOST_EVIDENCE]})

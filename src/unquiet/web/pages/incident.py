@@ -133,9 +133,7 @@ def _pairs(facts: Facts) -> list[says.Pair]:
 
     now = [side("since", "new", each) for each in evidence["after"][:PAIRS]]
     then = [side("before", "gone", each) for each in evidence["before"][:PAIRS]]
-    return [
-        says.Pair(before=then[i] if i < len(then) else None, since=each) for i, each in enumerate(now)
-    ]
+    return [says.Pair(before=then[i] if i < len(then) else None, since=each) for i, each in enumerate(now)]
 
 
 def _called(calls: Sequence[Document] | None) -> list[says.Call] | None:

@@ -17,6 +17,7 @@ from unquiet.report.pictures import NARROW, WIDE, days_picture, panel_picture
 from unquiet.report.rendering import cut_note
 from unquiet.report.words import day, moment, share
 from unquiet.web.pages.documents import Page
+from unquiet.web.pages.pictures import gap_picture, spark
 
 STATIC: Mapping[str, tuple[str, str, str]] = {
     "report.css": ("unquiet.report", "templates/report.css", "text/css; charset=utf-8"),
@@ -26,7 +27,7 @@ STATIC: Mapping[str, tuple[str, str, str]] = {
 }
 """The files that pages load, by the name that they are asked for: package, place in it, type."""
 
-NAV = (("/now", "Now"),)
+NAV = (("/now", "Now"), ("/changes", "Changes"), ("/status", "Status"))
 """The pages of the header, in their order: path and name."""
 
 POLICY = (
@@ -80,6 +81,8 @@ def environment() -> Environment:
     shared: dict[str, Any] = {
         "days_picture": days_picture,
         "panel_picture": panel_picture,
+        "gap_picture": gap_picture,
+        "spark": spark,
         "cut_note": cut_note,
         "counted": counted,
         "percent": percent,

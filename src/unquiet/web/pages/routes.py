@@ -21,9 +21,12 @@ from unquiet.web.backend import Shown, UnknownIncident
 from unquiet.web.guard import reader_of
 from unquiet.web.pages import documents as says
 from unquiet.web.pages.browsers import ENTER, LEAVE, login_page
+from unquiet.web.pages.changes import changes_page
 from unquiet.web.pages.forms import TIMES, deed_of, login_of
 from unquiet.web.pages.incident import incident_page, incident_path
+from unquiet.web.pages.now import now_page
 from unquiet.web.pages.rendering import HEADERS, STATIC, html_of, static_file
+from unquiet.web.pages.status import status_page
 from unquiet.web.problems import shown
 
 Handler = Callable[..., Any]
@@ -38,6 +41,34 @@ class Pages:
 
     def __init__(self, backend: Shown, access: Access, now_us: Callable[[], int]) -> None:
         self._backend, self._access, self._now_us = backend, access, now_us
+
+    def now_json(self) -> says.NowPage:
+        """Whether anything is different, and what is known of that."""
+        return now_page(self._backend, self._now_us())
+
+    def now_html(self, request: Request) -> Response:
+        """The page of now."""
+        return self._written(request, "now.html", self.now_json())
+
+    def status_json(self) -> says.StatusPage:
+        """What was read and judged, and how the service is."""
+        return status_page(self._backend, self._now_us())
+
+    def status_html(self, request: Request) -> Response:
+        """The page of status."""
+        return self._written(request, "status.html", self.status_json())
+
+    def changes_json(self) -> says.ChangesPage:
+        """What changed, and which incidents began near it."""
+        return changes_page(self._backend, self._now_us())
+
+    def changes_html(self, request: Request) -> Response:
+        """The page of changes."""
+        return self._written(request, "changes.html", self.changes_json())
+
+    def home(self) -> Response:
+        """On to the page of now."""
+        return RedirectResponse("/now", 307)
 
     def incident_json(self, incident_id: IncidentId) -> says.IncidentPage:
         """What the page of an incident says."""
@@ -89,9 +120,7 @@ class Pages:
     def leave(self) -> Response:
         """Take the cookie back."""
         answer = RedirectResponse("/", 303)
-        answer.delete_cookie(
-            self._access.cookie, path="/", secure=self._access.tls, httponly=True, samesite="strict"
-        )
+        answer.delete_cookie(self._access.cookie, path="/", secure=self._access.tls, httponly=True, samesite="strict")
         return answer
 
     def static(self, mark: str, name: str) -> Response:
@@ -110,7 +139,9 @@ class Pages:
     def _written(self, request: Request, template: str, page: says.Page, **more: Any) -> Response:
         reader = reader_of(request)
         who = reader.name if reader else ""
-        return HTMLResponse(html_of(template, page, reader=who, may_act=bool(reader and reader.may_act), **more), headers=HEADERS)
+        return HTMLResponse(
+            html_of(template, page, reader=who, may_act=bool(reader and reader.may_act), **more), headers=HEADERS
+        )
 
 
 def add_routes(app: FastAPI, backend: Shown, access: Access, now_us: Callable[[], int]) -> None:
@@ -129,8 +160,12 @@ def add_routes(app: FastAPI, backend: Shown, access: Access, now_us: Callable[[]
         )
         app.add_api_route(path, html, methods=["GET"], include_in_schema=False)
 
+    add("/now", pages.now_html, pages.now_json, says.NowPage)
+    add("/status", pages.status_html, pages.status_json, says.StatusPage)
+    add("/changes", pages.changes_html, pages.changes_json, says.ChangesPage)
     add("/incidents/{incident_id}", pages.incident_html, pages.incident_json, says.IncidentPage, 404)
     for method, path, handler in (
+        ("GET", "/", pages.home),
         ("GET", "/incidents/{incident_id}/report.{ending}", pages.report),
         ("POST", "/incidents/{incident_id}/{verb}", pages.act),
         ("POST", ENTER, pages.enter),
