@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -32,11 +32,11 @@ def green_causes(store: Store, document: Document) -> Document | None:
 class KeptFacts:
     """Facts of incidents: what takes long is kept until the incident, the evals or the turns beside it change.
 
-    `option` is how commands find the folder, `commands` the names of those there are.
+    `option` is how commands find the folder.
     """
 
-    def __init__(self, option: str = "", commands: Collection[str] = ()) -> None:
-        self._option, self._commands = option, frozenset(commands)
+    def __init__(self, option: str = "") -> None:
+        self._option = option
         self._lock = threading.Lock()
         self._known: dict[str, tuple[object, Facts]] = {}
 
@@ -57,7 +57,7 @@ class KeptFacts:
     def _gathered(self, store: Store, document: Document, mark: object) -> Facts:
         coverage = store.get_setting("coverage") or {}
         green = green_causes(store, document)
-        facts = gather(store, document, (), coverage, why_green=green, option=self._option, commands=self._commands)
+        facts = gather(store, document, (), coverage, why_green=green, option=self._option)
         with self._lock:
             while len(self._known) >= MOST_KEPT:
                 del self._known[next(iter(self._known))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,13 +33,14 @@ NO_SERVICE = (
 
 
 class FolderShown:
-    """Implements `web.backend.Shown` over a folder that was scanned. `option` is how commands find it."""
+    """Implements `web.backend.Shown` over a folder that was scanned.
 
-    def __init__(
-        self, folder: Path, clock_us: Callable[[], int], option: str = "", commands: Collection[str] = ()
-    ) -> None:
-        self._folder, self._clock_us = folder, clock_us
-        self._known = KeptFacts(option, commands)
+    `died` says whether a service ran over it that did not stop by itself; `option` is how commands find the folder.
+    """
+
+    def __init__(self, folder: Path, clock_us: Callable[[], int], died: Callable[[], bool], option: str = "") -> None:
+        self._folder, self._clock_us, self._died = folder, clock_us, died
+        self._known = KeptFacts(option)
         self._lock = threading.Lock()
 
     @contextmanager
@@ -56,7 +57,8 @@ class FolderShown:
     def status(self) -> Document:
         """Of the folder."""
         with self._open() as store:
-            return status(store, self._folder, datetime.fromtimestamp(self._clock_us() / 1e6, UTC))
+            known = status(store, self._folder, datetime.fromtimestamp(self._clock_us() / 1e6, UTC))
+        return known | {"service_died": True} if self._died() else known
 
     def incidents(self, status: str | None) -> Sequence[Document]:
         """As they are kept."""

@@ -77,7 +77,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"day": day, "share": share, "time": time_of, "timed": timed, "ratio": ratio}
+    made.filters |= {"day": day, "share": share, "time": time_of, "timed": timed, "ratio": ratio, "coded": coded}
     shared: dict[str, Any] = {
         "days_picture": days_picture,
         "panel_picture": panel_picture,
@@ -110,6 +110,14 @@ def timed(text: str, moments: Sequence[str | None]) -> Markup:
         Markup('<time datetime="{}">{}</time>').format(forms[part], part) if i % 2 else part
         for i, part in enumerate(parts)
     )
+
+
+def coded(text: str) -> Markup:
+    """A text whose parts in backticks are commands."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
 def ratio(found: Mapping[str, Any]) -> str:
