@@ -20,14 +20,15 @@ from unquiet.web.api import READING, IncidentId, acting, errors, whole_body
 from unquiet.web.backend import Shown, UnknownIncident
 from unquiet.web.guard import reader_of
 from unquiet.web.pages import documents as says
-from unquiet.web.pages.browsers import ENTER, LEAVE, login_page
+from unquiet.web.pages.acting import DEEDS
+from unquiet.web.pages.browsers import ENTER, LEAVE, login_page, wants_page
 from unquiet.web.pages.changes import changes_page
 from unquiet.web.pages.forms import TIMES, deed_of, login_of
 from unquiet.web.pages.incident import incident_page, incident_path
 from unquiet.web.pages.now import now_page
 from unquiet.web.pages.rendering import HEADERS, STATIC, html_of, static_file
 from unquiet.web.pages.status import status_page
-from unquiet.web.problems import shown
+from unquiet.web.problems import problem, shown
 
 Handler = Callable[..., Any]
 Body = Annotated[bytes, Depends(whole_body)]
@@ -89,8 +90,15 @@ class Pages:
         named = {"content-disposition": f'attachment; filename="{facts.document["id"]}.{ending}"'}
         return Response(text, headers=named, media_type=kind)
 
-    def act(self, request: Request, incident_id: IncidentId, verb: Verb, body: Body) -> Response:
-        """Do something about an incident, and show it again."""
+    def doing(self, verb: Verb) -> Handler:
+        """The handler that does it about an incident, and shows the incident again."""
+
+        def act(request: Request, incident_id: IncidentId, body: Body) -> Response:
+            return self._act(request, incident_id, verb, body)
+
+        return act
+
+    def _act(self, request: Request, incident_id: str, verb: Verb, body: bytes) -> Response:
         form = deed_of(body)
         until_us, reason = None, None
         if verb == "mute":
@@ -99,12 +107,14 @@ class Pages:
         self._backend.handle(incident_id, action)
         return RedirectResponse(f"{incident_path(incident_id)}#what-was-done", 303)
 
-    def enter(self, body: Body) -> Response:
+    def enter(self, request: Request, body: Body) -> Response:
         """A cookie for a token, and on to the page that was asked for."""
         form = login_of(body)
         reader = self._access.by_token(form.token)
-        if reader is None:
+        if reader is None and wants_page(ENTER, request.headers):
             return login_page(form.goal, wrong=True)
+        if reader is None:
+            return problem(401, "got a token that is not known", "Use one of the configuration.")
         answer = RedirectResponse(form.goal, 303)
         answer.set_cookie(
             self._access.cookie,
@@ -167,7 +177,7 @@ def add_routes(app: FastAPI, backend: Shown, access: Access, now_us: Callable[[]
     for method, path, handler in (
         ("GET", "/", pages.home),
         ("GET", "/incidents/{incident_id}/report.{ending}", pages.report),
-        ("POST", "/incidents/{incident_id}/{verb}", pages.act),
+        *(("POST", f"/incidents/{{incident_id}}/{verb}", pages.doing(verb)) for verb in DEEDS),
         ("POST", ENTER, pages.enter),
         ("POST", LEAVE, pages.leave),
         ("GET", "/static/{mark}/{name}", pages.static),
