@@ -69,7 +69,7 @@ def incident_page(facts: Facts, now_us: int, unable: Mapping[Verb, str]) -> says
         also_moved=[one_line(each) for each in (document.get("also_moved") or ())[:MOST_MOVED]],
         suspects=[suspect(each, document["onset"]["at"]) for each in document["suspects"]],
         provider=plain((document.get("provider_change") or {}).get("said")),
-        dashboards_note="" if facts.beside is not None else f"not looked at: {facts.no_dashboards or 'not drawn'}",
+        dashboards_note="" if facts.beside is not None else plain(f"not looked at: {facts.no_dashboards or 'not drawn'}"),
         panels=_panels(facts),
         why_green=_why_green(facts),
         voices=_voices(facts),
@@ -189,7 +189,7 @@ def _panels(facts: Facts) -> list[says.Panel]:
 def _why_green(facts: Facts) -> says.WhyGreen:
     known = facts.why_green
     if known is None:
-        return says.WhyGreen(note=unasked(facts, facts.eval_results, "eval result", NO_EVALS), causes=[])
+        return says.WhyGreen(note=plain(unasked(facts, facts.eval_results, "eval result", NO_EVALS)), causes=[])
     causes = [
         says.Cause(
             cause=one_line(str(each["cause"])),
@@ -207,7 +207,7 @@ def _why_green(facts: Facts) -> says.WhyGreen:
 def _voices(facts: Facts) -> says.VoicesHeard:
     known = facts.voices
     if known is None:
-        note = unasked(facts, facts.voice_count, "voice", NO_VOICES)
+        note = plain(unasked(facts, facts.voice_count, "voice", NO_VOICES))
         return says.VoicesHeard(note=note, count=None, first_at=None, alarm_at=None, days_won=None, examples=[])
     examples = [
         says.Voice(

@@ -23,7 +23,7 @@ _SIGNS = {"0": r"\d+(?:[.,]\d+)*", "¶": r"", "•": r""}
 def phrases_of(answers: Sequence[Mapping[str, Any]], change: Change) -> re.Pattern[str] | None:
     """A pattern of the phrases that answers began (`new`) or stopped (`gone`) to say; None where there are none."""
     texts = [
-        str(each["text"])
+        str(each.get("text", ""))
         for each in answers
         if each["what"] in ("phrase", "opening") and MARKED.get(each["change"]) == change
     ]
