@@ -29,7 +29,20 @@ from web_backends import DOCUMENT, FORM, GAP, ID, NOW_US, ORIGIN, STATUS, FakeBa
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 TOKENS = Access(read_tokens={"grafana": "read-me"}, act_tokens={"ops": "act-please"})
 PATHS = ("/now", "/changes", "/status", f"/incidents/{ID}")
-UNSAID = {"schema", "path", "verb", "mark", "points", "verdict", "kind", "days", "marks", "made_at", "latest", "told_at"}
+UNSAID = {
+    "schema",
+    "path",
+    "verb",
+    "mark",
+    "points",
+    "verdict",
+    "kind",
+    "days",
+    "marks",
+    "made_at",
+    "latest",
+    "told_at",
+}
 """Fields that a page draws or links instead of writing them down."""
 
 
@@ -57,20 +70,31 @@ def hostile() -> FakeBackend:
             "also_in": [{"x": HOSTILE}],
             "also_moved": [HOSTILE],
             "kinds": [{"id": 1, "label": HOSTILE, "sessions": 3, "examples": []}],
-            "suspects": [{"kind": HOSTILE, "from": HOSTILE, "to": HOSTILE, "at": "2026-03-10T14:07:00Z", "source": HOSTILE}],
+            "suspects": [
+                {"kind": HOSTILE, "from": HOSTILE, "to": HOSTILE, "at": "2026-03-10T14:07:00Z", "source": HOSTILE}
+            ],
             "answers": [{**DOCUMENT["answers"][0], "text": HOSTILE, "said": f'says "{HOSTILE}"'}],
-            "handled": [{"verb": "mute", "who": HOSTILE, "at": "2026-03-11T00:00:00Z", "note": HOSTILE, "reason": HOSTILE}],
+            "handled": [
+                {"verb": "mute", "who": HOSTILE, "at": "2026-03-11T00:00:00Z", "note": HOSTILE, "reason": HOSTILE}
+            ],
             "mute": {"until": "2026-04-01T00:00:00Z", "reason": HOSTILE, "who": HOSTILE},
             "evidence": {"before": ["b8611721d2"], "after": [HOSTILE], "note": HOSTILE},
         }
     }
     turn = {"time": "2026-03-11T14:34:00+00:00", "input": HOSTILE, "output": long}
     turns = [
-        {**turn, "session_id": name, "tool_calls": [{"name": HOSTILE, "error": HOSTILE}]} for name in ("b8611721d2", HOSTILE)
+        {**turn, "session_id": name, "tool_calls": [{"name": HOSTILE, "error": HOSTILE}]}
+        for name in ("b8611721d2", HOSTILE)
     ]
     causes = [{"cause": HOSTILE, "says": HOSTILE, "evidence": {HOSTILE: [HOSTILE]}}]
     voice = {"at": "2026-03-12T00:00:00Z", "joined_by": "user", "text": HOSTILE, "rating": None}
-    voices = {"count": 1, "first_at": voice["at"], "alarm_at": None, "days_won": {"first_voice": 1.5}, "examples": [voice]}
+    voices = {
+        "count": 1,
+        "first_at": voice["at"],
+        "alarm_at": None,
+        "days_won": {"first_voice": 1.5},
+        "examples": [voice],
+    }
 
     def facts(incident_id: str) -> Facts | None:
         told = found.documents.get(incident_id)

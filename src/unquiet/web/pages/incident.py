@@ -69,7 +69,9 @@ def incident_page(facts: Facts, now_us: int, unable: Mapping[Verb, str]) -> says
         also_moved=[one_line(each) for each in (document.get("also_moved") or ())[:MOST_MOVED]],
         suspects=[suspect(each, document["onset"]["at"]) for each in document["suspects"]],
         provider=plain((document.get("provider_change") or {}).get("said")),
-        dashboards_note="" if facts.beside is not None else plain(f"not looked at: {facts.no_dashboards or 'not drawn'}"),
+        dashboards_note=""
+        if facts.beside is not None
+        else plain(f"not looked at: {facts.no_dashboards or 'not drawn'}"),
         panels=_panels(facts),
         why_green=_why_green(facts),
         voices=_voices(facts),
