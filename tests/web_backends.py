@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -189,6 +190,9 @@ class FakeBackend:
         self.found: list[Condition] = all_ok()
         self.beat_us: int | None = NOW_US - 1_000_000
         self.figures = full_numbers()
+
+    def looking(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def heartbeat_us(self) -> int | None:
         return self.beat_us

@@ -1,13 +1,14 @@
-"""All that is known of one incident, kept while nothing that it follows from changed."""
+"""All that is known of one incident, and the gap: kept while nothing that they follow from changed."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from unquiet.app.gapping import Drawn, gap_document
 from unquiet.app.green import why_green
 from unquiet.app.reporting import gather, shown_sessions
 from unquiet.app.voiced import with_voices
@@ -30,7 +31,7 @@ def green_causes(store: Store, document: Document) -> Document | None:
 
 
 class KeptFacts:
-    """Facts of incidents: what takes long is kept until the incident, the evals or the turns beside it change.
+    """Facts of incidents, and the gap: what takes long is kept until the incident, the evals or the turns beside it change.
 
     `option` is how commands find the folder.
     """
@@ -39,6 +40,8 @@ class KeptFacts:
         self._option = option
         self._lock = threading.Lock()
         self._known: dict[str, tuple[object, Facts]] = {}
+        self._gap: tuple[object, Document] | None = None
+        self._drawn: Drawn = {}
 
     def of(self, store: Store, document: Document) -> Facts:
         """The facts of an incident; `document` says what people did about it."""
@@ -54,10 +57,22 @@ class KeptFacts:
             voice_count=store.voices.count(),
         )
 
+    def gap(self, store: Store, documents: Sequence[Document]) -> Document | None:
+        """The gap over the last 28 days, schema `unquiet.gap/1`; None where there are no turns."""
+        count = store.turn_extent().count
+        if not count:
+            return None
+        mark = count, store.evals.count(), [(each["id"], each["told_at"], each["resolved_at"]) for each in documents]
+        kept = self._gap
+        if kept is None or kept[0] != mark:
+            kept = mark, gap_document(store, documents, drawn=self._drawn)
+            self._gap = kept
+        return kept[1]
+
     def _gathered(self, store: Store, document: Document, mark: object) -> Facts:
         coverage = store.get_setting("coverage") or {}
         green = green_causes(store, document)
-        facts = gather(store, document, (), coverage, why_green=green, option=self._option)
+        facts = gather(store, document, (), coverage, why_green=green, option=self._option, drawn=self._drawn)
         with self._lock:
             while len(self._known) >= MOST_KEPT:
                 del self._known[next(iter(self._known))]

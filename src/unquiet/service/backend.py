@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,6 @@ from unquiet import __version__
 from unquiet.app.adding import add_records
 from unquiet.app.eval_runs import eval_runs, read_document
 from unquiet.app.forgetting import forget, known_as
-from unquiet.app.gapping import gap_document
 from unquiet.app.handling import handle
 from unquiet.app.incident_facts import KeptFacts
 from unquiet.app.ledgers import listed
@@ -54,6 +54,10 @@ class ServiceBackend:
     clock_us: Callable[[], int]
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     known: KeptFacts = field(default_factory=KeptFacts)
+
+    def looking(self) -> AbstractContextManager[None]:
+        """The folder is open all the time."""
+        return nullcontext()
 
     def heartbeat_us(self) -> int | None:
         """When the loop went round last."""
@@ -106,7 +110,7 @@ class ServiceBackend:
     def gap(self) -> Mapping[str, Any] | None:
         """From the folder."""
         with self.mind.store() as store:
-            return gap_document(store, self.mind.pulse.documents) if store.turn_extent().count else None
+            return self.known.gap(store, self.mind.pulse.documents)
 
     def unable(self) -> Mapping[Verb, str]:
         """A service can do everything."""

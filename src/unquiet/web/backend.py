@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from unquiet.model.changes import Change
@@ -18,6 +19,10 @@ __all__ = ["Action", "Backend", "Document", "NotPossible", "Shown", "UnknownInci
 
 class Shown(Protocol):
     """What pages show, of a running service or of a folder. Every method may be called from any thread, several at a time."""
+
+    def looking(self) -> AbstractContextManager[None]:
+        """Around several looks of one thread, so that they see the same and what has to be opened is opened once."""
+        ...
 
     def conditions(self) -> Sequence[Condition]:
         """How the service itself is, as of the last look; empty where none runs. Never waits."""

@@ -11,7 +11,6 @@ from typing import Any
 
 from unquiet.app.eval_runs import eval_runs
 from unquiet.app.folders import check_scanned
-from unquiet.app.gapping import gap_document
 from unquiet.app.handling import handle, shown
 from unquiet.app.incident_facts import KeptFacts
 from unquiet.app.ledgers import listed
@@ -41,14 +40,28 @@ class FolderShown:
     def __init__(self, folder: Path, clock_us: Callable[[], int], died: Callable[[], bool], option: str = "") -> None:
         self._folder, self._clock_us, self._died = folder, clock_us, died
         self._known = KeptFacts(option)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._store: Store | None = None
+
+    @contextmanager
+    def looking(self) -> Generator[None]:
+        """Opened once for all looks inside; other threads wait."""
+        with self._open():
+            yield
 
     @contextmanager
     def _open(self) -> Generator[Store]:
-        # One process may open a folder once.
-        with self._lock, Store.open(self._folder, create=False) as store:
-            check_scanned(store, self._folder)
-            yield store
+        with self._lock:
+            if self._store is not None:
+                yield self._store
+                return
+            with Store.open(self._folder, create=False) as store:
+                check_scanned(store, self._folder)
+                self._store = store
+                try:
+                    yield store
+                finally:
+                    self._store = None
 
     def conditions(self) -> Sequence[Condition]:
         """None: no service runs."""
@@ -79,7 +92,7 @@ class FolderShown:
         """From the folder as it is now."""
         with self._open() as store:
             documents = shown(store.incidents(), store, self._clock_us())
-            return gap_document(store, documents) if store.turn_extent().count else None
+            return self._known.gap(store, documents)
 
     def unable(self) -> Mapping[Verb, str]:
         """Accepting needs a service."""

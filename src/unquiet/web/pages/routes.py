@@ -45,7 +45,8 @@ class Pages:
 
     def now_json(self) -> says.NowPage:
         """Whether anything is different, and what is known of that."""
-        return now_page(self._backend, self._now_us())
+        with self._backend.looking():
+            return now_page(self._backend, self._now_us())
 
     def now_html(self, request: Request) -> Response:
         """The page of now."""
@@ -53,7 +54,8 @@ class Pages:
 
     def status_json(self) -> says.StatusPage:
         """What was read and judged, and how the service is."""
-        return status_page(self._backend, self._now_us())
+        with self._backend.looking():
+            return status_page(self._backend, self._now_us())
 
     def status_html(self, request: Request) -> Response:
         """The page of status."""
@@ -61,7 +63,8 @@ class Pages:
 
     def changes_json(self) -> says.ChangesPage:
         """What changed, and which incidents began near it."""
-        return changes_page(self._backend, self._now_us())
+        with self._backend.looking():
+            return changes_page(self._backend, self._now_us())
 
     def changes_html(self, request: Request) -> Response:
         """The page of changes."""
