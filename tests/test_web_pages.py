@@ -22,7 +22,7 @@ from unquiet.web.app import make_pages
 from unquiet.web.backend import Action
 from unquiet.web.folder import FolderShown
 from unquiet.web.pages.forms import login_of
-from unquiet.web.pages.marking import NOT_CAPTURED, phrases_of, pieces
+from unquiet.web.pages.marking import NOT_CAPTURED, phrases_of, pieces, tools_of
 from unquiet.web.pages.rendering import POLICY
 from web_backends import DOCUMENT, FORM, GAP, ID, NOW_US, ORIGIN, STATUS, FakeBackend, client_of
 
@@ -323,6 +323,7 @@ def test_new_and_gone_phrases_are_marked_where_they_stand() -> None:
     ]
     assert [each.text for each in pieces("Betrag in 3,5 Werktagen.", gone, "gone") if each.mark] == ["in 3,5 Werktagen"]
     assert phrases_of([answer("ab", "new")], "new") is None
+    assert (tools_of(answers, "new"), tools_of(answers, "gone")) == ({"b"}, frozenset())
     assert pieces(None, new, "new")[0].text == NOT_CAPTURED
     long = pieces("x" * 5000 + " leider nicht", new, "new")
     assert [each.mark for each in long] == ["", "cut", "", "new"]
@@ -350,7 +351,7 @@ def test_a_folder_without_a_service_has_the_same_pages(shown: tuple[Path, TestCl
     incident = client.get("/incidents/20260311-abcdef.json").json()
     (pair,) = incident["pairs"]
     assert pair["before"]["turns"][0]["asked"] == [{"text": "Where is my money?", "mark": ""}]
-    assert pair["since"]["turns"][0]["called"] == [{"name": "refund_order", "failed": True}]
+    assert pair["since"]["turns"][0]["called"] == [{"name": "refund_order", "failed": True, "mark": ""}]
     assert {panel["title"]: panel["verdict"] for panel in incident["panels"]}["turns"] == "flat"
     assert client.get("/incidents/nope").status_code == 404
     # Others get at the folder between two looks.

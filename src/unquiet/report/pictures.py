@@ -140,6 +140,7 @@ def _mark(mark: Document, x: float, row: int, width: int) -> Picture:
         "anchor": "end" if right else "start",
         "text_x": round(x - 5 if right else x + 5, 1),
         "label": label if len(label) <= room else label[: max(room - 3, 8)] + "...",
+        "at": mark["at"],
         "kind": mark["kind"],
     }
 

@@ -94,10 +94,11 @@ class Piece(Said):
 
 
 class Call(Said):
-    """A tool that was called."""
+    """A tool that was called; `new` and `gone`: the agent began or stopped to go on to it."""
 
     name: str
     failed: bool
+    mark: Literal["", "new", "gone"] = ""
 
 
 class SaidTurn(Said):

@@ -16,7 +16,7 @@ from unquiet.report.sections import days_block, summary
 from unquiet.report.words import panel_value, panel_verdict, span, where
 from unquiet.web.pages import documents as says
 from unquiet.web.pages.acting import acts, commands
-from unquiet.web.pages.marking import Change, phrases_of, pieces
+from unquiet.web.pages.marking import Change, phrases_of, pieces, tools_of
 from unquiet.web.pages.numbers import days_of, iso, measured, moment_of
 
 Document = Mapping[str, Any]
@@ -117,7 +117,7 @@ def _pairs(facts: Facts) -> list[says.Pair]:
     def side(name: str, change: Change, session: str) -> says.Side:
         turns = found.get(session, [])
         shown = turns if len(turns) <= MOST_TURNS else [*turns[: MOST_TURNS - 1], turns[-1]]
-        marked = phrases_of(answers, change)
+        marked, tools = phrases_of(answers, change), tools_of(answers, change)
         return says.Side(
             name="before" if name == "before" else "since",
             session=one_line(session, 80),
@@ -125,7 +125,7 @@ def _pairs(facts: Facts) -> list[says.Pair]:
                 says.SaidTurn(
                     at=moment_of(_iso(turn["time"])),
                     asked=pieces(turn.get("input"), None, change),
-                    called=_called(turn.get("tool_calls")),
+                    called=_called(turn.get("tool_calls"), tools, change),
                     answered=pieces(turn.get("output"), marked, change),
                 )
                 for turn in shown
@@ -138,10 +138,17 @@ def _pairs(facts: Facts) -> list[says.Pair]:
     return [says.Pair(before=then[i] if i < len(then) else None, since=each) for i, each in enumerate(now)]
 
 
-def _called(calls: Sequence[Document] | None) -> list[says.Call] | None:
+def _called(calls: Sequence[Document] | None, moved: frozenset[str], change: Change) -> list[says.Call] | None:
     if calls is None:
         return None
-    return [says.Call(name=one_line(each["name"], 60), failed=bool(each.get("error"))) for each in calls[:MOST_CALLS]]
+    return [
+        says.Call(
+            name=one_line(each["name"], 60),
+            failed=bool(each.get("error")),
+            mark=change if each["name"] in moved else "",
+        )
+        for each in calls[:MOST_CALLS]
+    ]
 
 
 def _answer(each: Document) -> says.Answer:
@@ -232,7 +239,7 @@ def _voices(facts: Facts) -> says.VoicesHeard:
 def _deed(each: Document) -> says.Deed:
     return says.Deed(
         at=moment_of(each["at"]),
-        what=DEEDS.get(each["verb"], each["verb"]),
+        what=DEEDS.get(each["verb"], str(each["verb"])),
         who=one_line(each["who"], 60),
         note="; ".join(one_line(each[name], 300) for name in ("reason", "note") if each.get(name)),
     )

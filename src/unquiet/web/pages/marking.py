@@ -12,6 +12,9 @@ from unquiet.web.pages.documents import Piece
 Change = Literal["new", "gone"]
 
 NOT_CAPTURED = "(content was not captured)"
+STEP = " -> "
+"""Between the tools of a step."""
+
 LEAST_LETTERS = 4
 """A phrase with fewer letters stands everywhere and shows nothing."""
 
@@ -29,6 +32,12 @@ def phrases_of(answers: Sequence[Mapping[str, Any]], change: Change) -> re.Patte
     ]
     found = [_pattern(text) for text in sorted(texts, key=len, reverse=True) if _letters(text) >= LEAST_LETTERS]
     return re.compile("|".join(found), re.IGNORECASE) if found else None
+
+
+def tools_of(answers: Sequence[Mapping[str, Any]], change: Change) -> frozenset[str]:
+    """The tools that the agent began (`new`) or stopped (`gone`) to go on to."""
+    steps = [each for each in answers if each["what"] == "tool step" and MARKED.get(each["change"]) == change]
+    return frozenset(str(each.get("text", "")).rpartition(STEP)[2] for each in steps)
 
 
 def pieces(text: str | None, phrases: re.Pattern[str] | None, change: Change) -> list[Piece]:

@@ -26,8 +26,9 @@ def moment_of(text: str) -> str:
 
 def measured(found: Document) -> Measured:
     """A rate of a document, with its interval."""
-    rate, n = found["rate"], int(found["n"])
-    known = rate is not None and rate == rate
+    n = int(found["n"])
+    rate = np.nan if found["rate"] is None else float(found["rate"])
+    known = rate == rate
     low, high = wilson(np.array([rate * n if known else 0.0]), np.array([float(n if known else 0)]))
     return Measured(rate=rate if known else None, low=float(low[0]), high=float(high[0]), n=n)
 

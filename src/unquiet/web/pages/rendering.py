@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -77,7 +77,15 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"day": day, "share": share, "time": time_of, "timed": timed, "ratio": ratio, "coded": coded}
+    filters: dict[str, Callable[..., Any]] = {
+        "day": day,
+        "share": share,
+        "time": time_of,
+        "timed": timed,
+        "ratio": ratio,
+        "coded": coded,
+    }
+    made.filters.update(filters)
     shared: dict[str, Any] = {
         "days_picture": days_picture,
         "panel_picture": panel_picture,

@@ -8,6 +8,15 @@
   });
   const times = [...document.querySelectorAll("time[datetime]")];
   for (const each of times) each.dataset.utc = each.textContent;
+  // Labels in pictures say `10 Mar 14:09`, or the day alone where there is no room.
+  const SAID = /\d\d [A-Z][a-z]{2}( \d\d:\d\d)?(?!.*\d\d [A-Z][a-z]{2})/;
+  const parts = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const short = (at, clock) => {
+    const found = Object.fromEntries(parts.formatToParts(at).map((part) => [part.type, part.value]));
+    return `${found.day} ${found.month.slice(0, 3)}${clock ? ` ${found.hour}:${found.minute}` : ""}`;
+  };
+  const labels = [...document.querySelectorAll("text[data-at]")];
+  for (const each of labels) each.dataset.utc = each.textContent;
   const button = document.getElementById("zone-switch");
   const name = document.getElementById("zone-name");
   const read = () => { try { return localStorage.getItem(KEY); } catch { return null; } };
@@ -18,6 +27,10 @@
       const own = Number.isNaN(at.getTime()) ? each.dataset.utc : form.format(at);
       each.textContent = utc ? each.dataset.utc : own;
       each.title = utc ? own : each.dataset.utc;
+    }
+    for (const each of labels) {
+      const at = new Date(each.dataset.at);
+      each.textContent = utc || Number.isNaN(at.getTime()) ? each.dataset.utc : each.dataset.utc.replace(SAID, (said, clock) => short(at, clock));
     }
     if (name) name.textContent = utc ? "times in UTC" : `times in ${zone}`;
     if (button) button.textContent = utc ? "show your zone" : "show UTC";
