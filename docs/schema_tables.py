@@ -7,15 +7,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from unquiet.web.pages import documents
+from unquiet.web.pages import documents, overviews
 
 Schema = Mapping[str, Any]
 
 PAGES: tuple[type[documents.Page], ...] = (
-    documents.NowPage,
+    overviews.NowPage,
     documents.IncidentPage,
-    documents.ChangesPage,
-    documents.StatusPage,
+    overviews.ChangesPage,
+    overviews.StatusPage,
 )
 
 
@@ -30,7 +30,7 @@ def schema_lines(row: Any) -> Iterator[str]:
     yield "## Parts"
     for name in sorted(parts):
         yield f"### {name}"
-        yield from _table(getattr(documents, name), parts[name], row)
+        yield from _table(getattr(documents, name, None) or getattr(overviews, name), parts[name], row)
 
 
 def _table(model: type[BaseModel], schema: Schema, row: Any) -> Iterator[str]:

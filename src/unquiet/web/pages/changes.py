@@ -13,7 +13,7 @@ from unquiet.report.plain import one_line
 from unquiet.report.words import where
 from unquiet.web.backend import Shown
 from unquiet.web.documents import suspect
-from unquiet.web.pages import documents as says
+from unquiet.web.pages import overviews as says
 from unquiet.web.pages.incident import change_name, incident_path
 from unquiet.web.pages.numbers import iso, moment_of
 

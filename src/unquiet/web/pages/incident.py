@@ -33,51 +33,23 @@ def incident_path(incident_id: str) -> str:
 def incident_page(facts: Facts, now_us: int, unable: Mapping[Verb, str]) -> says.IncidentPage:
     """The page of an incident. `unable` says of deeds that cannot be done here why not."""
     document = facts.document
-    excess, adjusted = document["excess_sessions"], document["before"].get("rate_mix_adjusted")
-    mute = document.get("mute") or {}
     path = incident_path(str(document["id"]))
     return says.IncidentPage(
         title=headline(document),
         path=path,
         made_at=iso(now_us),
         version=__version__,
-        id=str(document["id"]),
-        sentence=one_line(document["title"], 400),
-        status=str(document["status"]),
-        summary=summary(document),
-        where=where(document["slice"]),
-        onset=between(document["onset"]),
-        raised_at=moment_of(document["raised_at"]),
-        resolved_at=moment_of(document["resolved_at"]) if document.get("resolved_at") else None,
-        told_at=moment_of(document.get("told_at") or document["raised_at"]),
-        late=span(document["onset"]["at"], document["raised_at"]),
-        before=measured(document["before"]),
-        usual=adjusted,
-        after=measured(document["after"]),
-        beyond=says.Amount(**{name: float(excess[name]) for name in ("estimate", "low", "high")}),
-        users=document.get("users_reached") or None,
-        claimed=len(document.get("session_ids") or ()),
-        kinds=[
-            says.Row(name=one_line(each["label"]), text=counted(each["sessions"], "session"))
-            for each in document.get("kinds") or ()
-        ],
+        **_told(document),
+        **_measured(document),
         picture=picture(facts),
-        evidence_note=plain(document["evidence"].get("note")),
         pairs=_pairs(facts),
-        answers=[_answer(each) for each in document.get("answers") or ()],
-        also_in=[where(each) for each in document.get("also_in") or ()],
-        also_moved=[one_line(each) for each in (document.get("also_moved") or ())[:MOST_MOVED]],
         suspects=[suspect(each, document["onset"]["at"]) for each in document["suspects"]],
-        provider=plain((document.get("provider_change") or {}).get("said")),
         dashboards_note=""
         if facts.beside is not None
         else plain(f"not looked at: {facts.no_dashboards or 'not drawn'}"),
         panels=_panels(facts),
         why_green=_why_green(facts),
         voices=_voices(facts),
-        deeds=[_deed(each) for each in document.get("handled") or ()],
-        muted_until=mute.get("until"),
-        mute_reason=one_line(mute.get("reason"), 300),
         actions=acts(document, path, unable),
         commands=commands(str(document["id"]), facts),
         downloads=[
@@ -85,6 +57,48 @@ def incident_page(facts: Facts, now_us: int, unable: Mapping[Verb, str]) -> says
             says.Download(path=f"{path}/report.md", label="post-mortem, Markdown"),
         ],
     )
+
+
+def _told(document: Document) -> dict[str, Any]:
+    """What is said in words, and what people did."""
+    mute = document.get("mute") or {}
+    return {
+        "id": str(document["id"]),
+        "sentence": one_line(document["title"], 400),
+        "status": str(document["status"]),
+        "summary": summary(document),
+        "where": where(document["slice"]),
+        "kinds": [
+            says.Row(name=one_line(each["label"]), text=counted(each["sessions"], "session"))
+            for each in document.get("kinds") or ()
+        ],
+        "evidence_note": plain(document["evidence"].get("note")),
+        "answers": [_answer(each) for each in document.get("answers") or ()],
+        "also_in": [where(each) for each in document.get("also_in") or ()],
+        "also_moved": [one_line(each) for each in (document.get("also_moved") or ())[:MOST_MOVED]],
+        "provider": plain((document.get("provider_change") or {}).get("said")),
+        "deeds": [_deed(each) for each in document.get("handled") or ()],
+        "muted_until": mute.get("until"),
+        "mute_reason": one_line(mute.get("reason"), 300),
+    }
+
+
+def _measured(document: Document) -> dict[str, Any]:
+    """When it was, and how much."""
+    excess, over = document["excess_sessions"], document.get("resolved_at")
+    return {
+        "onset": between(document["onset"]),
+        "raised_at": moment_of(document["raised_at"]),
+        "resolved_at": moment_of(over) if over else None,
+        "told_at": moment_of(document.get("told_at") or document["raised_at"]),
+        "late": span(document["onset"]["at"], document["raised_at"]),
+        "before": measured(document["before"]),
+        "usual": document["before"].get("rate_mix_adjusted"),
+        "after": measured(document["after"]),
+        "beyond": says.Amount(**{name: float(excess[name]) for name in ("estimate", "low", "high")}),
+        "users": document.get("users_reached") or None,
+        "claimed": len(document.get("session_ids") or ()),
+    }
 
 
 def between(onset: Document) -> says.Between:

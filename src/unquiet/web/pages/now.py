@@ -12,7 +12,8 @@ from unquiet.report import headline
 from unquiet.report.plain import one_line
 from unquiet.report.words import moment, where
 from unquiet.web.backend import Shown
-from unquiet.web.pages import documents as says
+from unquiet.web.pages import overviews as says
+from unquiet.web.pages.documents import Amount, Row
 from unquiet.web.pages.incident import incident_path
 from unquiet.web.pages.numbers import days_of, iso, measured, moment_of
 
@@ -69,7 +70,7 @@ def listed(document: Document) -> says.Listed:
         since=moment_of(document["onset"]["at"]),
         raised_at=moment_of(document["raised_at"]),
         resolved_at=moment_of(document["resolved_at"]) if document.get("resolved_at") else None,
-        beyond=says.Amount(**{name: float(excess[name]) for name in ("estimate", "low", "high")}),
+        beyond=Amount(**{name: float(excess[name]) for name in ("estimate", "low", "high")}),
         users=document.get("users_reached") or None,
         before=measured(document["before"]),
         after=measured(document["after"]),
@@ -143,11 +144,11 @@ def _gap(gap: Document) -> says.Gap:
         last=gap["last"],
         wrong=gap["wrong"],
         seen=gap["seen"],
-        unseen=says.Amount(**gap["unseen"]),
-        seen_by=[says.Row(name=name, text=f"{value:.0f}") for name, value in gap["seen_by"].items()],
-        left_out=[says.Row(name=each["incident"], text=one_line(each["why"], 300)) for each in gap["left_out"]],
+        unseen=Amount(**gap["unseen"]),
+        seen_by=[Row(name=name, text=f"{value:.0f}") for name, value in gap["seen_by"].items()],
+        left_out=[Row(name=each["incident"], text=one_line(each["why"], 300)) for each in gap["left_out"]],
         days=[
-            says.GapDay(day=each["day"], wrong=each["wrong"], seen=each["seen"], unseen=says.Amount(**each["unseen"]))
+            says.GapDay(day=each["day"], wrong=each["wrong"], seen=each["seen"], unseen=Amount(**each["unseen"]))
             for each in gap["days"]
         ],
     )

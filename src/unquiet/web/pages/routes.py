@@ -26,6 +26,7 @@ from unquiet.web.pages.changes import changes_page
 from unquiet.web.pages.forms import TIMES, deed_of, login_of
 from unquiet.web.pages.incident import incident_page, incident_path
 from unquiet.web.pages.now import now_page
+from unquiet.web.pages.overviews import ChangesPage, NowPage, StatusPage
 from unquiet.web.pages.rendering import HEADERS, STATIC, html_of, static_file
 from unquiet.web.pages.status import status_page
 from unquiet.web.problems import problem, shown
@@ -43,7 +44,7 @@ class Pages:
     def __init__(self, backend: Shown, access: Access, now_us: Callable[[], int]) -> None:
         self._backend, self._access, self._now_us = backend, access, now_us
 
-    def now_json(self) -> says.NowPage:
+    def now_json(self) -> NowPage:
         """Whether anything is different, and what is known of that."""
         with self._backend.looking():
             return now_page(self._backend, self._now_us())
@@ -52,7 +53,7 @@ class Pages:
         """The page of now."""
         return self._written(request, "now.html", self.now_json())
 
-    def status_json(self) -> says.StatusPage:
+    def status_json(self) -> StatusPage:
         """What was read and judged, and how the service is."""
         with self._backend.looking():
             return status_page(self._backend, self._now_us())
@@ -61,7 +62,7 @@ class Pages:
         """The page of status."""
         return self._written(request, "status.html", self.status_json())
 
-    def changes_json(self) -> says.ChangesPage:
+    def changes_json(self) -> ChangesPage:
         """What changed, and which incidents began near it."""
         with self._backend.looking():
             return changes_page(self._backend, self._now_us())
@@ -173,9 +174,9 @@ def add_routes(app: FastAPI, backend: Shown, access: Access, now_us: Callable[[]
         )
         app.add_api_route(path, html, methods=["GET"], include_in_schema=False)
 
-    add("/now", pages.now_html, pages.now_json, says.NowPage)
-    add("/status", pages.status_html, pages.status_json, says.StatusPage)
-    add("/changes", pages.changes_html, pages.changes_json, says.ChangesPage)
+    add("/now", pages.now_html, pages.now_json, NowPage)
+    add("/status", pages.status_html, pages.status_json, StatusPage)
+    add("/changes", pages.changes_html, pages.changes_json, ChangesPage)
     add("/incidents/{incident_id}", pages.incident_html, pages.incident_json, says.IncidentPage, 404)
     for method, path, handler in (
         ("GET", "/", pages.home),

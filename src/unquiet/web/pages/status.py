@@ -17,7 +17,7 @@ from unquiet.app.status_lines import (
 )
 from unquiet.report.plain import one_line
 from unquiet.web.backend import Shown
-from unquiet.web.pages import documents as says
+from unquiet.web.pages import overviews as says
 from unquiet.web.pages.now import NO_SERVICE, line
 from unquiet.web.pages.numbers import iso, moment_of
 
