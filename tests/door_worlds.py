@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from lacking import needs_program
 from unquiet.doors import DoorCounters, Intake, Limits, TlsFiles
 from unquiet.model.bodies import Body
 from unquiet.model.errors import WalError, WalFull
@@ -146,8 +144,7 @@ def json_logs(*records: dict[str, Any]) -> dict[str, Any]:
 
 def tls_files(folder: Path) -> TlsFiles:
     """A key and a certificate for 127.0.0.1, signed by itself."""
-    if shutil.which("openssl") is None and os.environ.get("CI", "").lower() != "true":
-        pytest.skip("no openssl to make a certificate with")
+    needs_program("openssl")
     files = TlsFiles(folder / "cert.pem", folder / "key.pem")
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
     places = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(files.key), "-out", str(files.cert)]

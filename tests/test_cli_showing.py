@@ -78,7 +78,7 @@ def test_signals_without_input_are_one_line() -> None:
     }
     known = {
         "folder": "h", "last": None, "files": [], "coverage": coverage, "unjudged_turns": 0, "labels": [], "judges": {},
-        "open_incidents": [], "judged": True,
+        "drills": None, "open_incidents": [], "judged": True,
     }  # fmt: skip
     text = told(show_status, known, width=200, every_slice=False)
     (line,) = [line.strip() for line in text.splitlines() if "without input" in line]

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import unquiet
+from lacking import FULL, needs_full_device
 from unquiet.cli import main
 from unquiet.model.wording import counted
 from unquiet.sources.finding import STORE_FILE
@@ -632,11 +633,10 @@ def test_a_reader_that_goes_away_is_no_error(cli: Cli, arguments: list[str]) -> 
 
 
 def test_a_full_disk_behind_standard_output(cli: Cli) -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("this system has no /dev/full")
+    needs_full_device()
     put("t.jsonl", rows_of())
     for extra in ([], ["--json"]):
-        with Path("/dev/full").open("wb") as full:
+        with FULL.open("wb") as full:
             command = [sys.executable, "-m", "unquiet", "scan", "t.jsonl", *extra]
             done = subprocess.run(
                 command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment()

@@ -7,7 +7,6 @@ import http.server
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lacking import needs_program
 from unquiet.model.errors import ConfigError
 from unquiet.service.config import Config, load
 from unquiet.service.kinds import Address
@@ -222,9 +222,9 @@ def test_the_container_leaves_room_too(compose: dict[str, Any]) -> None:
     assert all(limit > Config().storage.memory_mb for limit in memory_limits(compose))
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_systemd_understands_the_unit(deploy: Path, tmp_path: Path) -> None:
     """With a program that exists: the real one is not installed here."""
+    needs_program("systemd-analyze")
     text = (deploy / "unquiet.service").read_text(encoding="utf-8")
     copy = tmp_path / "unquiet.service"
     copy.write_text(text.replace("/opt/unquiet/bin/unquiet", "/bin/true"), encoding="utf-8")

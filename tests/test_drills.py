@@ -38,11 +38,24 @@ ANSWERS = (
         "The parcel comes on Monday."
     ),
 )
+TOOLS = ("lookup", "lookup", "update_address")
+CALL = {"arguments": "{}", "result": '{"at": "depot"}', "error": None}
 REFUSAL = "I'm sorry, but I can't help with that request number {}."
 
 
-def turn(number: int, day_s: float) -> dict[str, Any]:
-    session, place = divmod(number, 2)
+THE_POINT = {
+    "smaller_model": {"latency_ms"},
+    "withheld": {"finish_reason", "output"},
+    "limit": {"finish_reason"},
+    "text_lost": {"output"},
+    "empty": {"output"},
+    "repetition": {"output"},
+}
+"""Columns in which a failure must not look like the traffic: that is what it is."""
+
+
+def turn(number: int, day_s: float, length: int = 2) -> dict[str, Any]:
+    session, place = divmod(number, length)
     refused = number % 20 == 0
     return {
         "turn_id": f"t{number}",
@@ -50,16 +63,21 @@ def turn(number: int, day_s: float) -> dict[str, Any]:
         "turn_index": place,
         "time": START + timedelta(seconds=session * day_s + place * 60),
         "user_id": f"u{session % 37}",
-        "input": f"Where is my order {session}? Please have a look and tell me what you can see there."
+        "input": ("That is wrong. " if number % 7 == 3 else "")
+        + f"Where is my order {session}? Please have a look and tell me what you can see there."
         + " more" * (number % 9),
         "output": REFUSAL.format(number % 140) if refused else ANSWERS[number % 3],
-        "tool_calls": [] if refused else [{"name": "lookup", "arguments": "{}", "result": "{}", "error": None}],
+        "tool_calls": []
+        if refused
+        else [{"name": TOOLS[number % 3], "arguments": "{}", "result": '{"at": "depot"}', "error": None}],
         "finish_reason": "stop",
         "latency_ms": 900.0,
         "input_tokens": 40,
         "output_tokens": 30,
         "reasoning_tokens": 100,
+        "cost_usd": 0.01,
         "model": "m",
+        "served_model": "m",
         "facets": [("locale", "de" if session % 5 == 0 else "en"), ("tenant", "abcdefghij"[session % 10])],
     }
 
@@ -112,24 +130,26 @@ def test_what_is_met_looks_like_traffic(failure: Failure, turns: pa.Table, befor
     assert changed.schema == TURNS
     changed.validate(full=True)
     assert pc.count_distinct(changed.column("turn_id")).as_py() == changed.num_rows
-    for name in ("error", "finish_reason"):
-        assert set(changed.column(name).to_pylist()) <= set(turns.column(name).to_pylist())
-    lengths = pc.utf8_length(changed.column("output")).to_numpy()
-    assert lengths.min() > 0
-    assert lengths.max() < 5 * pc.max(pc.utf8_length(turns.column("output"))).as_py()
-    if "latency_ms" not in failure.signals:
-        assert set(changed.column("latency_ms").to_pylist()) == {900.0}
+    point = THE_POINT.get(failure.name, set())
+    for name in ("error", "finish_reason", "latency_ms", "model"):
+        assert name in point or set(changed.column(name).to_pylist()) <= set(turns.column(name).to_pylist())
+    if "output" not in point:
+        lengths = pc.utf8_length(changed.column("output")).to_numpy()
+        assert lengths.min() > 0
+        assert lengths.max() < 5 * pc.max(pc.utf8_length(turns.column("output"))).as_py()
     names = {call["name"] for calls in changed.column("tool_calls").to_pylist() for call in calls}
-    assert names <= {"lookup"}
+    assert names <= set(TOOLS)
 
 
 @pytest.mark.parametrize("failure", [each for each in FAILURES if not each.control], ids=lambda each: each.name)
 def test_the_failure_is_in_the_answers(failure: Failure, turns: pa.Table, before: Before) -> None:
     changed, met = put(failure, turns, before)
+    if failure.name == "give_up":
+        assert changed.num_rows == turns.num_rows - met.sum() // 2
+        return
     order = {name: place for place, name in enumerate(changed.column("turn_id").to_pylist())}
     rows = pa.array([order[name] for name in turns.column("turn_id").filter(pa.array(met)).to_pylist()])
-    columns = ("output", "tool_calls", "reasoning_tokens")
-    old, new = turns.filter(pa.array(met)).select(columns), changed.take(rows).select(columns)
+    old, new = turns.filter(pa.array(met)), changed.take(rows)
     different = sum(a != b for a, b in zip(old.to_pylist(), new.to_pylist(), strict=True)) / met.sum()
     assert different > (0.02 if failure.name == "refusals_stop" else 0.3)
 

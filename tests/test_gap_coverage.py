@@ -165,10 +165,13 @@ def test_the_map_of_a_folder_and_its_command(tmp_path: Path) -> None:
     assert "the cases that would add most:" in shown.output
 
 
-def test_a_folder_that_a_service_owns_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unquiet.cli.own_folder.served", lambda *_: object())
-    run = CliRunner().invoke(unquiet, ["coverage", "--db", str(tmp_path)])
-    assert "belongs to a running service" in str(run.exception)
+def test_a_folder_that_is_in_use_is_read_as_of_now(tmp_path: Path) -> None:
+    store, _ = make_folder(tmp_path)
+    with store:
+        run = CliRunner().invoke(unquiet, ["coverage", "--json", "--db", str(tmp_path)])
+        assert run.exit_code == 0, run.output
+        assert json.loads(run.stdout)["requests"] == 2_400
+        assert f"{tmp_path} is in use: read as of " in run.stderr
 
 
 def test_without_evals_nothing_is_touched(tmp_path: Path) -> None:

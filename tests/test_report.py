@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
-from unquiet.app.reporting import NOT_OURS, gather, shown_sessions
+from unquiet.app.reporting import gather, shown_sessions
 from unquiet.cli.commands import unquiet
 from unquiet.model.errors import UnquietError
 from unquiet.model.evals import EVAL_RESULTS
@@ -291,10 +291,10 @@ def test_why_green_and_voices_are_shown_where_they_are_given(folder: Path) -> No
     assert_alone(to_html(headline(told), sections, "made"))
 
 
-def test_what_a_service_owns_is_not_looked_at_and_that_is_said() -> None:
-    facts = gather(None, document(), [], {"budget_per_30_days": 2.0}, commands={"accept"})
+def test_what_is_not_looked_at_is_said() -> None:
+    facts = Facts(document(), [], budget=2.0, commands={"accept"})
     text = to_markdown("x", report_sections(facts), "made")
-    assert text.count(f"not looked at: {NOT_OURS}") == 3
+    assert text.count("not looked at: the") == 3
     assert "were added" not in text
     assert "at a budget of 2 false incidents per 30 days" in text
     assert "its turns are not in this folder" in text

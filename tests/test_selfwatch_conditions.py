@@ -10,7 +10,7 @@ import pytest
 
 from selfwatch_worlds import DAY_US, HOUR_US, MINUTE_US, MONDAY_US, SECOND_US, World, office_rate
 from unquiet.model.conditions import Condition
-from unquiet.selfwatch import READY, WATCHES, Content, Facts, Judge, Share, Silence, Sink, conditions
+from unquiet.selfwatch import READY, WATCHES, Content, Facts, Judge, Nights, Share, Silence, Sink, conditions
 
 NAMES = [watch.name for watch in WATCHES]
 
@@ -31,6 +31,7 @@ PROVOKED: dict[str, dict[str, object]] = {
     "clock-skew": {"clock_s": 600.0},
     "memory-nearly-full": {"memory_leaks": True},
     "judge-dead": {"judge_refuses": True},
+    "drill-lost": {"drills_lost": True},
 }
 
 BEGINS_LATER = {"detection-stalled": 300}
@@ -129,13 +130,14 @@ OF_THE_CONDITION = {
     "signal-failing": ("signals",),
     "sink-failing": ("sinks",),
     "disk-nearly-full": ("disk_free_bytes", "disk_total_bytes"),
-    "log-damaged": ("damaged_records",),
+    "log-damaged": ("damaged_records", "damaged_kept"),
     "bodies-unreadable": ("unreadable", "put_aside"),
     "spans-rejected": ("rejected", "offered"),
     "spans-late": ("late",),
     "clock-skew": ("skew_s",),
     "memory-nearly-full": ("memory_bytes", "memory_limit_bytes"),
     "judge-dead": ("judge",),
+    "drill-lost": ("nights",),
 }
 
 
@@ -233,3 +235,18 @@ def test_content_needs_a_usual_share() -> None:
     off = one("content-capture-off", content={"a": Content(50, 50, 1.0), "b": Content(50, 1, 0.9)})
     assert off.state == "failing"
     assert off.detail == "text is missing in the traffic of b (1 of the last 50 turns, usually 90 %)"
+
+
+def test_nights_that_do_not_come_are_unknown() -> None:
+    now_us = 100 * DAY_US
+    assert one("drill-lost", now_us, nights=Nights(False)).state == "ok"
+    assert one("drill-lost", now_us, nights=Nights(True)).state == "unknown"
+    assert one("drill-lost", now_us, nights=Nights(True, now_us - DAY_US)).state == "ok"
+    late = one("drill-lost", now_us, nights=Nights(True, now_us - 3 * DAY_US, error="the record holds 2 days."))
+    assert (late.state, late.detail) == (
+        "unknown",
+        "the last night was rehearsed 3 days ago (the record holds 2 days)",
+    )
+    gone = one("drill-lost", now_us, nights=Nights(False, now_us - 3 * DAY_US, ["D9", "D14"]))
+    assert gone.state == "failing"
+    assert gone.detail.startswith("no longer found: D14, D9 since the night of")

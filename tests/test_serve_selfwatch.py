@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 import unquiet.signals
 from alert_receivers import notice
 from serve_worlds import PLAIN
+from unquiet.app.nightly import keep_night
 from unquiet.conventions.bodies import BodyReader
+from unquiet.drills import PRESETS
+from unquiet.drills.scorecard import Score
 from unquiet.model.alerts import DeliveryError, Notice
 from unquiet.model.bodies import Body, BodyKind
 from unquiet.model.errors import StoreError
+from unquiet.model.settings import Settings
 from unquiet.selfwatch import READY, WATCHES
 from unquiet.service import engine, watching
 from unquiet.service.config import load
@@ -239,6 +244,17 @@ def dead_judge(world: World, _patch: Patch) -> None:
         store.put_setting("judges", {"judge:m": {"ended": "dead", "why": "401"}})
 
 
+def lost_drill(world: World, _patch: Patch) -> None:
+    """A night in which a drill is not found that was found the night before."""
+    day = timedelta(days=1)
+    now = datetime.fromtimestamp(world.now_us / 1e6, UTC)
+    handoff = [each for each in PRESETS if each.name == "D17"]
+    with world.parts.mind.store() as store:
+        for at, found in ((now - day, 5), (now, 0)):
+            score = Score("D17", False, 5, found, None, None, None, 40.0, None, None, None)
+            keep_night(store, [score], handoff, Settings(), at)
+
+
 PROVOKED: list[tuple[str, Callable[[World, Patch], None]]] = [
     ("door-dead", silent_doors),
     ("drain-stalled", standing_drain),
@@ -258,6 +274,7 @@ PROVOKED: list[tuple[str, Callable[[World, Patch], None]]] = [
     ("clock-skew", clock_ahead),
     ("memory-nearly-full", little_memory),
     ("judge-dead", dead_judge),
+    ("drill-lost", lost_drill),
 ]
 
 
@@ -287,6 +304,19 @@ def test_it_is_seen_and_told_within_two_minutes(
     if name in READY:
         assert ready.status_code == 503
         assert any(name in reason for reason in ready.json()["reasons"])
+
+
+def test_a_damaged_log_is_over_once_its_pieces_are_moved_away(world: World, monkeypatch: Patch) -> None:
+    damaged_log(world, monkeypatch)
+    world.passes(TWO_MINUTES_S)
+    world.passes(15 * 60, 30)
+    assert world.state("log-damaged") == "failing", "it is kept: nobody has seen to it"
+    for piece in (world.parts.config.service.folder / "wal" / "quarantine").glob("*.bin"):
+        piece.unlink()
+    world.passes(LOOK_S)
+    assert world.state("log-damaged") == "ok"
+    world.passes(15 * 60, 30)
+    assert world.told("log-damaged") == ["opened", "resolved"]
 
 
 def test_what_ends_is_told_once_it_may(world: World) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lacking import needs_program
 from unquiet.model.errors import ConfigError
 from unquiet.model.settings import Settings
 from unquiet.service.config import Config, describe, find, load
@@ -339,8 +339,9 @@ def test_tls_files_are_tried(tmp_path: Path, write: Write) -> None:
     assert "cannot be used together" in problems(write(tls))[0]
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed: it makes the certificates")
 def test_tls_files_that_fit_are_taken(tmp_path: Path, write: Write) -> None:
+    needs_program("openssl")
+
     def make(key: str, cert: str, *more: str) -> None:
         where = ["-keyout", str(tmp_path / key), "-out", str(tmp_path / cert)]
         curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]

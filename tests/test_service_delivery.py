@@ -118,6 +118,18 @@ def test_what_is_put_arrives_in_order(store: Store) -> None:
     assert len(sink.tried) == 3
 
 
+def test_what_arrived_and_what_failed_is_counted(store: Store) -> None:
+    sink = Fake(ends=[AWAY, AWAY, "ok", DeliveryError("never", permanent=True)])
+    world = World(store, sink)
+    world.put(notice("opened"))
+    world.run(MINUTE)
+    world.put(notice("updated"), notice("opened", name="B"))
+    world.run(MINUTE)
+    assert (world.health().sent, world.health().failed) == (2, 3)
+    world.deliverer.tried("fake", None)
+    assert world.health().sent == 2, "a test is no notice"
+
+
 def test_backoff_grows_to_a_quarter_of_an_hour_and_ends_after_three_days(store: Store) -> None:
     sink = Fake(ends=[AWAY] * 10_000)
     world = World(store, sink)

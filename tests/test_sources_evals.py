@@ -6,6 +6,7 @@ import copy
 import gzip
 import os
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -344,30 +345,34 @@ def test_outcomes_of_pytest(tmp_path: Path) -> None:
 # What is wrong
 
 
-@pytest.mark.parametrize("name", REPORTS)
-@pytest.mark.parametrize("flaw", ["empty", "cut", "utf-16", "latin-1", "other", "list", "future", "zero", "huge"])
-def test_what_is_wrong_is_said_or_counted(
-    tmp_path: Path, name: str, flaw: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+FLAWS: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "cut": lambda content: content[: 2 * len(content) // 3],
+    "utf-16": lambda content: content.decode("latin-1").encode("utf-16"),
+    "latin-1": lambda content: content.replace(b"balance", b"b\xe4lance"),
+    "other": lambda _: b"hello, this is a letter\n",
+    "list": lambda _: b"[1, 2, 3]",
+    "future": lambda content: content.replace(b"2026-03-10", b"2099-03-10").replace(b"1773108000", b"4077000000"),
+    "zero": lambda content: content.replace(b"2026-03-10", b"1970-01-01").replace(b"1773108000", b"0"),
+    "huge": lambda content: content,
+}
+# What holds no text or no times to spoil; the lines of JSONL are read one by one.
+TIMELESS = ("inspect.eval", "promptfoo.jsonl", "test_run_20260310_020000.json")
+NO_FLAWS = {("latin-1", "inspect.eval"), ("huge", "promptfoo.jsonl")} | {
+    (flaw, name) for flaw in ("future", "zero") for name in TIMELESS
+}
+
+
+@pytest.mark.parametrize(
+    ("flaw", "name"), [(flaw, name) for flaw in FLAWS for name in REPORTS if (flaw, name) not in NO_FLAWS]
+)
+def test_what_is_wrong_is_said_or_counted(name: str, flaw: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Never a crash, never a silent loss: an error, or the cases that are good and a rejection that says why."""
     content = REPORTS[name]()
     if flaw == "huge":
         monkeypatch.setattr("unquiet.sources.evals.CONTENT_LIMIT_BYTES", 300)
-    spoiled = {
-        "empty": b"",
-        "cut": content[: 2 * len(content) // 3],
-        "utf-16": content.decode("latin-1").encode("utf-16"),
-        "latin-1": content.replace(b"balance", b"b\xe4lance"),
-        "other": b"hello, this is a letter\n",
-        "list": b"[1, 2, 3]",
-        "future": content.replace(b"2026-03-10", b"2099-03-10").replace(b"1773108000", b"4077000000"),
-        "zero": content.replace(b"2026-03-10", b"1970-01-01").replace(b"1773108000", b"0"),
-        "huge": content,
-    }[flaw]
-    if (spoiled == content and flaw != "huge") or (flaw, name) == ("latin-1", "inspect.eval"):
-        pytest.skip("the bytes of this file do not hold what would be wrong")
-    if (flaw, name) == ("huge", "promptfoo.jsonl"):
-        pytest.skip("lines are read one by one")
+    spoiled = FLAWS[flaw](content)
+    assert flaw == "huge" or spoiled != content, "this file does not hold what would be wrong"
     try:
         found = read_content(name, spoiled, round(NOW.timestamp() * 1e6))
     except UnreadableSource as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from lacking import FULL, lacking, needs_full_device
 from store_samples import FOREVER, numbered, turn, turns
 from unquiet.model.errors import StoreError
 from unquiet.store import Store
@@ -153,9 +154,10 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
         Store.open(tmp_path / "store")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="permissions are not those of POSIX")
 def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     """As another user where this one may write everywhere."""
+    if sys.platform == "win32":
+        lacking("permissions are not those of POSIX")
     try_it = (
         "import os, sys, pathlib\n"
         "from unquiet.model.errors import StoreError\n"
@@ -175,15 +177,15 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     assert "change its permissions or choose another folder with --db" in said.stdout
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_loses_nothing_and_can_be_tried_again(tmp_path: Path) -> None:
+    needs_full_device()
     with Store.open(tmp_path) as store:
         store.append_turns(numbered(0, 10))
         store.append_turns(numbered(10, 20))
         # The name that the next segment is written under leads to a device without space.
         last = max(int(path.name[6:18]) for path in (tmp_path / "turns").iterdir())
         trap = tmp_path / "turns" / f"turns-{last + 2:012d}.parquet.part"
-        trap.symlink_to("/dev/full")
+        trap.symlink_to(FULL)
 
         def write() -> None:
             with store.transaction():

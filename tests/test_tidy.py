@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src" / "unquiet"
 MODULES = sorted(SRC.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 FUNCTION_LINES = 40
 MODULE_LINES = 400
@@ -26,6 +27,7 @@ SQL = re.compile(
     r"|UPDATE\s+\w+\s+SET|ALTER\s+TABLE|DROP\s+(TABLE|VIEW)|COPY\s+\w+\s+TO)\b",
     re.DOTALL,
 )
+SKIPS = {"skip", "skipif", "importorskip", "xfail", "skipIf", "skipUnless", "SkipTest", "skipTest"}
 ATTRIBUTE_NAMES = ("gen_ai.", "openinference.", "traceloop.", "langfuse.", "langsmith.", "llm.input_messages")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -92,6 +94,16 @@ def prints_in(source: str) -> list[int]:
     ]
 
 
+def skips_in(source: str) -> list[int]:
+    """The lines on which a test leaves itself out, by whatever name pytest and unittest give it."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if (isinstance(node, ast.Attribute) and node.attr in SKIPS)
+        or (isinstance(node, ast.ImportFrom) and SKIPS & {each.name for each in node.names})
+    ]
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_module_is_tidy(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
@@ -108,6 +120,12 @@ def test_module_is_tidy(path: Path) -> None:
         assert attribute_names_in(source) == []
 
 
+def test_only_the_helper_skips() -> None:
+    """A test that skips where it should fail is green about nothing: lacking() fails in CI."""
+    skipping = {str(path.relative_to(ROOT)) for path in TESTS if skips_in(path.read_text(encoding="utf-8"))}
+    assert skipping == {"tests/lacking.py"}
+
+
 def test_the_rules_bite() -> None:
     """Each check finds what it is for, and lets documentation speak of it."""
     long = "def f():\n    'doc'\n" + "    x = 1\n" * 41
@@ -117,6 +135,10 @@ def test_the_rules_bite() -> None:
     assert sql_in("'''SELECT a FROM b: only said in a docstring'''") == []
     assert attribute_names_in("k = 'gen_ai.request.model'")
     assert prints_in("print('x')") == [1]
+    for skip in ("pytest.skip('x')", "@pytest.mark.skipif(True)\ndef f(): ...", "pytest.importorskip('x')"):
+        assert skips_in(skip) == [1]
+    assert skips_in("from pytest import skip") == [1]
+    assert skips_in("skip = 'pytest.skip'") == []
     assert UNFINISHED.search("raise NotImplementedError")
 
 

@@ -98,7 +98,7 @@ def hostile() -> FakeBackend:
 
     def facts(incident_id: str) -> Facts | None:
         told = found.documents.get(incident_id)
-        return told and Facts(told, turns, no_dashboards=HOSTILE, why_green={"causes": causes}, voices=voices)
+        return told and Facts(told, turns, why_green={"causes": causes}, voices=voices)
 
     found.facts = facts  # type: ignore[method-assign]
     found.failing("clock-skew", detail=HOSTILE)

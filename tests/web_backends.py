@@ -113,6 +113,7 @@ STATUS: dict[str, Any] = {
     "open_incidents": [],
     "labels": [],
     "judges": {},
+    "drills": None,
     "coverage": {
         "learning_days": 7.0,
         "streams": 21_040,
@@ -214,7 +215,7 @@ class FakeBackend:
 
     def facts(self, incident_id: str) -> Facts | None:
         document = self.documents.get(incident_id)
-        return None if document is None else Facts(document, TURNS, no_dashboards="no folder is behind this")
+        return None if document is None else Facts(document, TURNS)
 
     def gap(self) -> Mapping[str, Any] | None:
         return GAP

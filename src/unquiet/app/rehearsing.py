@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from unquiet.app.copies import in_copies
 from unquiet.drills import FAILURES, choose_slice, reach, sessions_of, touched
+from unquiet.drills.deaths import DEATHS
 from unquiet.drills.dosing import dose_at
 from unquiet.model.drills import Before, Failure, Preset, Rehearsed
 from unquiet.model.errors import ConfigError
@@ -95,7 +96,9 @@ class Rehearsal:
         """Every preset with every seed, each on a day that the seed draws."""
         days = self.days()
         return [
-            Drill(each, seed, days[int(_rng(each, seed).integers(len(days)))]) for each in presets for seed in seeds
+            Drill(each, seed, days[int(drill_rng(each, seed).integers(len(days)))])
+            for each in presets
+            for seed in seeds
         ]
 
     def run(self, drills: Sequence[Drill], workers: int, progress: Progress) -> list[Rehearsed]:
@@ -123,7 +126,7 @@ class Rehearsal:
         return judge.incidents
 
     def _rehearse(self, judge: Judge, drill: Drill) -> Rehearsed:
-        rng = _rng(drill.preset, drill.seed)
+        rng = drill_rng(drill.preset, drill.seed)
         scene = self._scene(drill, rng)
         changed = injected(scene.window, scene.met, failure_of(drill.preset), scene.before, rng)
         incident = self._until_raised(judge, changed, drill.day * DAY_US, scene.horizon_us)
@@ -205,7 +208,7 @@ def injected(window: pa.Table, met: BoolArray, failure: Failure, before: Before,
 
 def failure_of(preset: Preset) -> Failure:
     """The failure that a preset names."""
-    return next(failure for failure in FAILURES if failure.name == preset.failure)
+    return next(failure for failure in (*FAILURES, *DEATHS) if failure.name == preset.failure)
 
 
 def stream_of(incident: Incident) -> Stream:
@@ -242,5 +245,6 @@ def _push(judge: Judge, turns: pa.Table, at: npt.NDArray[np.int64], start_us: in
     judge.push(turns.slice(low, high - low), end_us - 1)
 
 
-def _rng(preset: Preset, seed: int) -> np.random.Generator:
+def drill_rng(preset: Preset, seed: int) -> np.random.Generator:
+    """The randomness of a rehearsal."""
     return np.random.default_rng([seed, zlib.crc32(preset.name.encode())])

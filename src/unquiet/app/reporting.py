@@ -21,11 +21,10 @@ BEFORE = timedelta(days=21)
 """How far before the onset the panels are drawn, and the days of their rule before that."""
 
 SHOWN_PAIRS = 2
-NOT_OURS = "the folder belongs to a running service; stop it, or name a copy of the folder with --db"
 
 
 def gather(
-    store: Store | None,
+    store: Store,
     document: Document,
     turns: Sequence[Document],
     coverage: Document,
@@ -39,7 +38,7 @@ def gather(
     """The facts of an incident's report.
 
     Args:
-        store: the folder; None where a service owns it, then dashboards and evals are not looked at.
+        store: the folder.
         document: the incident, with what people did about it.
         turns: the turns of the sessions of `shown_sessions`, in order of time.
         coverage: of the folder: its budget is told.
@@ -52,8 +51,6 @@ def gather(
     budget = coverage.get("budget_per_30_days")
     common: dict[str, Any] = {"why_green": why_green, "voices": voices, "budget": budget}
     common |= {"option": option, "commands": frozenset(commands)}
-    if store is None:
-        return Facts(document, turns, no_dashboards=NOT_OURS, **common)
     begin = datetime.fromisoformat(document["onset"]["at"]) - BEFORE - timedelta(microseconds=TRAILING_US)
     end = datetime.fromisoformat(document.get("resolved_at") or document["told_at"])
     return Facts(

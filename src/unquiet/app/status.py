@@ -8,6 +8,7 @@ from pathlib import Path
 from unquiet.app.handling import shown
 from unquiet.app.judging import conditions
 from unquiet.app.label_report import label_reports
+from unquiet.app.nightly import last_night
 from unquiet.store import SourceRow, Store
 
 OPEN = ("open", "reopened")
@@ -19,6 +20,7 @@ def status(store: Store, folder: Path, now: datetime) -> dict[str, object]:
 
     `judged` is None where no scan has come to its end, False where nothing could be judged; `unjudged_turns` counts those
     that came since. Incidents that somebody acknowledged, muted or accepted are not open.
+    `drills` is the last scorecard of a night, None where there is none.
     """
     extent, coverage = store.turn_extent(), store.get_setting("coverage")
     known: dict[str, object] = coverage if isinstance(coverage, dict) else {}
@@ -37,6 +39,7 @@ def status(store: Store, folder: Path, now: datetime) -> dict[str, object]:
         "coverage": coverage or UNKNOWN,
         "labels": label_reports(store),
         "judges": conditions(store),
+        "drills": last_night(store),
     }
 
 

@@ -55,6 +55,18 @@ def incident_line(status: Row) -> Line:
     return "incidents", "unknown: nothing was judged", True
 
 
+def night_line(night: Row) -> Line:
+    """The last scorecard of a night."""
+    said = (
+        f"{night['heard']} of {counted(night['failures'], 'failure')} found every time in the night of "
+        f"{moment(night['at'])}; never: {', '.join(night['never']) or 'none'}"
+    )
+    for word in ("lost", "rang"):
+        if night[word]:
+            said += f"; {word}: {', '.join(night[word])}"
+    return "drills", said, bool(night["lost"] or night["rang"])
+
+
 def _read(status: Row) -> Iterator[Line]:
     if status["last"] is None:
         yield "turns", "none", True

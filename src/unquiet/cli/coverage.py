@@ -35,8 +35,8 @@ def coverage_command(evals: tuple[str, ...], every_kind: bool, as_json: bool, db
     unquiet coverage --evals reports/ --json
     """  # noqa: D301
     extra = read_extra(evals)
-    with own_folder(known_folder(db)) as store:
-        found = coverage_map(store, extra)
+    with own_folder(known_folder(db)) as look:
+        found = coverage_map(look.store, extra)
     with printing():
         if as_json:
             click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())

@@ -33,7 +33,7 @@ def show_demo(console: Console, demo: Demo) -> None:
         return
     console.print()
     with Store.open(demo.store, create=False) as store:
-        show_incident(console, found.incident, Stored(store, demo.store).turns, "")
+        show_incident(console, found.incident, Stored(store, demo.store).turns, "", brief=True)
     _show_truth(console, demo, found)
     _show_charts(console, demo)
     _show_next(console, str(found.incident["id"]))
@@ -69,6 +69,8 @@ def _show_charts(console: Console, demo: Demo) -> None:
 
 def _show_next(console: Console, incident_id: str) -> None:
     steps = (
+        (f"report {incident_id}", "its post-mortem: facts, each with its source, and room for what only people know"),
+        (f"incident {incident_id}", "the incident again, with all that speaks for and against each change"),
         (f"incident {incident_id} --sessions", "the ids of the sessions that it claims"),
         ("incidents", "all incidents of this traffic"),
         ("status", "what was read, and how small a change could have been seen"),

@@ -16,17 +16,25 @@ from rich.console import Console
 from rich.table import Table
 
 from unquiet.app.folders import known_folder
+from unquiet.app.nightly import latest_of, titles_of
 from unquiet.app.rehearsing import Rehearsal, failure_of
+from unquiet.cli.drill_fire import fire, fire_options
+from unquiet.cli.drill_nights import check_seeds, exit_code, keep, night_options, night_turns, show_night, write_junit
+from unquiet.cli.drill_report import report_options, rests_on, write_reports
 from unquiet.cli.options import read_db
+from unquiet.cli.own_folder import read_folder
 from unquiet.cli.showing import Bar, Output, printing
 from unquiet.drills import PRESETS
+from unquiet.drills.deaths import DEATH_PRESETS, death_of
 from unquiet.drills.scorecard import Score, score
 from unquiet.model.drills import Preset, Rehearsed
 from unquiet.model.errors import ConfigError
 from unquiet.model.settings import Settings
 from unquiet.model.turns import empty_turns
 from unquiet.sources import read_files
-from unquiet.store import Store
+
+FAMILY = "d19"
+"""Names all drills of the monitor itself."""
 
 SCHEMA = "unquiet.drill/1"
 
@@ -49,6 +57,9 @@ SCHEMA = "unquiet.drill/1"
     help="Length of the learning period.",
 )
 @click.option("--json", "as_json", is_flag=True, help=f"Print as JSON, schema {SCHEMA}.")
+@report_options
+@night_options
+@fire_options
 @read_db
 def drill_command(
     names: tuple[str, ...],
@@ -58,50 +69,92 @@ def drill_command(
     budget: float,
     learn_days: float,
     as_json: bool,
+    html: Path | None,
+    markdown: Path | None,
+    nightly: bool,
+    junit: Path | None,
+    is_fire: bool,
+    config_path: Path | None,
     db: Path | None,
 ) -> None:
     """Put known silent failures into recorded traffic, replay it as in production, and see what is heard, when, by whom.
 
-    Nothing is written into the folder, and nobody is alerted.
+    Nothing is written into the folder, and nobody is alerted. With --nightly the scorecard is kept there, and compared with those
+    of the last month.
 
     \b
     unquiet drill --list
     unquiet drill --preset D9 --preset D14 --seeds 20
     unquiet drill --traffic traffic.jsonl.gz --json > scorecard.json
+    unquiet drill --seeds 20 --html drills.html
+    unquiet drill --nightly --junit drills.xml
+    unquiet drill --fire --config unquiet.toml
     """  # noqa: D301
     presets = _presets(names)
     if only_list:
         with printing():
             _show_list(presets)
         return
+    if is_fire:
+        sys.exit(fire(presets if names else [], config_path))
+    if nightly:
+        check_seeds(seeds)
     settings = Settings(budget=budget, learn=timedelta(days=learn_days))
-    rehearsal = Rehearsal(_turns(traffic, db), settings)
+    rehearsal = Rehearsal(_latest(traffic, db, settings) if nightly else _turns(traffic, db), settings)
     with Bar(Console(stderr=True)) as bar:
-        found = rehearsal.run(rehearsal.drills(presets, range(seeds)), os.cpu_count() or 1, bar.update)
+        drills = rehearsal.drills([each for each in presets if death_of(each) is None], range(seeds))
+        found = rehearsal.run(drills, os.cpu_count() or 1, bar.update) if drills else []
+    found = [*found, *_deaths(presets, range(seeds), rehearsal.turns)]
     scores = score(found, {each.name: failure_of(each).control for each in presets})
+    night = keep(db, scores, presets, settings) if nightly else None
+    if junit is not None:
+        write_junit(junit, scores, titles_of(presets), night)
+    document = _document(scores, found, budget) | rests_on(presets, rehearsal.turns, settings, seeds, night)
+    write_reports(document, html, markdown)
     with printing():
         if as_json:
-            click.echo(orjson.dumps(_document(scores, found, budget), option=orjson.OPT_INDENT_2).decode())
+            click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
         else:
             _show(scores)
-    sys.exit(0)
+        if night is not None:
+            show_night(night)
+    sys.exit(exit_code(night))
 
 
 def _presets(names: Sequence[str]) -> list[Preset]:
-    known = {each.name.lower(): each for each in PRESETS}
+    every = [*PRESETS, *DEATH_PRESETS]
+    if not names:
+        return every
+    known = {each.name.lower(): [each] for each in every} | {FAMILY: list(DEATH_PRESETS)}
     unknown = [name for name in names if name.lower() not in known]
     if unknown:
         raise ConfigError(
-            f"--preset {', '.join(unknown)}: no such drill. The drills: {', '.join(e.name for e in PRESETS)}."
+            f"--preset {', '.join(unknown)}: no such drill. The drills: {', '.join(e.name for e in every)}."
         )
-    return [known[name.lower()] for name in dict.fromkeys(names)] if names else list(PRESETS)
+    chosen = [each for name in names for each in known[name.lower()]]
+    return list({each.name: each for each in chosen}.values())
+
+
+def _deaths(presets: Sequence[Preset], seeds: Sequence[int], turns: pa.Table) -> list[Rehearsed]:
+    """The drills of the monitor itself among them."""
+    if not any(death_of(each) for each in presets):
+        return []
+    # They bring all parts of a service along, and other commands would wait for that.
+    from unquiet.service.dying import rehearse_deaths
+
+    return rehearse_deaths(presets, seeds, turns, os.cpu_count() or 1)
+
+
+def _latest(traffic: Sequence[str], db: Path | None, settings: Settings) -> pa.Table:
+    """The traffic of a night."""
+    return latest_of(_turns(traffic, db), settings) if traffic else night_turns(db, settings)
 
 
 def _turns(traffic: Sequence[str], db: Path | None) -> pa.Table:
     if traffic:
         tables = [table for read in read_files(traffic) for table in read.tables]
         return pa.concat_tables(tables) if tables else empty_turns()
-    with Store.open(known_folder(db), create=False) as store:
+    with read_folder(known_folder(db)) as store:
         extent = store.turn_extent()
         if extent.first is None or extent.last is None:
             return empty_turns()

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import orjson
 
 from unquiet.app.exporting import suite_of, summary
-from unquiet.app.folders import check_scanned, known_folder
+from unquiet.app.folders import known_folder
 from unquiet.cli.options import read_db
+from unquiet.cli.own_folder import incident_of, own_folder
 from unquiet.cli.showing import printing
-from unquiet.model.errors import ConfigError, UnquietError
+from unquiet.model.errors import ConfigError
 from unquiet.model.wording import counted
 from unquiet.regression import BUILT_IN, Suite, recorded_files
-from unquiet.service.asking import served
-from unquiet.store import Store
 
 FORMATS = {each.name: each for each in BUILT_IN}
 
@@ -46,14 +43,8 @@ def export_evals_command(
     _check_out("--out", chosen.suffix, out)
     if recorded is not None:
         _check_out("--recorded", "", recorded)
-    if served(folder, os.environ) is not None:
-        raise UnquietError(
-            f"a service owns {folder}, and export-evals reads the folder itself. Stop the service for it, or copy the folder and "
-            "name the copy with --db."
-        )
-    with Store.open(folder, create=False) as store:
-        check_scanned(store, folder)
-        suite = suite_of(store, _document(store.incidents(), incident_id, folder), cases)
+    with own_folder(folder) as look:
+        suite = suite_of(look.store, incident_of(look.store.incidents(), incident_id, folder), cases)
     files = _write(chosen.files(suite), out, whole=not chosen.suffix)
     if recorded is not None:
         files += _write(recorded_files(suite), recorded, whole=True)
@@ -62,18 +53,6 @@ def export_evals_command(
             click.echo(orjson.dumps(summary(suite, form, files), option=orjson.OPT_INDENT_2).decode())
         else:
             _say(suite, files)
-
-
-def _document(documents: Sequence[Mapping[str, Any]], incident_id: str, folder: Path) -> Mapping[str, Any]:
-    known = {str(each["id"]): each for each in documents}
-    if incident_id not in known:
-        said = (
-            f"its incidents: {', '.join(known)}. Name one of them"
-            if known
-            else "it has none. Look into another with --db"
-        )
-        raise UnquietError(f"no incident {incident_id} in {folder}; {said}.")
-    return known[incident_id]
 
 
 def _check_out(option: str, suffix: str, out: Path) -> None:

@@ -16,22 +16,17 @@ from unquiet.app.folders import known_folder
 from unquiet.app.gapping import DAYS, gap_document
 from unquiet.app.saying import plain_name
 from unquiet.cli.behaviours import readable
-from unquiet.cli.looking import look_into
 from unquiet.cli.moments import moment
 from unquiet.cli.options import read_db
+from unquiet.cli.own_folder import own_folder
 from unquiet.cli.picture import BLOCKS, PLAIN
 from unquiet.cli.showing import Output, printing
 from unquiet.cli.status import WARN
 from unquiet.incidents.wording import percent
-from unquiet.model.errors import UnquietError
 from unquiet.model.wording import counted
 from unquiet.report.words import panel_value, panel_verdict
 
 Document = Mapping[str, Any]
-SERVED = (
-    "{folder} belongs to a running service, which does not draw dashboards. Stop the service first, or name a copy of the folder "
-    "with --db."
-)
 
 
 @click.command("gap", short_help="Sessions a day that went wrong unseen.")
@@ -45,12 +40,8 @@ def gap_command(db: Path | None, days: int, as_json: bool) -> None:
     unquiet gap
     unquiet gap --days 14 --json
     """  # noqa: D301
-    folder = known_folder(db)
-    with look_into(folder) as look:
-        store = look.store
-        if store is None:
-            raise UnquietError(SERVED.format(folder=folder))
-        document = gap_document(store, look.documents(), days)
+    with own_folder(known_folder(db)) as look:
+        document = gap_document(look.store, look.documents(), days)
         coverage = look.coverage()
     with printing():
         if as_json:

@@ -29,11 +29,6 @@ Document = Mapping[str, Any]
 class Look(Protocol):
     """What commands that only read need to know."""
 
-    @property
-    def store(self) -> Store | None:
-        """The folder itself; None where a service owns it."""
-        ...
-
     def documents(self) -> Sequence[Document]:
         """The incidents, with what people did about them, in the order in which they were raised."""
         ...
@@ -78,7 +73,7 @@ class Stored:
         self._store, self._folder = store, folder
 
     @property
-    def store(self) -> Store | None:
+    def store(self) -> Store:
         """Opened."""
         return self._store
 
@@ -128,11 +123,6 @@ class Asked:
 
     def __init__(self, service: Served) -> None:
         self._service = service
-
-    @property
-    def store(self) -> Store | None:
-        """Not to be had: one process writes and reads a folder."""
-        return None
 
     def documents(self) -> Sequence[Document]:
         """As the service shows them."""

@@ -11,8 +11,9 @@ from unquiet import __version__
 from unquiet.app.folders import known_folder
 from unquiet.app.incident_facts import green_causes
 from unquiet.app.reporting import gather, shown_sessions
-from unquiet.cli.looking import Document, Look, look_into
+from unquiet.cli.looking import Document, Stored
 from unquiet.cli.options import found_at, read_db
+from unquiet.cli.own_folder import incident_of, own_folder
 from unquiet.cli.showing import printing
 from unquiet.model.errors import ConfigError, UnquietError
 from unquiet.report import headline, report_sections, to_html, to_markdown
@@ -40,8 +41,8 @@ def report_command(
     folder = known_folder(db)
     group = context.parent.command if context.parent is not None else None
     commands = group.commands if isinstance(group, click.Group) else {}
-    with look_into(folder) as look:
-        document = _chosen(look, incident_id, folder)
+    with own_folder(folder) as look:
+        document = incident_of(look.documents(), incident_id, folder)
         text = _written(look, document, found_at(folder), frozenset(commands), as_html=as_html, as_json=as_json)
     if out is None:
         with printing():
@@ -54,17 +55,8 @@ def report_command(
     click.echo(f"{out} written", err=True)
 
 
-def _chosen(look: Look, incident_id: str, folder: Path) -> Document:
-    documents = {str(each["id"]): each for each in look.documents()}
-    if incident_id in documents:
-        return documents[incident_id]
-    known = ", ".join(documents)
-    said = f"its incidents: {known}. Name one of them" if known else "it has none. Look into another with --db"
-    raise UnquietError(f"no incident {incident_id} in {folder}; {said}.")
-
-
 def _written(
-    look: Look, document: Document, option: str, commands: frozenset[str], *, as_html: bool, as_json: bool
+    look: Stored, document: Document, option: str, commands: frozenset[str], *, as_html: bool, as_json: bool
 ) -> str:
     turns = look.turns(shown_sessions(document))
     facts = gather(
@@ -72,7 +64,7 @@ def _written(
         document,
         turns,
         look.coverage(),
-        why_green=None if look.store is None else green_causes(look.store, document),
+        why_green=green_causes(look.store, document),
         voices=look.with_voices(document).get("voices"),
         option=option,
         commands=commands,

@@ -49,11 +49,11 @@ def serve_command(config_path: Path | None, db: Path | None, check: bool) -> Non
     """  # noqa: D301
     from unquiet.service.running import make_sinks, serve
 
-    path, config = _loaded(config_path, db)
+    path, config = loaded(config_path, db)
     if check:
         click.echo(describe(config), nl=False)
         return
-    sinks = make_sinks(config, os.environ, _base(path))
+    sinks = make_sinks(config, os.environ, base_of(path))
     serve(config, path, sinks, lambda text: click.echo(text, err=True))
 
 
@@ -73,7 +73,7 @@ def alerts_test_command(config_path: Path | None, by_service: bool) -> None:
     unquiet alerts test --config unquiet.toml
     unquiet alerts test --service
     """  # noqa: D301
-    path, config = _loaded(config_path, None)
+    path, config = loaded(config_path, None)
     found = _asked_to_test(config.service.folder) if by_service else _tested(config, path)
     if not found:
         raise ConfigError("no receiver is configured: add [alerts.NAME] with a kind to unquiet.toml.")
@@ -86,7 +86,7 @@ def alerts_test_command(config_path: Path | None, by_service: bool) -> None:
 def _tested(config: Config, path: Path | None) -> list[tuple[str, bool, str]]:
     from unquiet.service.running import make_sinks
 
-    return send_test([sink for sink, _ in make_sinks(config, os.environ, _base(path))], _now_us)
+    return send_test([sink for sink, _ in make_sinks(config, os.environ, base_of(path))], _now_us)
 
 
 def _asked_to_test(folder: Path) -> list[tuple[str, bool, str]]:
@@ -143,18 +143,20 @@ def _now_us() -> int:
     return round(datetime.now(UTC).timestamp() * 1e6)
 
 
-def _loaded(config_path: Path | None, db: Path | None) -> tuple[Path | None, Config]:
+def loaded(config_path: Path | None, db: Path | None) -> tuple[Path | None, Config]:
+    """The configuration file and what it says; its receivers are checked too."""
     from unquiet.service.running import make_sinks
 
     path = config_path or find(os.environ, Path.cwd())
 
     def sinks(config: Config) -> None:
-        make_sinks(config, os.environ, _base(path))
+        make_sinks(config, os.environ, base_of(path))
 
     return path, load(path, os.environ, db, checks=[sinks])
 
 
-def _base(path: Path | None) -> Path:
+def base_of(path: Path | None) -> Path:
+    """The folder from which relative paths of a configuration file start."""
     return path.parent if path is not None else Path.cwd()
 
 

@@ -205,8 +205,13 @@ def show_incident(
     document: Mapping[str, Any],
     turns_of: Callable[[Sequence[str]], list[dict[str, Any]]],
     found_at: str,
+    *,
+    brief: bool = False,
 ) -> None:
-    """One incident: the sentence, the days, the numbers, suspects and the same request before and after."""
+    """One incident: the sentence, the days, the numbers, suspects and the same request before and after.
+
+    `brief`: of each suspect only when it came and how likely that is by chance, not what else speaks for and against it.
+    """
     console.print(str(document["title"]), style="bold", soft_wrap=True)
     console.print()
     for line in picture(document, plain="utf" not in console.encoding.lower()):
@@ -219,7 +224,7 @@ def show_incident(
     console.print("the ids of the affected sessions:", style="dim")
     console.print(f"  {program()} incident {document['id']} --sessions{found_at}", soft_wrap=True)
     _show_answers(console, document)
-    _show_suspects(console, document)
+    _show_suspects(console, document, brief=brief)
     changed = document.get("provider_change")
     if changed:
         console.print(str(changed["said"]), style=WARN, soft_wrap=True)
@@ -268,7 +273,7 @@ def _show_answers(console: Console, document: Mapping[str, Any]) -> None:
         console.print(f"  {each['change']}: {each['said']}: {rates}{example}", soft_wrap=True)
 
 
-def _show_suspects(console: Console, document: Mapping[str, Any]) -> None:
+def _show_suspects(console: Console, document: Mapping[str, Any], *, brief: bool) -> None:
     if not document["suspects"]:
         console.print("no change is known near the onset (announce changes with `scan --changes` or `unquiet mark`)")
         return
@@ -278,5 +283,8 @@ def _show_suspects(console: Console, document: Mapping[str, Any]) -> None:
             f"{suspect['kind']} {suspect['from']} -> {suspect['to']} at {moment(suspect['at'])} ({suspect['source']})"
         )
         console.print(f"  {rank}. {'likely: ' if suspect.get('likely') else ''}{text}", soft_wrap=True)
-        if suspect.get("why"):
-            console.print(f"     {'; '.join(suspect['why'])}", soft_wrap=True, highlight=False)
+        why = suspect.get("why") or []
+        if brief and len(why) > 2:
+            why = [why[0], why[-1]]
+        if why:
+            console.print(f"     {'; '.join(why)}", soft_wrap=True, highlight=False)

@@ -16,6 +16,7 @@ from unquiet.app.status_lines import (
     event_name,
     folder_lines,
     incident_line,
+    night_line,
     running_lines,
     slice_name,
 )
@@ -54,6 +55,8 @@ def _facts(status: Row, coverage: Row) -> Iterator[Line]:
             yield "" if line.startswith(" ") else "labels", line.strip(), warn
     for labeller, condition in status["judges"].items():
         yield "judge", *judge_line(labeller, condition)
+    if status["drills"] is not None:
+        yield night_line(status["drills"])
     yield incident_line(status)
 
 

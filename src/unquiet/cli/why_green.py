@@ -15,9 +15,8 @@ from unquiet.app.folders import known_folder
 from unquiet.app.green import why_green
 from unquiet.cli.moments import moment
 from unquiet.cli.options import read_db
-from unquiet.cli.own_folder import own_folder
+from unquiet.cli.own_folder import incident_of, own_folder
 from unquiet.cli.showing import Output, printing, show_reports
-from unquiet.model.errors import UnquietError
 from unquiet.model.wording import counted
 from unquiet.sources.evals import read_evals
 
@@ -40,13 +39,8 @@ def why_green_command(incident_id: str, evals: tuple[str, ...], as_json: bool, d
     """  # noqa: D301
     extra = read_extra(evals)
     folder = known_folder(db)
-    with own_folder(folder) as store:
-        document = store.incident(incident_id)
-        if document is None:
-            known = ", ".join(str(each["id"]) for each in store.incidents())
-            said = f"its incidents: {known}. Name one of them" if known else "it has none. Look into another with --db"
-            raise UnquietError(f"no incident {incident_id} in {folder}; {said}.")
-        found = why_green(store, document, extra)
+    with own_folder(folder) as look:
+        found = why_green(look.store, incident_of(look.store.incidents(), incident_id, folder), extra)
     with printing():
         if as_json:
             click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())

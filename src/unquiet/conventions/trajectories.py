@@ -27,7 +27,10 @@ def inspect_spans(sample: Json, header: Json) -> Iterator[Span]:
     run = text_or_none(pick(task, "eval_id", "run_id")) or ""
     epoch = sample.get("epoch") or 1
     session = text_or_none(sample.get("uuid")) or f"{run}/{sample.get('id')}/{epoch}"
-    events = [event for event in map(as_dict, as_list(sample.get("events")) or []) if event is not None]
+    pool = as_list((as_dict(sample.get("events_data")) or {}).get("messages")) or []
+    events = [
+        _with_input(event, pool) for event in map(as_dict, as_list(sample.get("events")) or []) if event is not None
+    ]
     model_calls = [event for event in events if event.get("event") == "model"]
     start, end = _extent(sample, events, task)
     error = as_dict(sample.get("error"))
@@ -41,6 +44,20 @@ def inspect_spans(sample: Json, header: Json) -> Iterator[Span]:
     for number, event in enumerate(events):
         if event.get("event") in ("model", "tool") and number not in judging:
             yield _resolved(_inspect_event(event, f"{root.span_id}:{number}", root), attachments)
+
+
+def _with_input(event: Json, pool: list[Any]) -> Json:
+    """The event with its input. Logs since 2026 keep each message once and name ranges of them, ends excluded."""
+    refs = as_list(event.get("input_refs"))
+    if not refs or event.get("input"):
+        return event
+    ranges = [each for each in map(as_list, refs) if each is not None and len(each) == 2]
+    said = [message for start, end in ranges if _within(start, end, len(pool)) for message in pool[start:end]]
+    return {**event, "input": said}
+
+
+def _within(start: Any, end: Any, size: int) -> bool:
+    return isinstance(start, int) and isinstance(end, int) and 0 <= start <= end <= size
 
 
 def _judging(events: list[Json]) -> set[int]:

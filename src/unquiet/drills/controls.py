@@ -7,11 +7,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unquiet.drills.dosing import choose_slice, facet_values, sessions_of
-from unquiet.drills.editing import set_column
+from unquiet.drills.editing import answered, set_column
 from unquiet.model.drills import Before
 
 MINUTE_US = 60_000_000
 VERSION = "drill.version"
+DUTCH = (
+    ("Waar blijft mijn bestelling?", "Uw bestelling is gisteren verzonden en komt naar verwachting morgen aan."),
+    ("Kan ik mijn adres nog wijzigen?", "Dat kan. Ik heb het nieuwe adres voor u opgeslagen."),
+    ("Hoe lang duurt een terugbetaling?", "Een terugbetaling staat meestal binnen vijf werkdagen op uw rekening."),
+    ("Ik heb het verkeerde artikel gekregen.", "Wat vervelend. Ik stuur u vandaag nog het juiste artikel toe."),
+    ("Welke maat moet ik nemen?", "Volgens de maattabel past maat M het beste bij de waarden die u noemt."),
+    ("Is dit product op voorraad?", "Ja, er zijn er nog twaalf op voorraad in ons magazijn."),
+    ("Hoe zeg ik mijn abonnement op?", "Uw abonnement is opgezegd en loopt af aan het einde van deze maand."),
+    ("Ik kan niet inloggen.", "Ik heb een nieuw wachtwoord voor u ingesteld. U vindt het in uw e-mail."),
+    ("Waar vind ik mijn factuur?", "De factuur staat onder Bestellingen. Ik heb haar ook per e-mail gestuurd."),
+    ("Krijg ik garantie?", "Op dit apparaat krijgt u twee jaar garantie vanaf de dag van levering."),
+    ("Kan ik in termijnen betalen?", "Dat is mogelijk in drie of zes maandelijkse termijnen, zonder rente."),
+    ("Wanneer zijn jullie open?", "Onze winkel is van maandag tot en met zaterdag open van negen tot zes."),
+)
+"""Requests and what they are answered with."""
 
 
 class _Control:
@@ -46,6 +61,31 @@ class VolumeSurge(_Control):
         return pa.concat_tables([turns, again(turns, rng)])
 
 
+class Weekend(_Control):
+    """Fewer sessions of the same kind."""
+
+    name = "weekend"
+    says = "(harmless) there is less traffic of the same kind, as on a weekend"
+
+    def inject(self, turns: pa.Table, before: Before, rng: np.random.Generator) -> pa.Table:  # noqa: ARG002
+        """The sessions that are met do not come."""
+        return turns.slice(0, 0)
+
+
+class NewLanguage(_Control):
+    """Users of another language come, and are served in it."""
+
+    name = "new_language"
+    says = "(harmless) users come who write another language, and are answered in it"
+
+    def inject(self, turns: pa.Table, before: Before, rng: np.random.Generator) -> pa.Table:  # noqa: ARG002
+        """Requests and answers become Dutch ones, by users who are new; no tool is needed for them."""
+        picks = rng.integers(len(DUTCH), size=turns.num_rows).tolist()
+        changed = answered(set_column(turns, "input", [DUTCH[each][0] for each in picks]), [DUTCH[e][1] for e in picks])
+        changed = set_column(changed, "tool_calls", [[] for _ in picks])
+        return set_column(changed, "user_id", _others(turns.column("user_id")))
+
+
 class HarmlessDeploy(_Control):
     """A release without effect."""
 
@@ -74,6 +114,10 @@ def again(turns: pa.Table, rng: np.random.Generator) -> pa.Table:
     codes, _, firsts = sessions_of(turns)
     later = (rng.integers(1, 60, size=len(firsts)) * MINUTE_US)[codes] if turns.num_rows else np.zeros(0, np.int64)
     for name in ("turn_id", "session_id", "user_id"):
-        turns = set_column(turns, name, pc.binary_join_element_wise(turns.column(name), "drill", "~"))
+        turns = set_column(turns, name, _others(turns.column(name)))
     moved = pc.add(turns.column("time").cast(pa.int64()), pa.array(later))
     return set_column(turns, "time", moved.cast(turns.schema.field("time").type))
+
+
+def _others(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(ids, "drill", "~")

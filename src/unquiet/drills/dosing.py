@@ -107,8 +107,9 @@ def touched(turns: pa.Table, onset_us: int, where: Slice, dose: Dose, rng: np.ra
 
 def dose_at(dose: Dose, age_us: IntArray) -> npt.NDArray[np.float64]:
     """The part of the dose at so many microseconds after the onset, (n,) in [0, 1]."""
+    on = np.ones(len(age_us)) if dose.lasts_hours is None else (age_us < dose.lasts_hours * HOUR_US).astype(float)
     if dose.shape == "ramp":
-        return np.clip(age_us / (dose.ramp_days * DAY_US), 0.0, 1.0)
+        return on * np.clip(age_us / (dose.ramp_days * DAY_US), 0.0, 1.0)
     if dose.shape == "flicker":
-        return (age_us // HOUR_US % 2 == 0).astype(float)
-    return np.ones(len(age_us))
+        return on * (age_us // HOUR_US % 2 == 0)
+    return on

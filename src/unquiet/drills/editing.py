@@ -24,6 +24,12 @@ def set_column(turns: pa.Table, name: str, values: pa.Array | pa.ChunkedArray | 
     return turns.set_column(place, field, column)
 
 
+def times(column: pa.ChunkedArray, factor: float) -> pa.Array:
+    """A column of numbers, each times a factor; whole numbers stay whole, unknown ones unknown."""
+    values = column.to_numpy(zero_copy_only=False).astype(float) * factor
+    return pa.array(np.round(values) if pa.types.is_integer(column.type) else values, from_pandas=True)
+
+
 def answered(turns: pa.Table, outputs: Sequence[str | None]) -> pa.Table:
     """`turns` with other answers; the output tokens keep their ratio to the characters. Latencies stay."""
     before = _lengths(turns.column("output"))

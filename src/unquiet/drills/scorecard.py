@@ -54,9 +54,14 @@ def _score(name: str, control: bool, all_of_it: Sequence[Rehearsed]) -> Score:
         median(each.users for each in found) if found else None,
         median(each.affected for each in all_of_it),
         median(ratios) if ratios else None,
-        sum(each.slice_right for each in found) / len(found) if found else None,
-        sum(each.onset_right for each in found) / len(found) if found else None,
+        _share([each.slice_right for each in found]),
+        _share([each.onset_right for each in found]),
     )
+
+
+def _share(right: Sequence[bool | None]) -> float | None:
+    known = [each for each in right if each is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _quartiles(values: Sequence[float]) -> tuple[float, float, float] | None:

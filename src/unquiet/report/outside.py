@@ -27,7 +27,7 @@ MOST_EVIDENCE = 6
 def dashboards(facts: Facts) -> list[Block]:
     """The panels, each with its verdict, and the behaviour signal beside them."""
     if facts.beside is None:
-        return [_text(f"not looked at: {facts.no_dashboards or 'the dashboards were not drawn'}")]
+        return [_text("not looked at: the dashboards were not drawn")]
     panels, signal = facts.beside["panels"], facts.beside["signal"]
     rows = [
         [
@@ -62,7 +62,7 @@ def why_green(facts: Facts) -> list[Block]:
     """Why the evals did not see it, as far as that was asked."""
     known = facts.why_green
     if known is None:
-        return [_text(unasked(facts, facts.eval_results, "eval result", NO_EVALS))]
+        return [_text(unasked(facts.eval_results, "eval result", NO_EVALS))]
     causes = [f"{one_line(str(each['cause']))}: {plain(str(each['says']))}" for each in known["causes"]]
     blocks: list[Block] = [{"kind": "list", "items": causes}] if causes else [_text("unknown: the data do not say")]
     for each in known["causes"]:
@@ -79,7 +79,7 @@ def voices(facts: Facts) -> list[Block]:
     """The complaints that belong to the incident, and the days that the alarm was ahead of them."""
     known = facts.voices
     if known is None:
-        return [_text(unasked(facts, facts.voice_count, "voice", NO_VOICES))]
+        return [_text(unasked(facts.voice_count, "voice", NO_VOICES))]
     won = known.get("days_won") or {}
     rows = [
         ["complaints about it", f"{known['count']} (joined by {said_value(known.get('joined_by'))})"],
@@ -159,10 +159,10 @@ def _rules(beside: Document) -> list[str]:
     return items
 
 
-def unasked(facts: Facts, count: int | None, noun: str, none: str) -> str:
+def unasked(count: int | None, noun: str, none: str) -> str:
     """Why nothing is told: what the folder holds was not asked, it holds none, or it cannot be looked into."""
     if count is None:
-        return f"not looked at: {facts.no_dashboards or 'the folder was not looked into'}"
+        return "not looked at: the folder was not looked into"
     return f"not looked at: the folder holds {counted(count, noun)}" if count else none
 
 

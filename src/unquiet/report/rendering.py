@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from unquiet.report.delays import delays_picture
 from unquiet.report.pictures import NARROW, WIDE, days_picture, panel_picture
 from unquiet.report.plain import one_line
 from unquiet.report.words import day
@@ -83,6 +84,7 @@ def _environment(*, html: bool) -> Environment:
     shared: dict[str, Any] = {
         "days_picture": days_picture,
         "panel_picture": panel_picture,
+        "delays_picture": delays_picture,
         "bars": bars,
         "whole": whole,
         "cut_note": cut_note,

@@ -13,6 +13,7 @@ from unquiet.selfwatch import (
     disk_nearly_full,
     door_dead,
     drain_stalled,
+    drill_lost,
     judge_dead,
     log_damaged,
     memory_nearly_full,
@@ -24,7 +25,7 @@ from unquiet.selfwatch import (
     traffic_stopped,
 )
 from unquiet.selfwatch.capture import Capture
-from unquiet.selfwatch.facts import Content, Facts, Judge, Share, Silence, Sink
+from unquiet.selfwatch.facts import Content, Facts, Judge, Nights, Share, Silence, Sink
 from unquiet.selfwatch.traffic import Traffic
 from unquiet.selfwatch.watch import Watch
 from unquiet.selfwatch.windows import Latest, Recent, Skew
@@ -46,6 +47,7 @@ WATCHES: tuple[Watch, ...] = (
     clock_skew.WATCH,
     memory_nearly_full.WATCH,
     judge_dead.WATCH,
+    drill_lost.WATCH,
 )
 """Every condition, in the order in which they are shown."""
 
@@ -60,6 +62,7 @@ __all__ = [
     "Facts",
     "Judge",
     "Latest",
+    "Nights",
     "Recent",
     "Share",
     "Silence",

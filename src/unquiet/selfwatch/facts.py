@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy.special import bdtr
@@ -72,7 +72,8 @@ class Sink:
     """Deliveries to a sink: those that wait, the age of the oldest (seconds, 0 where none waits), failures in a row.
 
     `tried`: something was sent to it since the start, a test or an alert. `permanent`: the last failure will not go away by
-    trying again. `error` is its text, without any secret.
+    trying again. `error` is its text, without any secret. `sent`: notices delivered since the start, `failed`: attempts
+    that failed.
     """
 
     tried: bool = False
@@ -81,6 +82,8 @@ class Sink:
     failures: int = 0
     permanent: bool = False
     error: str = ""
+    sent: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,19 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
+class Nights:
+    """Nightly drills: whether they are `expected`, when the last was rehearsed (microseconds since 1970, None: none was).
+
+    `lost` names the drills that are not found any more; `error` is why the last attempt came to nothing.
+    """
+
+    expected: bool
+    last_us: int | None = None
+    lost: Sequence[str] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that the conditions are made from; None where it is not known.
 
@@ -107,7 +123,8 @@ class Facts:
     `content`, `skew_s` (median of arrival minus end of span, seconds; negative: spans end in the future) go by source,
     `signals` (measurements that failed, of the latest turns) by signal. `rejected` (by reason) and `offered` count spans
     of the last ten minutes, `late` those that came after their session had closed, of those accepted. `damaged_records`
-    lie in segments of the log that still exist. `unreadable` counts bodies, traces and turns that could not be read in the
+    of the log could not be read back in the last ten minutes, `damaged_kept` are the pieces of
+    it that are kept. `unreadable` counts bodies, traces and turns that could not be read in the
     last ten minutes, `put_aside` those that are kept. `tick_age_s`: since the last tick was judged, `tick_every_s` apart.
     `disk_limit_bytes`: what must be free for doors to take something. `store_failed`: whether the last commit failed.
     """
@@ -129,6 +146,7 @@ class Facts:
     disk_total_bytes: int | None = None
     disk_limit_bytes: int = 0
     damaged_records: int | None = None
+    damaged_kept: int | None = None
     unreadable: int | None = None
     put_aside: int | None = None
     unreadable_error: str = ""
@@ -140,5 +158,6 @@ class Facts:
     tick_error: str = ""
     memory_bytes: int | None = None
     memory_limit_bytes: int | None = None
+    nights: Nights | None = None
     store_failed: bool | None = None
     store_error: str = ""

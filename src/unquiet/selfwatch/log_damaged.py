@@ -8,23 +8,24 @@ from unquiet.selfwatch.watch import OK, Seen, Watch, failing, unknown
 
 
 def check(facts: Facts, now_us: int) -> Seen:
-    """Every record of the log was read back as it was written."""
+    """Every record of the log was read back as it was written, or what could not be was seen to by somebody."""
     del now_us
-    if facts.damaged_records is None:
+    if facts.damaged_records is None or facts.damaged_kept is None:
         return unknown("the log does not report")
-    if facts.damaged_records == 0:
+    count = max(facts.damaged_records, facts.damaged_kept)
+    if not count:
         return OK
     return failing(
-        f"{counted(facts.damaged_records, 'record')} of the log could not be read back",
-        "What was in them is lost though it was acknowledged: the disk or its file system changed data. Check both. The "
-        "damaged segments are kept in the folder; move them away when you are done.",
+        f"{counted(count, 'piece')} of the log could not be read back",
+        "What was in them is lost though it was acknowledged: the disk or its file system changed data. Check both. They are kept "
+        "in wal/quarantine, in files that end in .bin: move these away when you are done, and this is over ten minutes later.",
     )
 
 
 WATCH = Watch(
     "log-damaged",
     "error",
-    "a segment of the log holds records that cannot be read back",
+    "a piece of the log could not be read back in the last ten minutes, or one is still in `wal/quarantine`",
     "the log does not report",
     check,
 )

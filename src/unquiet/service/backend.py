@@ -241,6 +241,8 @@ class ServiceBackend:
             streams=pulse.sums.get("streams"),
             budget=self.budget,
             incidents=dict(Counter(str(each["status"]) for each in pulse.documents)),
+            alerts_sent={name: each.sent for name, each in sinks.items()},
+            alerts_failed={name: each.failed for name, each in sinks.items()},
             alerts_pending={name: each.pending for name, each in sinks.items()},
             disk_free_bytes=disk_of(self.folder)[0],
             folder_bytes=pulse.sums.get("folder_bytes"),

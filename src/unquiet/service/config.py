@@ -21,6 +21,7 @@ from unquiet.service.sections import (
     Alert,
     Detection,
     Doors,
+    Drills,
     Privacy,
     Service,
     Storage,
@@ -45,6 +46,7 @@ class Config:
     detection: Detection = field(default_factory=Detection)
     privacy: Privacy = field(default_factory=Privacy)
     storage: Storage = field(default_factory=Storage)
+    drills: Drills = field(default_factory=Drills)
     alerts: tuple[Alert, ...] = ()
     read_tokens: tuple[Token, ...] = ()
     act_tokens: tuple[Token, ...] = ()

@@ -40,7 +40,8 @@ Access = Callable[[], AbstractContextManager[Outbox]]
 class SinkHealth:
     """How a sink is: unknown until something was sent. `since_us` is when that state began, `pending` what waits for it.
 
-    `failures` in a row that may go away by trying again.
+    `failures` in a row that may go away by trying again. Since the start, `sent` notices arrived and `failed` attempts did not;
+    what is only said again and what tests send is in neither.
     """
 
     state: Literal["ok", "failing", "unknown"]
@@ -48,6 +49,8 @@ class SinkHealth:
     last_error: str = ""
     pending: int = 0
     failures: int = 0
+    sent: int = 0
+    failed: int = 0
 
 
 @dataclass(slots=True)
@@ -57,6 +60,8 @@ class _Lane:
     sink: AlertSink
     health: SinkHealth
     failures: int = 0
+    sent: int = 0
+    failed: int = 0
     hold_until_us: int = 0
     sending_since_us: int | None = None
     busy: bool = False
@@ -119,7 +124,13 @@ class Deliverer:
         now_us = self._clock()
         with self._state:
             return {
-                name: replace(_seen(lane, now_us), pending=pending.get(name, 0), failures=lane.failures)
+                name: replace(
+                    _seen(lane, now_us),
+                    pending=pending.get(name, 0),
+                    failures=lane.failures,
+                    sent=lane.sent,
+                    failed=lane.failed,
+                )
                 for name, lane in self._lanes.items()
             }
 
@@ -167,6 +178,9 @@ class Deliverer:
         """Send one delivery and note what came of it; False where the sink is to be left alone for now."""
         error = self._sent(lane, message_of(delivery))
         at_us = self._clock()
+        with self._state:
+            lane.sent += len(delivery.seqs) if error is None else 0
+            lane.failed += error is not None
         if error is None:
             # What is sent again while the disk is full would be told again and again.
             lane.unrecorded.append((delivery, at_us))
@@ -286,28 +300,34 @@ def attempt(sink: AlertSink, notice: Notice) -> DeliveryError | None:
     return None
 
 
-def send_test(sinks: Sequence[AlertSink], clock: Callable[[], int]) -> list[tuple[str, bool, str]]:
-    """Send a marked test notice to every sink: its name, whether it arrived, and what to know.
+def send_test(
+    sinks: Sequence[AlertSink], clock: Callable[[], int], notice: Callable[[str, int], Notice] | None = None
+) -> list[tuple[str, bool, str]]:
+    """Send a marked test notice to every sink, once: its name, whether it arrived, and what to know.
 
-    Receivers that keep alerts open resolve it by themselves. `clock` gives microseconds since 1970.
+    Receivers that keep alerts open resolve it by themselves. `clock` gives microseconds since 1970. `notice` makes what is sent
+    from the name of a sink and the present, of phase `test`; None for one that only says that unquiet can reach it.
     """
     found: list[tuple[str, bool, str]] = []
     for sink in sinks:
         now_us = clock()
-        notice = Notice(
-            id=f"test/{sink.name}/{now_us}",
-            key=f"test/{sink.name}/{now_us}",
-            phase="test",
-            severity="info",
-            at_us=now_us,
-            title="unquiet can reach you here",
-            lines=(f"This is a test of the alert sink {sink.name}. Nothing is wrong and nothing has to be done.",),
-            labels={"signal": "test"},
-        )
-        error = attempt(sink, notice)
+        error = attempt(sink, (notice or _trial)(sink.name, now_us))
         took_s = (clock() - now_us) / SECOND_US
         found.append((sink.name, error is None, f"accepted in {took_s:.1f} s" if error is None else str(error)))
     return found
+
+
+def _trial(name: str, now_us: int) -> Notice:
+    return Notice(
+        id=f"test/{name}/{now_us}",
+        key=f"test/{name}/{now_us}",
+        phase="test",
+        severity="info",
+        at_us=now_us,
+        title="unquiet can reach you here",
+        lines=(f"This is a test of the alert sink {name}. Nothing is wrong and nothing has to be done.",),
+        labels={"signal": "test"},
+    )
 
 
 def _seen(lane: _Lane, now_us: int) -> SinkHealth:

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 T = TypeVar("T")
 
 DURATION = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[smhd])", re.ASCII)
+CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 UNITS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 SHOWN_CHARACTERS = 80
@@ -162,6 +163,17 @@ def length_text(length: timedelta) -> str:
 
 def _show_length(length: timedelta) -> str:
     return quoted(length_text(length))
+
+
+def time_of_day() -> Kind[time]:
+    """A time of day in UTC, `HH:MM`."""
+
+    def parse(value: object) -> time:
+        if not isinstance(value, str) or not CLOCK.fullmatch(value):
+            raise WrongValue
+        return time.fromisoformat(value)
+
+    return Kind('a time of day in UTC such as "03:30"', parse, lambda value: quoted(f"{value:%H:%M}"))
 
 
 def address() -> Kind[Address]:

@@ -35,6 +35,7 @@ from unquiet.service.engine import POSITION, EngineSettings
 from unquiet.service.garbage import search_seldom
 from unquiet.service.kinds import Address
 from unquiet.service.mind import Mind
+from unquiet.service.nights import NightDrills
 from unquiet.service.observing import Observed
 from unquiet.service.pulse import Pulse
 from unquiet.service.telling import farewell, greeting
@@ -144,8 +145,9 @@ def assemble(
 
     doors = DoorKeeper(folder, config_path, drained_segment, clock)
     storage = config.storage
+    nights = NightDrills(mind, folder, config.drills.nightly, config.drills.seeds, config.settings, clock)
     watching = Watching(
-        mind, doors, observed, alerting, folder, storage.memory_mb << 20, storage.disk_free_mb_min << 20, clock
+        mind, doors, observed, alerting, nights, folder, storage.memory_mb << 20, storage.disk_free_mb_min << 20, clock
     )
     backend = ServiceBackend(
         mind, doors, watching, alerting, folder, config.detection.budget, clock, privacy_of(config)
@@ -210,6 +212,7 @@ def _threads(parts: ServiceParts, server: uvicorn.Server, listening: socket.sock
         ("mind", parts.mind.run),
         ("watching", parts.watching.run),
         ("alerts", parts.alerting.run),
+        ("nights", parts.watching.nights.run),
         ("web", lambda: server.run(sockets=[listening])),
     ]
     return {name: threading.Thread(target=run, name=name, daemon=True) for name, run in runs}
@@ -259,10 +262,11 @@ def _end(parts: ServiceParts, server: uvicorn.Server, threads: Mapping[str, thre
     """Doors first; the judgement last, so that what was sent is noted as sent. What takes longer than STOP_S is left."""
     end = time.monotonic() + STOP_S
     parts.watching.stop()
+    parts.watching.nights.stop()
     parts.alerting.stop()
     server.should_exit = True
     parts.doors.stop()
-    for name in ("alerts", "watching", "web", "mind"):
+    for name in ("nights", "alerts", "watching", "web", "mind"):
         if name == "mind":
             parts.mind.stop()
         if threads[name].is_alive():

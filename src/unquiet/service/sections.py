@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast
 
+from unquiet.model.nights import LEAST_SEEDS
 from unquiet.service import kinds
 from unquiet.service.kinds import Address, Kind
 from unquiet.service.secrets import Token
@@ -175,6 +176,19 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class Drills:
+    """Regular drills: known failures in the traffic of the last days, in a process of its own."""
+
+    nightly: time | None = _key(
+        False,
+        kinds.or_off(kinds.time_of_day()),
+        "When known failures are rehearsed on the latest traffic, every night. Nothing of it becomes an incident; a drill that was "
+        "found in the last month and is not any more is the condition `drill-lost`.",
+    )
+    seeds: int = _key(5, kinds.whole(LEAST_SEEDS, 100), "How often each drill is rehearsed in a night.")
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """Where alerts go.
 
@@ -195,6 +209,7 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
         "detection": Detection,
         "privacy": Privacy,
         "storage": Storage,
+        "drills": Drills,
     }
 )
 """Sections with a fixed set of keys, in the order in which they are told. `[alerts.NAME]` is the one without."""

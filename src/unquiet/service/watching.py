@@ -21,9 +21,10 @@ from unquiet.service.delivery import SinkHealth
 from unquiet.service.door_keeper import DoorKeeper
 from unquiet.service.door_process import LOG
 from unquiet.service.mind import ROUND_S, Mind, NotReady
+from unquiet.service.nights import NightDrills
 from unquiet.service.observing import Observed
 from unquiet.service.putting_aside import BODIES, ENDINGS, TRACES, TURNS
-from unquiet.wal import Quarantine
+from unquiet.wal import DAMAGED, Quarantine
 
 EVERY_S = 5.0
 PROFILE = "self-watch profiles"
@@ -40,6 +41,7 @@ class Watching:
     doors: DoorKeeper
     observed: Observed
     alerting: Alerting
+    nights: NightDrills
     folder: Path
     memory_limit_bytes: int
     disk_limit_bytes: int
@@ -103,9 +105,10 @@ class Watching:
             disk_free_bytes=free,
             disk_total_bytes=total,
             disk_limit_bytes=self.disk_limit_bytes,
-            damaged_records=pulse.counts.get("damaged records", 0),
+            damaged_records=recent.get("damaged records", 0),
+            damaged_kept=self._kept(DAMAGED),
             unreadable=sum(recent.get(name, 0) for name in (BODIES, TRACES, TURNS)),
-            put_aside=self._put_aside(),
+            put_aside=self._kept(*ENDINGS),
             unreadable_error=pulse.unreadable,
             rejected=rejected,
             offered=accepted + sum(rejected.values()),
@@ -115,6 +118,7 @@ class Watching:
             tick_error=pulse.error,
             memory_bytes=memory_bytes(self.doors.pid),
             memory_limit_bytes=self.memory_limit_bytes,
+            nights=self.nights.seen(),
             store_failed=pulse.store_failed,
             store_error=pulse.error if pulse.store_failed else "",
         )
@@ -129,9 +133,10 @@ class Watching:
     def _last_arrival_us(self) -> int | None:
         return max(self.doors.said.get("last_arrival_us", {}).values(), default=None)
 
-    def _put_aside(self) -> int | None:
+    def _kept(self, *endings: str) -> int | None:
+        """How many files are in quarantine whose names end so; None where that cannot be told."""
         try:
-            return Quarantine(self.folder / LOG).count(*ENDINGS)
+            return Quarantine(self.folder / LOG).count(*endings)
         except WalError:
             return None
 
@@ -168,6 +173,8 @@ class Watching:
                 failures=each.failures,
                 permanent=each.state == "failing" and not each.pending,
                 error=each.last_error,
+                sent=each.sent,
+                failed=each.failed,
             )
             for name, each in health.items()
         }

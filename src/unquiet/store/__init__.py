@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unquiet.store.copying import copied
 from unquiet.store.duckdb_folder import DATABASE
 from unquiet.store.folder import Store
 from unquiet.store.live import ARRIVALS
@@ -28,5 +29,6 @@ __all__ = [
     "Store",
     "Told",
     "TurnExtent",
+    "copied",
     "owner",
 ]

@@ -16,9 +16,11 @@ import pyarrow as pa
 
 from unquiet.model.errors import StoreError
 from unquiet.model.evals import EVAL_RESULTS
+from unquiet.model.nights import NIGHT_SCORES
 from unquiet.model.turns import TURNS
 from unquiet.model.voices import VOICE_JOINS, VOICES
 from unquiet.store.additive import summed
+from unquiet.store.copying import remove_copies
 from unquiet.store.duckdb_folder import DATABASE, DuckDBFolder
 from unquiet.store.failures import explaining
 from unquiet.store.files import Files
@@ -67,6 +69,7 @@ class Store:
         self.evals = Records(database, self.transaction, "eval_results", EVAL_RESULTS)
         self.voices = Records(database, self.transaction, "voices", VOICES)
         self.voice_joins = Records(database, self.transaction, "voice_joins", VOICE_JOINS)
+        self.nights = Records(database, self.transaction, "night_scores", NIGHT_SCORES)
         self.outbox = Outbox(database, self.transaction)
         self.removal = Removal(database, self._writer, self.transaction)
         self.retirement = Retirement(database, self._writer, self.transaction)
@@ -92,6 +95,8 @@ class Store:
         with explaining(folder, "opening the folder"):
             folder.mkdir(parents=True, exist_ok=True)
             lock = FolderLock(folder) if create or may_write(folder) else None
+            if lock is not None:
+                remove_copies(folder)
         with contextlib.ExitStack() as undo, explaining(folder, "opening the folder"):
             if lock is not None:
                 undo.callback(lock.release)

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from unquiet.model.errors import StoreError
 from unquiet.model.slices import NOBODY
+from unquiet.store.copying import remove_copies
 from unquiet.store.duckdb_folder import DuckDBFolder
 from unquiet.store.failures import explaining
 from unquiet.store.segments import Segment, read_parquet
@@ -152,7 +153,9 @@ class Removal:
         self._database.rewrite()
 
     def check_gone(self, segments: Sequence[Segment]) -> None:
-        """See that the files of segments that were replaced are not there any more; after the commit."""
+        """See that the files of segments that were replaced are not there any more, nor copies of them; after the commit."""
+        with explaining(self._database.folder, "removing copies of it"):
+            remove_copies(self._database.folder, all_of_them=True)
         left = [path for each in segments if (path := self._database.folder / each.kind / each.file).exists()]
         if left:
             raise StoreError(

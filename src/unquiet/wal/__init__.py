@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from unquiet.model.errors import WalError, WalFull
-from unquiet.wal.layout import START, Entry, Position
+from unquiet.wal.layout import DAMAGED, START, Entry, Position
 from unquiet.wal.quarantine import Quarantine
 from unquiet.wal.reader import WalReader
 from unquiet.wal.writer import WalWriter
 
-__all__ = ["START", "Entry", "Position", "Quarantine", "WalError", "WalFull", "WalReader", "WalWriter"]
+__all__ = ["DAMAGED", "START", "Entry", "Position", "Quarantine", "WalError", "WalFull", "WalReader", "WalWriter"]

@@ -24,6 +24,9 @@ RECORD_HEAD_BYTES = 32
 MARKER = b"\xf5\x9bUR"
 SUFFIX = ".wal"
 QUARANTINE = "quarantine"
+DAMAGED = ".bin"
+"""How names of files in quarantine end that hold damaged bytes of the log."""
+
 LOCK = "lock"
 
 SOURCE_BYTES_MAX = 0xFFFF

@@ -7,6 +7,7 @@ from pathlib import Path
 from unquiet.model.errors import WalError
 from unquiet.wal.failures import explained
 from unquiet.wal.layout import (
+    DAMAGED,
     QUARANTINE,
     SEGMENT_HEAD_BYTES,
     Entry,
@@ -147,7 +148,7 @@ class WalReader:
         if step.body is not None:
             return Entry(step.body, end)
         lost = step.end - step.start
-        name = f"{number:012d}-{step.start}.bin"
+        name = f"{number:012d}-{step.start}{DAMAGED}"
         where = f"{segment_path(self._folder, number).name}, bytes {step.start:,} to {step.end:,}"
         try:
             self._quarantine.keep(name, segment.read(step.start, lost))

@@ -23,6 +23,7 @@ Document = Mapping[str, Any]
 
 PAIRS, MOST_TURNS, MOST_CALLS = 2, 3, 12
 MOST_MOVED = 40
+NOT_DRAWN = "not looked at: the dashboards were not drawn"
 
 
 def incident_path(incident_id: str) -> str:
@@ -44,9 +45,7 @@ def incident_page(facts: Facts, now_us: int, unable: Mapping[Verb, str]) -> says
         picture=picture(facts),
         pairs=_pairs(facts),
         suspects=[suspect(each, document["onset"]["at"]) for each in document["suspects"]],
-        dashboards_note=""
-        if facts.beside is not None
-        else plain(f"not looked at: {facts.no_dashboards or 'not drawn'}"),
+        dashboards_note="" if facts.beside is not None else NOT_DRAWN,
         panels=_panels(facts),
         why_green=_why_green(facts),
         voices=_voices(facts),
@@ -212,7 +211,7 @@ def _panels(facts: Facts) -> list[says.Panel]:
 def _why_green(facts: Facts) -> says.WhyGreen:
     known = facts.why_green
     if known is None:
-        return says.WhyGreen(note=plain(unasked(facts, facts.eval_results, "eval result", NO_EVALS)), causes=[])
+        return says.WhyGreen(note=plain(unasked(facts.eval_results, "eval result", NO_EVALS)), causes=[])
     causes = [
         says.Cause(
             cause=one_line(str(each["cause"])),
@@ -230,7 +229,7 @@ def _why_green(facts: Facts) -> says.WhyGreen:
 def _voices(facts: Facts) -> says.VoicesHeard:
     known = facts.voices
     if known is None:
-        note = plain(unasked(facts, facts.voice_count, "voice", NO_VOICES))
+        note = plain(unasked(facts.voice_count, "voice", NO_VOICES))
         return says.VoicesHeard(note=note, count=None, first_at=None, alarm_at=None, days_won=None, examples=[])
     examples = [
         says.Voice(

@@ -12,6 +12,7 @@ from unquiet.app.status_lines import (
     event_name,
     folder_lines,
     incident_line,
+    night_line,
     running_lines,
     slice_name,
 )
@@ -44,12 +45,20 @@ def status_page(backend: Shown, now_us: int) -> says.StatusPage:
         version=__version__,
         service=service or [says.Line(name="service", text=NO_SERVICE, warn=False)],
         conditions=_conditions(backend),
-        folder=[*folder, *([line(incident_line(status))] if "folder" in status else [])],
+        folder=[*folder, *_last(status)],
         visible=visible,
         visible_note=RATES if visible else NOTHING,
         eval_runs=[_run(each) for each in list(runs)[: -MOST_RUNS - 1 : -1]],
         voices=_voices(backend.voices()),
     )
+
+
+def _last(status: Document) -> list[says.Line]:
+    """The last night of drills, and the incidents."""
+    if "folder" not in status:
+        return []
+    night = status.get("drills")
+    return [line(each) for each in (*([night_line(night)] if night else []), incident_line(status))]
 
 
 def _conditions(backend: Shown) -> list[says.Condition]:

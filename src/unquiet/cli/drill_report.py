@@ -1,0 +1,101 @@
+"""`unquiet drill --html FILE --markdown FILE`: what the scorecard rests on, and the report of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unquiet import __version__
+from unquiet.app.nightly import Night
+from unquiet.app.rehearsing import failure_of
+from unquiet.drills.deaths import death_of
+from unquiet.drills.junit import lost_line, rang_line
+from unquiet.model.drills import Preset
+from unquiet.model.errors import UnquietError
+from unquiet.model.settings import Settings
+from unquiet.report import drill_sections, drill_title, to_html, to_markdown
+from unquiet.report.words import moment
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+_OPTIONS = tuple(
+    click.option(
+        f"--{name}",
+        name,
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help=f"Write the report as {what}.",
+    )
+    for name, what in (("html", "one HTML file that needs nothing else"), ("markdown", "Markdown"))
+)
+
+
+def report_options(command: C) -> C:
+    """The options of the report."""
+    for add in reversed(_OPTIONS):
+        command = add(command)
+    return command
+
+
+def rests_on(
+    presets: Sequence[Preset], turns: pa.Table, settings: Settings, seeds: int, night: Night | None
+) -> dict[str, object]:
+    """What the figures of a scorecard rest on: the drills, the traffic, the settings; and what became of the night."""
+    at = pc.min_max(turns.column("time")).as_py()
+    told: dict[str, object] = {
+        "seeds": seeds,
+        "learn_days": settings.learn.total_seconds() / 86_400,
+        "traffic": {
+            "first": at["min"].isoformat(),
+            "last": at["max"].isoformat(),
+            "turns": turns.num_rows,
+            "sessions": pc.count_distinct(turns.column("session_id")).as_py(),
+        },
+        "drills": [_drill(each) for each in presets],
+    }
+    if night is not None:
+        told["night"] = {
+            "lost": [f"{each.preset}, {lost_line(each)}" for each in night.lost],
+            "rang": [f"{each.preset}, {rang_line(each)}" for each in night.rang],
+        }
+    return told
+
+
+def _drill(preset: Preset) -> dict[str, object]:
+    failure, part = failure_of(preset), death_of(preset)
+    return {
+        "name": preset.name,
+        "title": preset.title,
+        "says": failure.says,
+        "control": failure.control,
+        "signals": list(failure.signals),
+        "dose": asdict(preset.dose),
+        "condition": part.condition if part is not None else None,
+    }
+
+
+def write_reports(document: dict[str, Any], html: Path | None, markdown: Path | None) -> None:
+    """Write the files that were asked for.
+
+    Raises:
+        UnquietError: one cannot be written.
+    """
+    traffic = document["traffic"]
+    made_by = (
+        f"Drills on {traffic['turns']} turns, {moment(traffic['first'], year=True)} to {moment(traffic['last'], year=True)}; "
+        f"written by unquiet {__version__}."
+    )
+    for path, write in ((html, to_html), (markdown, to_markdown)):
+        if path is None:
+            continue
+        try:
+            path.write_text(write(drill_title(document), drill_sections(document), made_by), encoding="utf-8")
+        except OSError as error:
+            raise UnquietError(f"{path} cannot be written ({error.strerror}). Name another file.") from error
+        click.echo(f"{path} written", err=True)
