@@ -3,6 +3,7 @@
 #   make demo    install what unquiet needs and run its two-week story
 #   make test    install the test tools too and run the tests
 #   make check   everything that CI asks: lint, format, types, layers, tests
+#   make screenshots  every page of the demo at two sizes, light and dark, into build/screenshots (needs Chromium)
 #   make docs    write the generated pages of docs/reference and the pictures of output anew
 #   make lock    write requirements/*.txt anew from pyproject.toml (needs the network)
 #   make clean   remove the environment, caches and results
@@ -25,11 +26,11 @@ INSTALL := $(BIN)/python -m pip install --no-input --disable-pip-version-check -
 INSTALL_SELF := $(BIN)/python -m pip install --no-input --disable-pip-version-check --quiet \
 	--no-deps --no-build-isolation --editable .
 
-.PHONY: help demo test check lint types layers docs bench-env lock clean
+.PHONY: help demo test check lint types layers screenshots docs bench-env lock clean
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n '3,10s/^# \{0,1\}//p' Makefile
+	@sed -n '3,11s/^# \{0,1\}//p' Makefile
 
 demo: $(VENV)/.installed
 	@$(BIN)/unquiet demo
@@ -51,6 +52,10 @@ types: $(VENV)/.installed-dev
 layers: $(VENV)/.installed-dev
 	@echo "==> import-linter: who may know whom"
 	@$(BIN)/lint-imports --no-cache
+
+screenshots: $(VENV)/.installed-dev
+	@$(BIN)/unquiet demo >/dev/null
+	@$(BIN)/python tests/screenshots.py .unquiet/demo/store build/screenshots
 
 docs: $(VENV)/.installed-dev
 	@$(BIN)/python docs/generate.py

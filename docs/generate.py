@@ -25,7 +25,8 @@ from unquiet.web.backend import Backend
 REFERENCE = Path(__file__).resolve().parent / "reference"
 sys.path.insert(0, str(REFERENCE.parent))
 
-import configuration_page  # noqa: E402 - it stands beside this script
+import configuration_page  # noqa: E402 - they stand beside this script
+import schema_tables  # noqa: E402
 
 TESTS = REFERENCE.parent.parent / "tests"
 EXAMPLE_CHARACTERS = 200
@@ -208,6 +209,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "metrics.md": lambda: filled("metrics.md", "metrics", metric_rows()),
     "conditions.md": lambda: filled("conditions.md", "conditions", condition_rows()),
+    "pages.md": lambda: filled("pages.md", "pages", schema_tables.schema_lines(cells)),
     "api.md": lambda: filled("api.md", "api", route_rows()),
     "configuration.md": configuration_page.page,
 }

@@ -16,9 +16,10 @@ from inline_snapshot import snapshot
 from unquiet.app.describing import coverage
 from unquiet.app.scanning import scan
 from unquiet.app.status import status
+from unquiet.app.status_lines import visible_line
 from unquiet.cli import main
 from unquiet.cli.showing import Output
-from unquiet.cli.status import show_status, visible_line
+from unquiet.cli.status import show_status
 from unquiet.model.settings import Settings
 from unquiet.pipeline.judging import Judge
 from unquiet.stats.detectable import smallest_detectable

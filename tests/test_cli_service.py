@@ -11,8 +11,8 @@ import orjson
 import pytest
 from click.testing import CliRunner
 
+from unquiet.app.service_lines import lasting, service_lines
 from unquiet.cli import unquiet
-from unquiet.cli.service_lines import lasting, service_lines
 from unquiet.cli.showing import Output
 from unquiet.cli.status import show_status
 from unquiet.service.asking import ADDRESS

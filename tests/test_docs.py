@@ -21,9 +21,9 @@ HEADING = re.compile(r"^#+ (?P<text>.+)$", re.MULTILINE)
 COMMANDS = {
     "demo", "scan", "incidents", "incident", "measure", "status", "label", "judge", "serve", "alerts", "mark",
     "acknowledge", "unacknowledge", "accept", "mute", "unmute", "forget", "why-green", "evals", "coverage", "export-evals",
-    "voices", "drill",
+    "voices", "drill", "ui",
 }  # fmt: skip
-GENERATED = ("signals.md", "cli.md", "configuration.md", "metrics.md", "conditions.md", "api.md")
+GENERATED = ("signals.md", "cli.md", "configuration.md", "metrics.md", "conditions.md", "pages.md", "api.md")
 
 
 def name_of(path: Path) -> str:

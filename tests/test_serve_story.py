@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from alert_receivers import Alertmanager, CloudEvents, GitHub, PagerDuty, Receiver, Slack, listening
@@ -103,6 +104,24 @@ def until_told(receivers: Receivers, incident_id: str, *phases: str) -> None:
         pytest.fail(f"expected {phases} at every receiver, got {heard()}")
 
 
+def page_of(service: Service, incident_id: str) -> dict[str, Any]:
+    """What the page of an incident says, at the address that alerts link to."""
+    answer = httpx.get(service.url(f"/incidents/{incident_id}.json"), timeout=60, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def acknowledge_on_its_page(service: Service, incident_id: str) -> None:
+    """The evidence is that of the incident, and a deed is done as its form does it."""
+    told = page_of(service, incident_id)
+    assert told["pairs"][0]["before"]["session"] == service.get(f"incidents/{incident_id}")["evidence"]["before"][0]
+    assert all(side["turns"] for pair in told["pairs"] for side in (pair["before"], pair["since"]))
+    assert {panel["verdict"] for panel in told["panels"]} <= {"flat", "fired", "unknown"}
+    headers = {"Origin": service.url(""), "Content-Type": "application/x-www-form-urlencoded"}
+    form = service.url(f"/incidents/{incident_id}/acknowledge")
+    assert httpx.post(form, content="who=Ada&note=mine", headers=headers, trust_env=False).status_code == 303
+
+
 def judged_until(service: Service, moment: datetime) -> bool:
     said = service.metric("unquiet_last_tick_timestamp_seconds")
     return said is not None and said >= moment.timestamp()
@@ -143,8 +162,10 @@ def test_two_weeks_live(tmp_path: Path) -> None:
             assert [each["status"] for each in found] == ["open"]
             incident_id = found[0]["id"]
             until(receivers.tried, 60)
+            acknowledge_on_its_page(service, incident_id)
             service.kill()
             service.start()
+            assert page_of(service, incident_id)["deeds"][0]["who"] == "Ada"
             until_told(receivers, incident_id, "opened")
             receivers.fail(2)
             for part, at in zip(parts, times, strict=True):

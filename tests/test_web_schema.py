@@ -13,7 +13,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import unsupported_method
 
 from unquiet.web.access import Access
-from web_backends import FakeBackend, app_of
+from web_backends import FORM, FakeBackend, app_of, place, takes_forms
 
 TOKENS = Access(read_tokens={"grafana": "read-me"}, act_tokens={"ops": "act-please"}, hosts=("testserver",))
 HEADERS = {"Authorization": "Bearer act-please"}
@@ -32,6 +32,9 @@ schemathesis.openapi.format(
         datetime.isoformat
     ),
 )
+
+PAGES = ("now", "changes", "status", "incidents/{incident_id}")
+"""They are told of by their twins."""
 
 APP: FastAPI = app_of(FakeBackend(), TOKENS)
 SCHEMA = schemathesis.openapi.from_asgi("/api/openapi.json", APP, headers=HEADERS)
@@ -53,7 +56,9 @@ def test_the_document_is_openapi_3_1_and_names_every_route() -> None:
     assert document["openapi"].startswith("3.1.")
     operations = {(m.upper(), path) for path, item in document["paths"].items() for m in item}
     routes = {(m, r.path) for r in APP.routes for m in r.methods if m != "HEAD"}
-    assert routes - operations == {("GET", "/api/openapi.json"), ("GET", "/metrics")}
+    hidden = {(method, path) for method, path in routes - operations if not takes_forms(path) and path[1:] not in PAGES}
+    assert hidden == {("GET", path) for path in ("/api/openapi.json", "/metrics", "/", "/static/{mark}/{name}")}
+    assert {("GET", f"/{page}.json") for page in PAGES} <= operations
     assert operations <= routes
     for path, item in document["paths"].items():
         for operation in item.values():
@@ -66,7 +71,8 @@ def test_the_document_is_openapi_3_1_and_names_every_route() -> None:
 
 def test_undeclared_methods_are_told_the_allowed_ones() -> None:
     for path in {route.path for route in APP.routes}:
-        answer = CLIENT.put(path.replace("{incident_id}", "x"), json={})
+        headers = FORM if takes_forms(path) else {"Content-Type": "application/json"}
+        answer = CLIENT.put(place(path), content=b"{}", headers=headers)
         declared = {m for r in APP.routes if r.path == path for m in r.methods}
         assert answer.status_code == 405, path
         assert set(answer.headers["allow"].split(", ")) == declared
@@ -90,7 +96,8 @@ def test_no_body_breaks_it(body: object, path: str) -> None:
     import json
 
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = CLIENT.post(path.replace("{incident_id}", "x"), content=raw, headers={"Content-Type": "application/json"})
+    headers = FORM if takes_forms(path) else {"Content-Type": "application/json"}
+    answer = CLIENT.post(path.replace("{incident_id}", "x"), content=raw, headers=headers)
     assert answer.status_code < 500
     if answer.status_code >= 400:
         problem = answer.json()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,10 +14,11 @@ from fastapi.testclient import TestClient
 
 from unquiet.model.changes import Change
 from unquiet.model.conditions import Condition
+from unquiet.report import Facts
 from unquiet.selfwatch import WATCHES
 from unquiet.web.access import Access
 from unquiet.web.app import make_app
-from unquiet.web.backend import Action, NotPossible, UnknownIncident
+from unquiet.web.backend import Action, NotPossible, UnknownIncident, Verb
 from unquiet.web.numbers import Numbers
 
 NOW_US = 1_773_500_000_000_000
@@ -66,6 +68,72 @@ DOCUMENT: dict[str, Any] = {
     "evidence": {"before": ["b8611721d2"], "after": ["7b34a1149a"], "note": None},
     "session_ids": ["f3edd3a010", "33baf1b5ec"],
 }
+
+TURNS: list[dict[str, Any]] = [
+    {
+        "session_id": "b8611721d2",
+        "time": "2026-03-08T18:44:00+00:00",
+        "input": "Ich möchte eine Erstattung.",
+        "output": "168,19 € wurden erstattet; Sie sehen den Betrag in 3 Werktagen.",
+        "tool_calls": [{"name": "lookup_order", "error": None}, {"name": "refund", "error": "no such order"}],
+    },
+    {
+        "session_id": "7b34a1149a",
+        "time": "2026-03-11T14:34:00+00:00",
+        "input": "Ich möchte eine Erstattung.",
+        "output": "Das können wir Leider   nicht erstatten.",
+        "tool_calls": [],
+    },
+]
+GAP: dict[str, Any] = {
+    "schema": "unquiet.gap/1",
+    "first": "2026-03-14",
+    "last": "2026-03-15",
+    "days": [
+        {"day": "2026-03-14", "wrong": 12.5, "seen": 0.5, "unseen": {"estimate": 12.0, "low": 11.0, "high": 12.4}},
+        {"day": "2026-03-15", "wrong": 4.25, "seen": 0.25, "unseen": {"estimate": 4.0, "low": 3.0, "high": 4.2}},
+    ],
+    "wrong": 16.75,
+    "seen": 0.75,
+    "seen_by": {"errors": 0.75, "latency": 0.0, "evals": 0.0},
+    "unseen": {"estimate": 16.0, "low": 14.0, "high": 16.6},
+    "left_out": [{"incident": "20260312-aa0001", "why": "it is of the mix"}],
+    "incidents": [],
+}
+
+STATUS: dict[str, Any] = {
+    "folder": "data",
+    "turns": 700,
+    "first": "2026-03-02T00:00:32+00:00",
+    "last": "2026-03-15T23:59:28+00:00",
+    "data_age_days": 0.01,
+    "files": [],
+    "judged": True,
+    "unjudged_turns": 0,
+    "open_incidents": [],
+    "labels": [],
+    "judges": {},
+    "drills": None,
+    "coverage": {
+        "learning_days": 7.0,
+        "streams": 21_040,
+        "slices": {"singles": 24, "pairs": 205},
+        "budget_per_30_days": 1.0,
+        "languages": None,
+        "smallest_detectable": [
+            {
+                "slice": {},
+                "event": "refusal>=0.5",
+                "sessions_per_day": 50.0,
+                "rate": 0.076,
+                "days_1": None,
+                "days_7": 0.093,
+                "days_28": 0.089,
+            }
+        ],
+    },
+}
+"""Of a folder in which nothing is open."""
 
 
 def all_ok(now_us: int = NOW_US) -> list[Condition]:
@@ -124,6 +192,9 @@ class FakeBackend:
         self.beat_us: int | None = NOW_US - 1_000_000
         self.figures = full_numbers()
 
+    def looking(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def heartbeat_us(self) -> int | None:
         return self.beat_us
 
@@ -134,13 +205,23 @@ class FakeBackend:
         return self.figures
 
     def status(self) -> Mapping[str, Any]:
-        return {"open_incidents": [ID], "turns": 700, "judged": True, "coverage": {"streams": 21_040}, "folder": "data"}
+        return {**STATUS, "open_incidents": [ID]}
 
     def incidents(self, status: str | None) -> Sequence[Mapping[str, Any]]:
         return [each for each in self.documents.values() if status in (None, each["status"])]
 
     def incident(self, incident_id: str) -> Mapping[str, Any] | None:
         return self.documents.get(incident_id)
+
+    def facts(self, incident_id: str) -> Facts | None:
+        document = self.documents.get(incident_id)
+        return None if document is None else Facts(document, TURNS)
+
+    def gap(self) -> Mapping[str, Any] | None:
+        return GAP
+
+    def unable(self) -> Mapping[Verb, str]:
+        return {}
 
     def turns(self, session_id: str) -> Sequence[Mapping[str, Any]]:
         turn = {
@@ -216,6 +297,23 @@ class FakeBackend:
             replace(each, state=state, detail=detail, todo="restart") if each.name == name else each
             for each in all_ok()
         ]
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+PLACES = {"{incident_id}": ID, "{ending}": "md", "{mark}": "0", "{name}": "pages.css"}
+"""What stands for the variable parts of paths."""
+
+
+def place(path: str) -> str:
+    """An address of a route."""
+    for name, value in PLACES.items():
+        path = path.replace(name, value)
+    return path + ("?session=s1" if path.endswith("/turns") else "")
+
+
+def takes_forms(path: str) -> bool:
+    """Whether a route takes what a page sends."""
+    return path in ("/login/page", "/logout") or path.startswith("/incidents/")
 
 
 def app_of(backend: FakeBackend, access: Access | None = None, now: Callable[[], int] = lambda: NOW_US) -> FastAPI:

@@ -36,17 +36,24 @@ DAY = timedelta(days=1)
 LEAD = timedelta(microseconds=TRAILING_US)
 SIGHTED = ("turn_id", "session_id", "time", "error", "latency_ms")
 NO_EVALS = "not looked at: no evals were added (unquiet evals PATH)"
+Drawn = dict[datetime, tuple[int, Mapping[int, pa.Table]]]
+"""By day: how many turns it has, and its buckets by width."""
+
 NEVER = {"error_rate": "no error was ever recorded", "tool_error_rate": "no error of a tool was ever recorded"}
 
 
-def gap_document(store: Store, documents: Sequence[Document], days: int = DAYS) -> dict[str, Any]:
+def gap_document(
+    store: Store, documents: Sequence[Document], days: int = DAYS, drawn: Drawn | None = None
+) -> dict[str, Any]:
     """The gap of the last `days` days of the folder's traffic, and the panels beside each incident: `unquiet.gap/1`.
+
+    `drawn` is as of `draw`.
 
     Raises:
         StoreError: the folder holds no turns.
     """
     first, last = window(store, days)
-    panels = draw(store, first - LEAD, last + DAY)
+    panels = draw(store, first - LEAD, last + DAY, drawn)
     found = the_gap(store, documents, slow_limits(panels), [first + i * DAY for i in range((last - first) // DAY + 1)])
     mine = [each for each in documents if _touches(each, first)]
     return {
@@ -76,17 +83,23 @@ def window(store: Store, days: int) -> tuple[datetime, datetime]:
     return max(_midnight(extent.first), last - (days - 1) * DAY), last
 
 
-def draw(store: Store, begin: datetime, end: datetime) -> list[Panel]:
+def draw(store: Store, begin: datetime, end: datetime, drawn: Drawn | None = None) -> list[Panel]:
     """The panels by day, by hour, and of the evals where there are any, from the turns of begin <= time < end.
 
-    A day is read at a time, so that a long history needs no more memory than its busiest day.
+    A day is read at a time, so that a long history needs no more memory than its busiest day. `drawn` keeps what was read for the
+    next time; a day with another number of turns is read again.
     """
     tables: dict[int, list[pa.Table]] = {DAY_US: [], HOUR_US: []}
-    for day, _ in store.turns_per_day():
+    kept = {} if drawn is None else drawn
+    for day, count in store.turns_per_day():
         if begin <= day < end:
-            turns = store.turns_between(day, day + DAY, columns=COLUMNS)
+            known = kept.get(day)
+            if known is None or known[0] != count:
+                turns = store.turns_between(day, day + DAY, columns=COLUMNS)
+                known = count, {width: bucketed(turns, width) for width in tables}
+                kept[day] = known
             for width, found in tables.items():
-                found.append(bucketed(turns, width))
+                found.append(known[1][width])
     panels = [each for width, found in tables.items() if found for each in turn_panels(pa.concat_tables(found), width)]
     results = store.evals.read()
     return [*panels, *([eval_panel(results)] if results.num_rows else [])]

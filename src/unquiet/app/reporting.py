@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unquiet.app.gapping import draw, incident_panels
+from unquiet.app.gapping import Drawn, draw, incident_panels
 from unquiet.gap.dashboards import TRAILING_US
 from unquiet.model.evals import NOT_RUN, PASSED
 from unquiet.report import Facts
@@ -33,6 +33,7 @@ def gather(
     voices: Document | None = None,
     option: str = "",
     commands: Collection[str] = (),
+    drawn: Drawn | None = None,
 ) -> Facts:
     """The facts of an incident's report.
 
@@ -45,6 +46,7 @@ def gather(
         voices: the voices of the incident, None where they were not looked at.
         option: how commands find the folder.
         commands: the names of the commands that there are.
+        drawn: as of `draw`.
     """
     budget = coverage.get("budget_per_30_days")
     common: dict[str, Any] = {"why_green": why_green, "voices": voices, "budget": budget}
@@ -54,7 +56,7 @@ def gather(
     return Facts(
         document,
         turns,
-        beside=incident_panels(document, draw(store, begin, end + timedelta(days=1))),
+        beside=incident_panels(document, draw(store, begin, end + timedelta(days=1), drawn)),
         eval_runs=eval_runs(store.evals.read(["run", "time", "status"])),
         eval_results=store.evals.count(),
         voice_count=store.voices.count(),

@@ -34,6 +34,7 @@ from unquiet.cli.showing import (
     show_scan,
 )
 from unquiet.cli.status import show_status
+from unquiet.cli.ui import ui_command
 from unquiet.cli.voices import show_incident_voices
 from unquiet.model.errors import ConfigError, UnquietError
 from unquiet.model.settings import Settings
@@ -237,6 +238,7 @@ unquiet.add_command(drill_command)
 unquiet.add_command(forget_command)
 unquiet.add_command(label_command)
 unquiet.add_command(judge_command)
+unquiet.add_command(ui_command)
 for command in (*COMMANDS, *GAP_COMMANDS):
     unquiet.add_command(command)
 

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from unquiet.app.demonstrating import Comparison, Demo
+from unquiet.app.status_lines import slice_name
 from unquiet.cli.looking import Stored
 from unquiet.cli.moments import clock, moment
 from unquiet.cli.showing import read_line, show_incident, show_incidents, show_reports, show_steps
-from unquiet.cli.status import slice_name
 from unquiet.store import Store
 
 INTRO = """\

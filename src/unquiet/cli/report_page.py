@@ -9,7 +9,7 @@ import orjson
 
 from unquiet import __version__
 from unquiet.app.folders import known_folder
-from unquiet.app.green import why_green
+from unquiet.app.incident_facts import green_causes
 from unquiet.app.reporting import gather, shown_sessions
 from unquiet.cli.looking import Document, Stored
 from unquiet.cli.options import found_at, read_db
@@ -18,7 +18,6 @@ from unquiet.cli.showing import printing
 from unquiet.model.errors import ConfigError, UnquietError
 from unquiet.report import headline, report_sections, to_html, to_markdown
 from unquiet.report.words import moment
-from unquiet.store import Store
 
 
 @click.command("report", short_help="Write the post-mortem of an incident.")
@@ -56,16 +55,6 @@ def report_command(
     click.echo(f"{out} written", err=True)
 
 
-def _why_green(store: Store, document: Document) -> Document | None:
-    """The causes, or what is not known of them; None where no evals are at hand."""
-    if not store.evals.count():
-        return None
-    found = why_green(store, document)
-    told = found["causes"] or found["unknown"]
-    causes = [{"cause": each["cause"], "says": each["said"], "evidence": each.get("evidence", {})} for each in told]
-    return {"causes": causes}
-
-
 def _written(
     look: Stored, document: Document, option: str, commands: frozenset[str], *, as_html: bool, as_json: bool
 ) -> str:
@@ -75,7 +64,7 @@ def _written(
         document,
         turns,
         look.coverage(),
-        why_green=_why_green(look.store, document),
+        why_green=green_causes(look.store, document),
         voices=look.with_voices(document).get("voices"),
         option=option,
         commands=commands,

@@ -18,11 +18,12 @@ from rich.table import Table
 from unquiet.app.saying import plain_name
 from unquiet.app.scanning import ScanResult
 from unquiet.app.status import OPEN
+from unquiet.app.status_lines import slice_name, visible_line
 from unquiet.cli.behaviours import moved_with, readable
 from unquiet.cli.evidence import show_pairs
 from unquiet.cli.moments import interval, moment
 from unquiet.cli.picture import picture
-from unquiet.cli.status import WARN, slice_name, visible_line
+from unquiet.cli.status import WARN
 from unquiet.incidents.wording import percent
 from unquiet.model.errors import UnquietError
 from unquiet.model.rejections import DAMAGED, DUPLICATE, UNREADABLE, ReadReport

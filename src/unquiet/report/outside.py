@@ -62,12 +62,13 @@ def why_green(facts: Facts) -> list[Block]:
     """Why the evals did not see it, as far as that was asked."""
     known = facts.why_green
     if known is None:
-        return [_text(_unasked(facts.eval_results, "eval result", NO_EVALS))]
+        return [_text(unasked(facts.eval_results, "eval result", NO_EVALS))]
     causes = [f"{one_line(str(each['cause']))}: {plain(str(each['says']))}" for each in known["causes"]]
     blocks: list[Block] = [{"kind": "list", "items": causes}] if causes else [_text("unknown: the data do not say")]
     for each in known["causes"]:
         rows = [
-            [one_line(name.replace("_", " "), 60), _said(value)] for name, value in each.get("evidence", {}).items()
+            [one_line(name.replace("_", " "), 60), said_value(value)]
+            for name, value in each.get("evidence", {}).items()
         ]
         if rows:
             blocks.append({"kind": "facts", "rows": rows[:MOST_EVIDENCE]})
@@ -78,10 +79,10 @@ def voices(facts: Facts) -> list[Block]:
     """The complaints that belong to the incident, and the days that the alarm was ahead of them."""
     known = facts.voices
     if known is None:
-        return [_text(_unasked(facts.voice_count, "voice", NO_VOICES))]
+        return [_text(unasked(facts.voice_count, "voice", NO_VOICES))]
     won = known.get("days_won") or {}
     rows = [
-        ["complaints about it", f"{known['count']} (joined by {_said(known.get('joined_by'))})"],
+        ["complaints about it", f"{known['count']} (joined by {said_value(known.get('joined_by'))})"],
         ["the first", moment(known["first_at"]) if known.get("first_at") else "none so far"],
         ["alarm from complaints alone", moment(known["alarm_at"]) if known.get("alarm_at") else "none so far"],
         ["won against the first complaint", _days(won.get("first_voice"))],
@@ -158,7 +159,7 @@ def _rules(beside: Document) -> list[str]:
     return items
 
 
-def _unasked(count: int | None, noun: str, none: str) -> str:
+def unasked(count: int | None, noun: str, none: str) -> str:
     """Why nothing is told: what the folder holds was not asked, it holds none, or it cannot be looked into."""
     if count is None:
         return "not looked at: the folder was not looked into"
@@ -174,15 +175,16 @@ def _days(value: float | None) -> str:
     return "not known" if value is None else f"{value:.1f} days"
 
 
-def _said(value: Any) -> str:
+def said_value(value: Any) -> str:
+    """A value of a piece of evidence in a few words."""
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, Mapping):
         return "; ".join(
-            f"{one_line(str(name), 60)}: {_said(each)}" for name, each in list(value.items())[:MOST_EVIDENCE]
+            f"{one_line(str(name), 60)}: {said_value(each)}" for name, each in list(value.items())[:MOST_EVIDENCE]
         )
     if isinstance(value, (list, tuple)):
-        return "; ".join(_said(each) for each in list(value)[:MOST_EVIDENCE])
+        return "; ".join(said_value(each) for each in list(value)[:MOST_EVIDENCE])
     return one_line(str(value), 300)
 
 

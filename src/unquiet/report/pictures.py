@@ -35,7 +35,8 @@ def days_picture(block: Document, width: int) -> Picture | None:
     marks = [mark for mark in block["marks"] if first <= datetime.fromisoformat(mark["at"]) <= last]
     top = 6 + ROW * len(marks)
     low, high = _expected(days)
-    highest = max([0.02, *(float(each["rate"] or 0.0) for each in days), *high.tolist()])
+    tops = [float(each.get("high") or each["rate"]) for each in days if each["rate"] is not None]
+    highest = max([0.02, *tops, *high.tolist()])
     step = (width - LEFT - RIGHT) / len(days)
     base = top + HEIGHT
 
@@ -106,7 +107,11 @@ def _bar(day: Document, first: datetime, step: float, y: Any, onset: datetime, b
     at = datetime.fromisoformat(day["day"]).replace(tzinfo=UTC)
     number = (at - first).days
     height = y(float(day["rate"]))
+    middle = round(LEFT + (number + 0.5) * step, 1)
+    # Days that say the interval of their rate have it drawn.
+    interval = {"x": middle, "low": y(float(day["low"])), "high": y(float(day["high"]))} if "low" in day else None
     return {
+        "interval": interval,
         "x": round(LEFT + number * step + step * 0.12, 1),
         "y": height,
         "width": round(step * 0.76, 1),
@@ -135,6 +140,7 @@ def _mark(mark: Document, x: float, row: int, width: int) -> Picture:
         "anchor": "end" if right else "start",
         "text_x": round(x - 5 if right else x + 5, 1),
         "label": label if len(label) <= room else label[: max(room - 3, 8)] + "...",
+        "at": mark["at"],
         "kind": mark["kind"],
     }
 

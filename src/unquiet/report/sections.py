@@ -68,7 +68,7 @@ def _summary(facts: Facts) -> list[Section]:
     return [
         {"kind": "text", "text": summary(document)},
         {"kind": "facts", "rows": [list(row) for row in _tiles(document)]},
-        {"kind": "days", **_days(document)},
+        {"kind": "days", **days_block(document)},
         {"kind": "text", "text": noticed(facts)},
     ]
 
@@ -155,7 +155,7 @@ def _users(users: int) -> str:
     return f"about {counted(users, 'user')}" if users else "users unknown"
 
 
-def _days(document: Document) -> Section:
+def days_block(document: Document) -> Section:
     """The picture of the days: numbers, and the moments to mark in it."""
     _, measure = subject(document)
     rarer = "in which what became rarer is there" if document["direction"] == "down" else "in which it is so"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,14 +15,16 @@ from unquiet.app.adding import add_records
 from unquiet.app.eval_runs import eval_runs, read_document
 from unquiet.app.forgetting import forget, known_as
 from unquiet.app.handling import handle
+from unquiet.app.incident_facts import KeptFacts
 from unquiet.app.ledgers import listed
 from unquiet.app.marks import mark
 from unquiet.app.voiced import overview, with_voices
 from unquiet.app.voicing import add_rows
 from unquiet.model.changes import Change
 from unquiet.model.conditions import Condition
-from unquiet.model.handling import Action
+from unquiet.model.handling import Action, Verb
 from unquiet.model.privacy import PrivacySettings
+from unquiet.report import Facts
 from unquiet.service.alerting import Alerting
 from unquiet.service.door_keeper import DoorKeeper
 from unquiet.service.door_process import LOG
@@ -50,6 +53,11 @@ class ServiceBackend:
     budget: float
     clock_us: Callable[[], int]
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
+    known: KeptFacts = field(default_factory=KeptFacts)
+
+    def looking(self) -> AbstractContextManager[None]:
+        """The folder is open all the time."""
+        return nullcontext()
 
     def heartbeat_us(self) -> int | None:
         """When the loop went round last."""
@@ -90,6 +98,23 @@ class ServiceBackend:
             return None
         with self.mind.store() as store:
             return with_voices(store, found)
+
+    def facts(self, incident_id: str) -> Facts | None:
+        """From the folder; the incident as it was published last."""
+        found = next((each for each in self.mind.pulse.documents if each["id"] == incident_id), None)
+        if found is None:
+            return None
+        with self.mind.store() as store:
+            return self.known.of(store, found)
+
+    def gap(self) -> Mapping[str, Any] | None:
+        """From the folder."""
+        with self.mind.store() as store:
+            return self.known.gap(store, self.mind.pulse.documents)
+
+    def unable(self) -> Mapping[Verb, str]:
+        """A service can do everything."""
+        return {}
 
     def turns(self, session_id: str) -> Sequence[Mapping[str, Any]]:
         """From the folder, moments as texts."""

@@ -78,7 +78,7 @@ def errors(statuses: Sequence[int]) -> dict[int | str, dict[str, Any]]:
     return {**named, "default": {"description": "any other error", "content": schema}}
 
 
-async def _whole(request: Request) -> bytes:
+async def whole_body(request: Request) -> bytes:
     """The body as it is."""
     return await request.body()
 
@@ -141,7 +141,7 @@ class Api:
         until_us: int | None = None,
         reason: str | None = None,
     ) -> Document:
-        return self._backend.handle(incident_id, Action(verb, _who(request, body.who), body.note, until_us, reason))
+        return self._backend.handle(incident_id, Action(verb, acting(request, body.who), body.note, until_us, reason))
 
     def changes(self) -> Changes:
         """Every announced change, and what the traffic showed by itself."""
@@ -150,11 +150,11 @@ class Api:
 
     def announce(self, request: Request, body: Announcement) -> Changes:
         """A deploy marker: ours, a CloudEvent (also a batch), or a PagerDuty change event. Answers with what was understood."""
-        return Changes(changes=[suspect(change) for change in self._announced(body, _who(request, None))])
+        return Changes(changes=[suspect(change) for change in self._announced(body, acting(request, None))])
 
     def enqueue(self, request: Request, body: PagerDutyChange) -> Enqueued:
         """A PagerDuty change event, where its senders post it."""
-        self._announced(body, _who(request, None))
+        self._announced(body, acting(request, None))
         return Enqueued(status="success", message="Change event processed")
 
     def _announced(self, body: Body, who: str) -> list[Change]:
@@ -191,7 +191,7 @@ class Api:
         """The runs of evaluation suites."""
         return self._backend.evals()
 
-    def add_evals(self, chosen: Annotated[Report, Query()], content: Annotated[bytes, Depends(_whole)]) -> Document:
+    def add_evals(self, chosen: Annotated[Report, Query()], content: Annotated[bytes, Depends(whole_body)]) -> Document:
         """Add a report of an evaluation suite: a file as its tool wrote it. The same one again adds nothing."""
         return self._backend.add_evals(chosen.name, content)
 
@@ -256,7 +256,7 @@ def _report() -> dict[str, Any]:
     return {"requestBody": {"content": dict.fromkeys(sorted(REPORT_TYPES), whole), "required": True}}
 
 
-def _who(request: Request, said: str | None) -> str:
+def acting(request: Request, said: str | None) -> str:
     """Who acts: the name given, and that of the token."""
     reader = reader_of(request)
     token = reader.name if reader else ""

@@ -13,8 +13,10 @@ from unquiet import __version__
 from unquiet.web import api, health, metrics
 from unquiet.web.access import COOKIE_S, Access
 from unquiet.web.asking import CloudEvent, Login
-from unquiet.web.backend import Backend, NotPossible
+from unquiet.web.backend import Backend, NotPossible, Shown
 from unquiet.web.guard import LOGIN, Guard
+from unquiet.web.pages import routes as pages
+from unquiet.web.pages.browsers import as_page
 from unquiet.web.problems import Problem, add_handlers, problem
 
 OPENAPI = "/api/openapi.json"
@@ -22,10 +24,24 @@ SUMMARY = "What a running unquiet knows of the agents that it watches, and of it
 
 
 def make_app(backend: Backend, access: Access, now_us: Callable[[], int]) -> FastAPI:
-    """The application: the API under /api/v1, its OpenAPI 3.1 document, /metrics, /healthz, /readyz and /login.
+    """The application: pages, the API under /api/v1, its OpenAPI 3.1 document, /metrics, /healthz, /readyz and /login.
 
     `now_us` gives the present moment, microseconds since 1970. No page loads anything from elsewhere.
     """
+    app = _bare()
+    api.add_routes(app, backend, now_us)
+    health.add_routes(app, backend, now_us)
+    metrics.add_routes(app, backend)
+    _add_login(app, access, now_us)
+    return _whole(app, backend, access, now_us)
+
+
+def make_pages(shown: Shown, access: Access, now_us: Callable[[], int]) -> FastAPI:
+    """The pages alone, with their twins: of a folder over which no service runs."""
+    return _whole(_bare(), shown, access, now_us)
+
+
+def _bare() -> FastAPI:
     app = FastAPI(
         title="unquiet",
         summary=SUMMARY,
@@ -35,14 +51,19 @@ def make_app(backend: Backend, access: Access, now_us: Callable[[], int]) -> Fas
         redoc_url=None,
         redirect_slashes=False,
     )
-    add_handlers(app)
-    api.add_routes(app, backend, now_us)
-    health.add_routes(app, backend, now_us)
-    metrics.add_routes(app, backend)
-    _add_login(app, access, now_us)
+    add_handlers(app, _for_browsers)
+    return app
+
+
+def _whole(app: FastAPI, shown: Shown, access: Access, now_us: Callable[[], int]) -> FastAPI:
+    pages.add_routes(app, shown, access, now_us)
     app.add_middleware(Guard, access=access, now_us=now_us)
     app.openapi = lambda: _document(app, access)
     return app
+
+
+def _for_browsers(request: Request, answer: Response) -> Response:
+    return as_page(answer, request.url.path, request.url.query, request.headers)
 
 
 def _add_login(app: FastAPI, access: Access, now_us: Callable[[], int]) -> None:
@@ -84,7 +105,7 @@ def _document(app: FastAPI, access: Access) -> dict[str, Any]:
             parts["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
             made["security"] = [{"bearer": []}]
             for path in ("/healthz", LOGIN):
-                for operation in made["paths"][path].values():
+                for operation in made["paths"].get(path, {}).values():
                     operation["security"] = []
         app.openapi_schema = made
     return app.openapi_schema

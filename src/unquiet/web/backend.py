@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from unquiet.model.changes import Change
 from unquiet.model.conditions import Condition
 from unquiet.model.handling import Action, NotPossible, UnknownIncident, Verb
+from unquiet.report import Facts
 from unquiet.web.numbers import Numbers
 
 Document = Mapping[str, Any]
 
-__all__ = ["Action", "Backend", "Document", "NotPossible", "UnknownIncident", "Verb"]
+__all__ = ["Action", "Backend", "Document", "NotPossible", "Shown", "UnknownIncident", "Verb"]
 
 
-class Backend(Protocol):
-    """The running service. Every method may be called from any thread, several at a time."""
+class Shown(Protocol):
+    """What pages show, of a running service or of a folder. Every method may be called from any thread, several at a time."""
 
-    def heartbeat_us(self) -> int | None:
-        """When the service's loop went round last, microseconds since 1970, None before it did. Never waits."""
+    def looking(self) -> AbstractContextManager[None]:
+        """Around several looks of one thread, so that they see the same and what has to be opened is opened once."""
         ...
 
     def conditions(self) -> Sequence[Condition]:
-        """How the service itself is, as of the last look. Never waits."""
-        ...
-
-    def numbers(self) -> Numbers:
-        """The figures for metrics."""
+        """How the service itself is, as of the last look; empty where none runs. Never waits."""
         ...
 
     def status(self) -> Document:
@@ -38,12 +36,16 @@ class Backend(Protocol):
         """The documents of all incidents, or those of one status, in the order in which they were raised."""
         ...
 
-    def incident(self, incident_id: str) -> Document | None:
-        """One document; None where there is none."""
+    def facts(self, incident_id: str) -> Facts | None:
+        """All that is known of an incident, its dashboards, evals and voices too; None where there is none."""
         ...
 
-    def turns(self, session_id: str) -> Sequence[Document]:
-        """The turns of a session in order of time; none where it is not known."""
+    def gap(self) -> Document | None:
+        """The gap over the last 28 days, schema unquiet.gap/1; None where there is no traffic."""
+        ...
+
+    def unable(self) -> Mapping[Verb, str]:
+        """What cannot be done about incidents here, and why."""
         ...
 
     def handle(self, incident_id: str, action: Action) -> Document:
@@ -53,10 +55,6 @@ class Backend(Protocol):
             UnknownIncident: no such incident.
             NotPossible: the incident's state does not allow it.
         """
-        ...
-
-    def mark(self, change: Change) -> None:
-        """Remember an announced change durably; the same one twice counts once."""
         ...
 
     def changes(self) -> Sequence[Change]:
@@ -71,16 +69,40 @@ class Backend(Protocol):
         """The runs of evaluation suites, schema unquiet.evals/1."""
         ...
 
+    def voices(self) -> Document:
+        """How many voices there are, how they were joined to sessions, and what they alone would have told."""
+        ...
+
+
+class Backend(Shown, Protocol):
+    """The running service."""
+
+    def heartbeat_us(self) -> int | None:
+        """When the service's loop went round last, microseconds since 1970, None before it did. Never waits."""
+        ...
+
+    def numbers(self) -> Numbers:
+        """The figures for metrics."""
+        ...
+
+    def incident(self, incident_id: str) -> Document | None:
+        """One document; None where there is none."""
+        ...
+
+    def turns(self, session_id: str) -> Sequence[Document]:
+        """The turns of a session in order of time; none where it is not known."""
+        ...
+
+    def mark(self, change: Change) -> None:
+        """Remember an announced change durably; the same one twice counts once."""
+        ...
+
     def add_evals(self, name: str, content: bytes) -> Document:
         """Add a report of an evaluation suite durably: the runs, how many results were new, and what was read.
 
         Raises:
             UnreadableSource: the report as a whole cannot be understood.
         """
-        ...
-
-    def voices(self) -> Document:
-        """How many voices there are, how they were joined to sessions, and what they alone would have told."""
         ...
 
     def add_voices(self, voices: Sequence[Document], *, more: bool) -> Mapping[str, int]:

@@ -14,6 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unquiet.web.access import Access, Reader
 from unquiet.web.headers import SECURITY
+from unquiet.web.pages.browsers import ENTER, LEAVE, as_page
+from unquiet.web.pages.forms import FORM_TYPE
 from unquiet.web.problems import problem, shown
 
 MOST_BODY_BYTES = 64 << 10
@@ -24,6 +26,9 @@ BODY_S = 30.0
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 OPEN_PATHS = frozenset({"/healthz"})
+OPEN_FILES = "/static/"
+"""What the form to log in is drawn with; the same in every installation."""
+
 LOGIN = "/login"
 JSON_TYPES = frozenset({"application/json"})
 EVENT_TYPE, BATCH_TYPE = "application/cloudevents+json", "application/cloudevents-batch+json"
@@ -42,10 +47,19 @@ REPORT_TYPES = frozenset(
         "text/xml",
     }
 )
-TYPES = {EVENTS: JSON_TYPES | {EVENT_TYPE, BATCH_TYPE}, EVALS: REPORT_TYPES}
+FORM_TYPES = frozenset({FORM_TYPE})
+TYPES = {
+    EVENTS: JSON_TYPES | {EVENT_TYPE, BATCH_TYPE},
+    EVALS: REPORT_TYPES,
+    ENTER: FORM_TYPES,
+    LEAVE: FORM_TYPES,
+}
 """What the paths take that do not take JSON alone."""
 MOST_REPORT_BYTES = 16 << 20
 """Of a report of an evaluation suite; every other body is short."""
+
+INCIDENTS = "/incidents/"
+LOGINS = frozenset({LOGIN, ENTER})
 
 ANYBODY = Reader("", may_act=True, bearer=False)
 
@@ -86,6 +100,8 @@ class Guard:
                 return
             else:
                 receive = _replayed(body, receive)
+        if answer is not None:
+            answer = as_page(answer, scope["path"], scope["query_string"].decode("latin-1"), headers)
         await (answer or self._app)(scope, receive, self._sealed(send))
 
     def _oversized(self, scope: Scope, headers: Headers) -> Response | None:
@@ -118,8 +134,9 @@ class Guard:
     def _unknown(self, scope: Scope, headers: Headers) -> Response | None:
         reader = self._reader(headers)
         scope.setdefault("state", {})[READER] = reader
-        path, login = scope["path"], scope["method"] == "POST" and scope["path"] == LOGIN
-        if reader is not None or path in OPEN_PATHS or login:
+        path, method = scope["path"], scope["method"]
+        open_to_all = path in OPEN_PATHS or (method in ("GET", "HEAD") and path.startswith(OPEN_FILES))
+        if reader is not None or open_to_all or (method == "POST" and path in LOGINS):
             return None
         got = "no token" if "authorization" not in headers else "a token that is not known"
         return problem(
@@ -148,10 +165,10 @@ class Guard:
                 "got neither a bearer token nor a same-origin Origin or Sec-Fetch-Site header: it may come from another site",
                 "Send a bearer token; where none is configured, the header Origin: http://HOST:PORT of this service.",
             )
-        if reader and not reader.may_act and scope["path"] != LOGIN:
+        if reader and not reader.may_act and scope["path"] not in {*LOGINS, LEAVE}:
             return problem(403, f"the token {shown(reader.name)} may only read", "Use one that may act.")
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        allowed = TYPES.get(scope["path"], JSON_TYPES)
+        allowed = _types(scope["path"])
         if kind not in allowed:
             names = " or ".join(sorted(allowed))
             return problem(415, f"got Content-Type {shown(kind)}, {names} is allowed", "Send one of these, and say so.")
@@ -182,6 +199,11 @@ def _same_origin(headers: Headers) -> bool:
         if parts.scheme not in ("http", "https") or parts.netloc.lower() != headers.get("host", "").lower():
             return False
     return (origin is not None or fetch is not None) and fetch in (None, "same-origin")
+
+
+def _types(path: str) -> frozenset[str]:
+    """The media types that a path takes: pages take forms."""
+    return FORM_TYPES if path.startswith(INCIDENTS) else TYPES.get(path, JSON_TYPES)
 
 
 def _most(scope: Scope) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -64,15 +64,29 @@ def shown(value: object) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Let every error of an app be a problem document."""
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(UnknownIncident, _unknown)
-    app.add_exception_handler(NotPossible, _conflict)
-    app.add_exception_handler(UnreadableSource, _unreadable)
-    app.add_exception_handler(UnquietError, _unable)
-    app.add_exception_handler(Exception, _bug)
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+def add_handlers(app: FastAPI, shown_as: Callable[[Request, Response], Response]) -> None:
+    """Let every error of an app be a problem document; `shown_as` may turn that into another form for who asked."""
+
+    def turned(handler: Handler) -> Handler:
+        async def handled(request: Request, error: Exception) -> Response:
+            return shown_as(request, await handler(request, error))
+
+        return handled
+
+    handlers: tuple[tuple[type[Exception], Handler], ...] = (
+        (RequestValidationError, _invalid),
+        (HTTPException, _http),
+        (UnknownIncident, _unknown),
+        (NotPossible, _conflict),
+        (UnreadableSource, _unreadable),
+        (UnquietError, _unable),
+        (Exception, _bug),
+    )
+    for error, handler in handlers:
+        app.add_exception_handler(error, turned(handler))
 
 
 def _flaw(error: Mapping[str, Any]) -> Flaw:

@@ -1,4 +1,4 @@
-"""What a running service says of itself, for `unquiet status`: doors, traffic, log, conditions."""
+"""What a running service says of itself, as lines: doors, traffic, log, conditions."""
 
 from __future__ import annotations
 
