@@ -10,10 +10,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser, sync_playwright
+
+from lacking import lacking
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}
@@ -31,10 +32,7 @@ def browsing() -> Iterator[Browser]:
     """A browser. Without one the test is skipped, in CI it fails."""
     path = program()
     if path is None:
-        reason = "there is no Chromium: install it (Debian: apt install chromium), or name it with UNQUIET_CHROMIUM"
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking("there is no Chromium: install it (Debian: apt install chromium), or name it with UNQUIET_CHROMIUM")
     with sync_playwright() as playwright:
         # As root, and in containers, its sandbox does not start; it sees our own pages only.
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])

@@ -215,7 +215,9 @@ def _show(scores: Sequence[Score], found: Sequence[Rehearsed]) -> None:
         table.add_row(name, f"{each.found}/{each.rehearsals}", hours, met, f"{each.affected:g}", ratio, *shares, theirs)
     console = Output()
     console.print(table)
-    console.print("In brackets: harmless changes. met: affected sessions before the alarm; best: an oracle that sees whom they meet.")
+    console.print(
+        "In brackets: harmless changes. met: affected sessions before the alarm; best: an oracle that sees whom they meet."
+    )
     failures = [each for each in scores if not each.control]
     always = sum(each.found == each.rehearsals for each in failures)
     never = [each.preset for each in failures if not each.found]
