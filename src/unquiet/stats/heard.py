@@ -45,7 +45,7 @@ AT_ONCE = 64
 FEW = 8
 """Events of a step up to which it matters that the mass is highest at an event."""
 
-ABSORBED = 1.75
+ABSORBED = 1.0
 """Sessions since the onset, over those learned before, after which the learning reference is not counted on any more: by then it
 has taken most of a failure for normal, and how much of it depends on chance."""
 
