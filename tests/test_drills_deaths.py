@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,11 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 from test_drills import traffic
+from unquiet.app.watchers import WATCHERS
 from unquiet.cli.commands import unquiet
+from unquiet.cli.drill_stack import stack_column, stack_document
 from unquiet.drills import FAILURES, PRESETS
 from unquiet.drills.deaths import DEATH_PRESETS, DEATHS, death_of
 from unquiet.drills.scorecard import score
-from unquiet.model.drills import Rehearsed
+from unquiet.model.drills import Noticed, Rehearsed
 from unquiet.selfwatch import WATCHES, drill_lost, sink_failing
 from unquiet.service.dying import HORIZON_US, rehearse_deaths
 
@@ -75,3 +78,12 @@ def test_they_are_listed_and_named_apart_from_traffic() -> None:
     assert not {each.name for each in DEATHS} & {each.name for each in FAILURES}
     assert not {each.name for each in DEATH_PRESETS} & {each.name for each in PRESETS}
     assert {each.condition for each in DEATHS} <= {each.name for each in WATCHES}
+
+
+def test_the_stack_is_not_asked_about_them(rehearsed: list[Rehearsed]) -> None:
+    control = {preset.name: False for preset in DEATH_PRESETS}
+    assert stack_document(rehearsed, control)["failures"] == ()
+    assert stack_column(rehearsed, "D19-door") == "-"
+    seen = replace(rehearsed[0], preset="D9", watchers={WATCHERS[0].name: Noticed()})
+    assert stack_document([*rehearsed, seen], control | {"D9": False})["failures"] == ("D9",)
+    assert stack_column([*rehearsed, seen], "D9") == "0/1"

@@ -53,6 +53,7 @@ def rehearsed(preset: str, raised: bool, **changes: Any) -> dict[str, Any]:
         "preset": preset,
         "onset_us": 0,
         "horizon_us": 7 * 24 * HOUR_US,
+        "slice": {},
         "affected": 300,
         "raised_us": 2 * HOUR_US if raised else None,
         "incident": {"signal": "refusal", "direction": "up", "slice": {}} if raised else None,
@@ -211,6 +212,39 @@ def test_lengths_of_time_in_words() -> None:
         "47.9 h",
         "2.0 days",
     ]
+
+
+MAP = {
+    "schema": "unquiet.map/1",
+    "chance": 0.9,
+    "within_days": [1, 7],
+    "slices": [{"slice": {}, "sessions_per_day": 200.4}, {"slice": {"locale": "de"}, "sessions_per_day": 40.0}],
+    "points": [
+        {"slice": {}, "signal": "refusal", "direction": "up", "smallest": {"days_1": 0.5, "days_7": 0.45}},
+        {"slice": {}, "signal": "refusal", "direction": "down", "smallest": {"days_1": 0.1, "days_7": 0.1}},
+        {
+            "slice": {"locale": "de"},
+            "signal": "refusal",
+            "direction": "up",
+            "smallest": {"days_1": None, "days_7": None},
+        },
+        {"slice": {}, "signal": "loop", "direction": "up", "unknown": "never read"},
+    ],
+}
+
+
+def test_the_map_is_shown_and_explains_misses(document: dict[str, Any]) -> None:
+    told = section(document | {"map": MAP}, "map")["blocks"]
+    assert "in 90 % of the cases within 1, 7 days" in told[0]["text"]
+    assert told[1]["head"] == ["slice", "sessions a day", "refusal"]
+    assert told[1]["rows"] == [["all traffic", "200", "50 % / 45 %"], ["locale=de", "40", "none / none"]]
+    why = section(document | {"map": MAP}, "misses")["blocks"][0]["rows"][0][-1]
+    assert "within 7 days in all traffic from 45 % of the sessions on; this met 40 %." in why
+    elsewhere = [rehearsed("deaf", False, slice={"locale": "de"})]
+    said = why_missed(scored("deaf", 0), drill("deaf"), elsewhere, MAP)
+    assert said.endswith("By the map no failure of refusal is surely heard within 7 days in locale=de.")
+    unread = why_missed(scored("deaf", 0), drill("deaf", signals=["loop"]), elsewhere, MAP)
+    assert "map" not in unread
 
 
 class Tags(HTMLParser):

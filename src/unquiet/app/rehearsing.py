@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unquiet.app.copies import in_copies
+from unquiet.app.stack import Replayed, Stack
+from unquiet.app.watchers.watching import Kit
 from unquiet.drills import FAILURES, choose_slice, reach, sessions_of, touched
 from unquiet.drills.deaths import DEATHS
 from unquiet.drills.dosing import dose_at
@@ -64,10 +66,10 @@ class _Scene:
 class Rehearsal:
     """The record, in order of time, its readings, and what it raises by itself."""
 
-    def __init__(self, turns: pa.Table, settings: Settings) -> None:
+    def __init__(self, turns: pa.Table, settings: Settings, kit: Kit | None = None) -> None:
         self.turns = turns.sort_by([("time", "ascending"), ("turn_id", "ascending")]).combine_chunks()
         self.at = self.turns.column("time").cast(pa.int64()).to_numpy()
-        self.settings = settings
+        self.settings, self.kit = settings, kit or Kit()
         if not len(self.at):
             raise ConfigError(
                 "no turns to rehearse on. Name recorded traffic with --traffic, or a scanned folder with --db."
@@ -75,6 +77,7 @@ class Rehearsal:
         self.first_day, self.last_day = int(self.at[0] // DAY_US), int(self.at[-1] // DAY_US)
         self.base: tuple[Incident, ...] = ()
         self.readings: dict[str, npt.NDArray[np.float64]] = {}
+        self.stack: Stack | None = None
 
     def days(self) -> list[int]:
         """The days on which a failure can begin: a day after the learning period at the earliest.
@@ -107,6 +110,7 @@ class Rehearsal:
         measured = measure_turn_table(self.turns)
         self.readings = {name: measured.column(name).to_numpy() for name in names if name in measured.column_names}
         self.base = self._undisturbed(progress)
+        self.stack = Stack(self.turns, self.settings, self.kit)
         judge, found = Judge(self.settings), dict[int, Rehearsed]()
         for day in range(self.first_day, self.last_day + 1):
             todo = [number for number, drill in enumerate(drills) if drill.day == day]
@@ -130,7 +134,12 @@ class Rehearsal:
         scene = self._scene(drill, rng)
         changed = injected(scene.window, scene.met, failure_of(drill.preset), scene.before, rng)
         incident = self._until_raised(judge, changed, drill.day * DAY_US, scene.horizon_us)
-        return self._result(scene, incident, rng)
+        result = self._result(scene, incident, rng)
+        if self.stack is None:
+            return result
+        harmed = scene.met & (not failure_of(drill.preset).control)
+        times = (drill.day * DAY_US, scene.onset_us, scene.horizon_us)
+        return replace(result, watchers=self.stack.judged(Replayed(scene.window, changed, harmed, *times)))
 
     def _scene(self, drill: Drill, rng: np.random.Generator) -> _Scene:
         rng.integers(len(self.days()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +21,8 @@ from unquiet.app.rehearsing import Rehearsal, failure_of
 from unquiet.cli.drill_fire import fire, fire_options
 from unquiet.cli.drill_nights import check_seeds, exit_code, keep, night_options, night_turns, show_night, write_junit
 from unquiet.cli.drill_report import report_options, rests_on, write_reports
+from unquiet.cli.drill_stack import kit_of, show_stack, stack_column, stack_document, stack_options
+from unquiet.cli.map_page import with_map
 from unquiet.cli.options import read_db
 from unquiet.cli.own_folder import read_folder
 from unquiet.cli.showing import Bar, Output, printing
@@ -60,7 +62,9 @@ SCHEMA = "unquiet.drill/1"
 @report_options
 @night_options
 @fire_options
+@stack_options
 @read_db
+@with_map
 def drill_command(
     names: tuple[str, ...],
     only_list: bool,
@@ -75,6 +79,8 @@ def drill_command(
     junit: Path | None,
     is_fire: bool,
     config_path: Path | None,
+    rules: tuple[Path, ...],
+    evals: tuple[str, ...],
     db: Path | None,
 ) -> None:
     """Put known silent failures into recorded traffic, replay it as in production, and see what is heard, when, by whom.
@@ -100,25 +106,33 @@ def drill_command(
     if nightly:
         check_seeds(seeds)
     settings = Settings(budget=budget, learn=timedelta(days=learn_days))
-    rehearsal = Rehearsal(_latest(traffic, db, settings) if nightly else _turns(traffic, db), settings)
-    with Bar(Console(stderr=True)) as bar:
-        drills = rehearsal.drills([each for each in presets if death_of(each) is None], range(seeds))
-        found = rehearsal.run(drills, os.cpu_count() or 1, bar.update) if drills else []
-    found = [*found, *_deaths(presets, range(seeds), rehearsal.turns)]
-    scores = score(found, {each.name: failure_of(each).control for each in presets})
+    kit = kit_of(rules, evals, None if traffic else known_folder(db))
+    rehearsal = Rehearsal(_latest(traffic, db, settings) if nightly else _turns(traffic, db), settings, kit)
+    found = _rehearse(rehearsal, presets, range(seeds))
+    control = {each.name: failure_of(each).control for each in presets}
+    scores = score(found, control)
     night = keep(db, scores, presets, settings) if nightly else None
     if junit is not None:
         write_junit(junit, scores, titles_of(presets), night)
-    document = _document(scores, found, budget) | rests_on(presets, rehearsal.turns, settings, seeds, night)
+    document = _document(scores, found, control, budget) | rests_on(presets, rehearsal.turns, settings, seeds, night)
     write_reports(document, html, markdown)
     with printing():
         if as_json:
             click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
         else:
-            _show(scores)
+            _show(scores, found)
+            show_stack(Output(), found, control)
         if night is not None:
             show_night(night)
     sys.exit(exit_code(night))
+
+
+def _rehearse(rehearsal: Rehearsal, presets: Sequence[Preset], seeds: Sequence[int]) -> list[Rehearsed]:
+    """Every drill with every seed: those of traffic through the judge, those of the monitor on one of its own."""
+    drills = rehearsal.drills([each for each in presets if death_of(each) is None], seeds)
+    with Bar(Console(stderr=True)) as bar:
+        found = rehearsal.run(drills, os.cpu_count() or 1, bar.update) if drills else []
+    return [*found, *_deaths(presets, seeds, rehearsal.turns)]
 
 
 def _presets(names: Sequence[str]) -> list[Preset]:
@@ -161,12 +175,15 @@ def _turns(traffic: Sequence[str], db: Path | None) -> pa.Table:
         return store.turns_between(extent.first, extent.last + timedelta(microseconds=1))
 
 
-def _document(scores: Sequence[Score], found: Sequence[Rehearsed], budget: float) -> dict[str, object]:
+def _document(
+    scores: Sequence[Score], found: Sequence[Rehearsed], control: Mapping[str, bool], budget: float
+) -> dict[str, object]:
     rehearsed = [asdict(each) | {"slice": each.slice.as_dict(), "ratio": each.ratio} for each in found]
     return {
         "schema": SCHEMA,
         "budget_per_30_days": budget,
         "scores": [asdict(s) for s in scores],
+        "stack": stack_document(found, control),
         "rehearsals": rehearsed,
     }
 
@@ -184,19 +201,21 @@ def _show_list(presets: Sequence[Preset]) -> None:
     Output().print(table)
 
 
-def _show(scores: Sequence[Score]) -> None:
+def _show(scores: Sequence[Score], found: Sequence[Rehearsed]) -> None:
     table = Table(box=None, pad_edge=False)
-    for name in ("drill", "found", "after (quartiles)", "met before", "of", "x oracle", "slice", "onset"):
+    for name in ("drill", "found", "hours to it", "met", "of", "x best", "slice", "onset", "stack"):
         table.add_column(name, justify="left" if name == "drill" else "right", no_wrap=True)
     for each in scores:
-        hours = "-" if each.hours is None else f"{each.hours[1]:.1f} h ({each.hours[0]:.1f}-{each.hours[2]:.1f})"
-        name = f"{each.preset} (control)" if each.control else each.preset
+        hours = "-" if each.hours is None else f"{each.hours[1]:.1f} ({each.hours[0]:.1f}-{each.hours[2]:.1f})"
+        name = f"({each.preset})" if each.control else each.preset
         shares = ["-" if share is None else f"{share:.0%}" for share in (each.slice_right, each.onset_right)]
         met = "-" if each.met is None else f"{each.met:g}"
+        theirs = stack_column(found, each.preset)
         ratio = "-" if each.ratio is None else f"{each.ratio:.1f}"
-        table.add_row(name, f"{each.found}/{each.rehearsals}", hours, met, f"{each.affected:g}", ratio, *shares)
+        table.add_row(name, f"{each.found}/{each.rehearsals}", hours, met, f"{each.affected:g}", ratio, *shares, theirs)
     console = Output()
     console.print(table)
+    console.print("In brackets: harmless changes. met: affected sessions before the alarm; best: an oracle that sees whom they meet.")
     failures = [each for each in scores if not each.control]
     always = sum(each.found == each.rehearsals for each in failures)
     never = [each.preset for each in failures if not each.found]

@@ -86,6 +86,27 @@ class Preset:
 
 
 @dataclass(frozen=True, slots=True)
+class Noticed:
+    """What a watcher of the user's own stack made of a rehearsal.
+
+    `at_us` is when it rang for the failure and `by` which of its rules did; None where it did not. A rule that rings on the
+    undisturbed record in the same time is in `false_alarms` and is not credited. `unknown` tells of its rules that could not be
+    asked why; with `blind` none of them could be.
+    """
+
+    at_us: int | None = None
+    by: str | None = None
+    false_alarms: tuple[str, ...] = ()
+    unknown: Mapping[str, str] = field(default_factory=dict[str, str])
+    blind: bool = False
+
+    @property
+    def status(self) -> str:
+        """`noticed`, `not noticed`, or `unknown` where nothing could be asked."""
+        return "noticed" if self.at_us is not None else "unknown" if self.blind else "not noticed"
+
+
+@dataclass(frozen=True, slots=True)
 class Rehearsed:
     """One rehearsal of one drill.
 
@@ -94,6 +115,7 @@ class Rehearsed:
     `sessions` all sessions of that time. `raised_us` is None where nothing was raised. `incident`: what was raised first.
     `slice_right` and `onset_right` are None where the failure is not in the traffic, but in unquiet.
     `oracle_us`: the expected delay of a CUSUM that sees who was met (see `unquiet.stats.oracle`), None where it is not heard.
+    `watchers`: by name, what the user's own stack made of it.
     """
 
     preset: str
@@ -110,6 +132,7 @@ class Rehearsed:
     slice_right: bool | None = False
     onset_right: bool | None = False
     oracle_us: float | None = None
+    watchers: Mapping[str, Noticed] = field(default_factory=dict[str, Noticed])
 
     @property
     def ratio(self) -> float | None:

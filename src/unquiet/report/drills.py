@@ -15,6 +15,7 @@ from typing import Any
 
 from unquiet.model.wording import counted, in_percent, percent
 from unquiet.report.plain import one_line
+from unquiet.report.sizes import map_blocks, said_of_a_miss
 from unquiet.report.words import moment
 
 Document = Mapping[str, Any]
@@ -61,6 +62,7 @@ def drill_sections(document: Document) -> list[Section]:
         ("summary", "In short", _summary(document)),
         ("scorecard", "What was heard, and when", _scorecard(document)),
         ("misses", "What was missed, and why", _misses(document)),
+        ("map", "How big a failure must be", map_blocks(document)),
         ("stack", "The present stack beside it", _stack(document)),
         ("controls", "Harmless changes", _controls(document)),
         ("assumed", "What was assumed", [{"kind": "list", "items": assumed(document)}]),
@@ -133,7 +135,7 @@ def _summary(document: Document) -> list[Section]:
         )
     blocks: list[Section] = [{"kind": "text", "text": said}]
     stack: Row | None = document.get("stack")
-    if stack and stack.get("answer"):
+    if stack and stack.get("watchers"):
         answer = str(stack["answer"])
         blocks.append({"kind": "text", "text": answer[:1].upper() + answer[1:] + "."})
     blocks.append({"kind": "facts", "rows": _tiles(document)})
@@ -225,7 +227,7 @@ def _misses(document: Document) -> list[Section]:
             f"{each['preset']}: {named[each['preset']]['title']}",
             f"{each['found']} of {each['rehearsals']}",
             f"{each['affected']:.0f}",
-            why_missed(each, named[each["preset"]], document["rehearsals"]),
+            why_missed(each, named[each["preset"]], document["rehearsals"], document.get("map")),
         ]
         for each in missed[:MOST_MISSES]
     ]
@@ -237,8 +239,8 @@ def _misses(document: Document) -> list[Section]:
     return blocks
 
 
-def why_missed(each: Row, drill: Row, rehearsals: Sequence[Row]) -> str:
-    """Why a failure was not heard every time, as far as the rehearsals say."""
+def why_missed(each: Row, drill: Row, rehearsals: Sequence[Row], map_: Row | None = None) -> str:
+    """Why a failure was not heard every time, as far as the rehearsals and the map say; `map_` is None where none was made."""
     missed = [one for one in rehearsals if one["preset"] == each["preset"] and one["raised_us"] is None]
     if not any(one["affected"] for one in missed):
         return "it met nobody: this traffic has no such sessions after the onset"
@@ -251,10 +253,11 @@ def why_missed(each: Row, drill: Row, rehearsals: Sequence[Row]) -> str:
     if sum(one["oracle_us"] is None for one in missed) * 2 >= len(missed):
         return (
             f"{grown}too small for anybody: it met {size} in {days:.1f} days, and a watch that is told whom it meets would "
-            "mostly not be sure of it by then within the budget"
+            f"mostly not be sure of it by then within the budget.{said_of_a_miss(drill, missed, map_)}"
         )
     oracle = hours(median(one["oracle_us"] for one in missed if one["oracle_us"] is not None) / HOUR_US)
     by = f" It moves {', '.join(drill['signals'])}." if drill["signals"] else ""
+    by += said_of_a_miss(drill, missed, map_)
     return (
         f"{grown}it met {size} in {days:.1f} days and could be heard: a watch that is told whom it meets would take {oracle}. What "
         f"unquiet measures in this traffic does not tell it from what is usual soon enough.{by}"

@@ -34,6 +34,11 @@ def to_markdown(title: str, sections: Sequence[Section], made_by: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
+def to_picture(name: str, **values: object) -> str:
+    """The template of a picture, `name`, filled with values."""
+    return _environment(html=True).get_template(name).render(**values)
+
+
 def escaped(text: object) -> str:
     """A text that is nothing but text in Markdown: no HTML, link, image, table cell or heading comes out of it."""
     kept = _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))

@@ -86,7 +86,6 @@ class Watching:
         free, total = disk_of(self.folder)
         late = recent.get("late spans", 0) + recent.get("late turns", 0)
         drained = recent.get("spans", 0) + recent.get("turns", 0)
-        accepted = sum(count for name, count in recent.items() if name.startswith("offered "))
         rejected = {name: count for name, count in recent.items() if name.startswith("rejected")}
         return Facts(
             door_age_s=self._doors(now_us),
@@ -111,7 +110,7 @@ class Watching:
             put_aside=self._kept(*ENDINGS),
             unreadable_error=pulse.unreadable,
             rejected=rejected,
-            offered=accepted + sum(rejected.values()),
+            offered=sum(rejected.values()) + sum(n for name, n in recent.items() if name.startswith("offered ")),
             late=Share(late, drained + late),
             tick_age_s=_age_s(pulse.tick_us, now_us),
             tick_every_s=ROUND_S,
