@@ -113,8 +113,14 @@ def page_of(service: Service, incident_id: str) -> dict[str, Any]:
 
 def acknowledge_on_its_page(service: Service, incident_id: str) -> None:
     """The evidence is that of the incident, and a deed is done as its form does it."""
-    told = page_of(service, incident_id)
-    assert told["pairs"][0]["before"]["session"] == service.get(f"incidents/{incident_id}")["evidence"]["before"][0]
+
+    def as_told() -> dict[str, Any] | None:
+        # Evidence may be chosen anew between the two questions.
+        evidence, said = service.get(f"incidents/{incident_id}")["evidence"], page_of(service, incident_id)
+        return said if said["pairs"][0]["before"]["session"] == evidence["before"][0] else None
+
+    told = until(as_told)
+    assert told is not None
     assert all(side["turns"] for pair in told["pairs"] for side in (pair["before"], pair["since"]))
     assert {panel["verdict"] for panel in told["panels"]} <= {"flat", "fired", "unknown"}
     headers = {"Origin": service.url(""), "Content-Type": "application/x-www-form-urlencoded"}
