@@ -64,7 +64,7 @@ class _Scene:
 
 
 class Rehearsal:
-    """The record, in order of time, its readings, and what it raises by itself."""
+    """The record, in order of time, its readings, and what it raises by itself; `judged` has seen all of it undisturbed."""
 
     def __init__(self, turns: pa.Table, settings: Settings, kit: Kit | None = None) -> None:
         self.turns = turns.sort_by([("time", "ascending"), ("turn_id", "ascending")]).combine_chunks()
@@ -76,6 +76,7 @@ class Rehearsal:
             )
         self.first_day, self.last_day = int(self.at[0] // DAY_US), int(self.at[-1] // DAY_US)
         self.base: tuple[Incident, ...] = ()
+        self.judged: Judge | None = None
         self.readings: dict[str, npt.NDArray[np.float64]] = {}
         self.stack: Stack | None = None
 
@@ -127,6 +128,7 @@ class Rehearsal:
         for day in range(self.first_day, self.last_day + 1):
             progress("judging the record as it is", (day - self.first_day) / (self.last_day + 1 - self.first_day))
             _push(judge, self.turns, self.at, day * DAY_US, (day + 1) * DAY_US)
+        self.judged = judge
         return judge.incidents
 
     def _rehearse(self, judge: Judge, drill: Drill) -> Rehearsed:

@@ -10,13 +10,18 @@ from typing import Any, TypeVar
 import click
 import pyarrow as pa
 import pyarrow.compute as pc
+from rich.console import Console
 
 from unquiet import __version__
+from unquiet.app.detectability import detectability
 from unquiet.app.nightly import Night
-from unquiet.app.rehearsing import failure_of
+from unquiet.app.rehearsing import Rehearsal, failure_of
+from unquiet.cli.map_page import map_document
+from unquiet.cli.showing import Bar
 from unquiet.drills.deaths import death_of
 from unquiet.drills.junit import lost_line, rang_line
-from unquiet.model.drills import Preset
+from unquiet.model.detectability import WITHIN_DAYS
+from unquiet.model.drills import Preset, Rehearsed
 from unquiet.model.errors import UnquietError
 from unquiet.model.settings import Settings
 from unquiet.report import drill_sections, drill_title, to_html, to_markdown
@@ -65,6 +70,16 @@ def rests_on(
             "rang": [f"{each.preset}, {rang_line(each)}" for each in night.rang],
         }
     return told
+
+
+def map_of(rehearsal: Rehearsal, found: Sequence[Rehearsed]) -> dict[str, object]:
+    """The detectability map of the undisturbed record, with the slices of the failures; empty where nothing was judged."""
+    judged = rehearsal.judged
+    if judged is None or judged.plan is None:
+        return {}
+    met = tuple(dict.fromkeys(each.slice for each in found))
+    with Bar(Console(stderr=True)) as bar:
+        return {"map": map_document(detectability(judged, bar.update, also=met, helps=False), WITHIN_DAYS)}
 
 
 def _drill(preset: Preset) -> dict[str, object]:

@@ -20,13 +20,13 @@ from unquiet.app.nightly import latest_of, titles_of
 from unquiet.app.rehearsing import Rehearsal, failure_of
 from unquiet.cli.drill_fire import fire, fire_options
 from unquiet.cli.drill_nights import check_seeds, exit_code, keep, night_options, night_turns, show_night, write_junit
-from unquiet.cli.drill_report import report_options, rests_on, write_reports
+from unquiet.cli.drill_report import map_of, report_options, rests_on, write_reports
 from unquiet.cli.drill_stack import kit_of, show_stack, stack_column, stack_document, stack_options
 from unquiet.cli.map_page import with_map
 from unquiet.cli.options import read_db
 from unquiet.cli.own_folder import read_folder
 from unquiet.cli.showing import Bar, Output, printing
-from unquiet.drills import PRESETS
+from unquiet.drills import PRESETS, UNDRILLED
 from unquiet.drills.deaths import DEATH_PRESETS, death_of
 from unquiet.drills.scorecard import Score, score
 from unquiet.model.drills import Preset, Rehearsed
@@ -115,7 +115,8 @@ def drill_command(
     if junit is not None:
         write_junit(junit, scores, titles_of(presets), night)
     document = _document(scores, found, control, budget) | rests_on(presets, rehearsal.turns, settings, seeds, night)
-    write_reports(document, html, markdown)
+    if html or markdown:
+        write_reports(document | map_of(rehearsal, found), html, markdown)
     with printing():
         if as_json:
             click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
@@ -198,7 +199,11 @@ def _show_list(presets: Sequence[Preset]) -> None:
         table.add_row(
             each.name, f"{each.title} - the agent {failure_of(each).says}", f"{each.dose.share:.1%}{where}{on}"
         )
-    Output().print(table)
+    console = Output()
+    console.print(table)
+    console.print(f"{len(presets)} drills. Signals that none of them moves:")
+    for name, why in UNDRILLED.items():
+        console.print(f"  {name}: {why}", soft_wrap=True)
 
 
 def _show(scores: Sequence[Score], found: Sequence[Rehearsed]) -> None:

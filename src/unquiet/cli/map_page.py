@@ -18,6 +18,7 @@ from rich.table import Table
 from unquiet.app.detectability import detectability
 from unquiet.app.folders import known_folder
 from unquiet.app.learned import judge_of_folder, judge_of_turns
+from unquiet.cli.own_folder import read_folder
 from unquiet.cli.showing import Bar, Output, printing
 from unquiet.drills.map import SURELY
 from unquiet.model.detectability import WITHIN_DAYS, DetectabilityMap, Point
@@ -29,7 +30,6 @@ from unquiet.pipeline.judging import Judge
 from unquiet.report.map_picture import map_html, map_svg
 from unquiet.sources import read_files
 from unquiet.stats.heard import CHANCE
-from unquiet.store import Store
 
 SCHEMA = "unquiet.map/1"
 IMPORTANT = (
@@ -130,7 +130,7 @@ def _computed(asked: Asked, within: Sequence[int], bar: Bar) -> DetectabilityMap
         tables = [table for read in read_files(asked.traffic) for table in read.tables]
         judge: Judge = judge_of_turns(pa.concat_tables(tables) if tables else empty_turns(), settings, bar.update)
         return detectability(judge, bar.update, within=within)
-    with Store.open(known_folder(asked.db), create=False) as store:
+    with read_folder(known_folder(asked.db)) as store:
         return detectability(judge_of_folder(store, asked.budget), bar.update, within=within)
 
 
