@@ -4,8 +4,8 @@
     python benchmarks/drills.py --seeds 4 --backgrounds null_weekend
 
 The kit (see benchmarks/replay.py) is not part of this repository; `--backgrounds demo` goes without it. Prints a table a
-background, how many controls rang, which part of the step failures that met LEAST_AFFECTED sessions or more was found, the median of
-delay over the oracle's, and the CPU time.
+background, how many controls rang, which part of the step failures that met LEAST_AFFECTED sessions or more was found, the median
+of delay over the oracle's, and the CPU time.
 """
 
 from __future__ import annotations
