@@ -161,6 +161,45 @@ def test_what_is_not_known_is_unknown(record: pa.Table) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("expr", "column", "value"),
+    [
+        ('rate(llm_responses_total{finish_reason="content_filter"}[1h]) > 0', "finish_reason", "content_filter"),
+        (
+            'rate(gen_ai_client_operation_duration_seconds_count{gen_ai_response_model="other"}[1h]) > 0',
+            "served_model",
+            "other",
+        ),
+        ('rate(llm_errors_total{model="small"}[1h]) > 0', "error", "broken"),
+        (
+            'rate(tool_errors_total{tool="lookup"}[1h]) > 0',
+            "tool_calls",
+            [{"name": "lookup", "arguments": "", "result": None, "error": "timeout"}],
+        ),
+    ],
+)
+def test_a_value_that_only_the_failure_brings_is_noticed(
+    record: pa.Table, tmp_path: Path, expr: str, column: str, value: object
+) -> None:
+    whole = [{"name": "lookup", "arguments": "", "result": "", "error": None}]
+    served = _with(
+        record,
+        model=lambda _: "small",
+        served_model=lambda _: "small-1",
+        finish_reason=lambda _: "stop",
+        tool_calls=lambda _: whole,
+    )
+    rules = tmp_path / "rules.yml"
+    rules.write_text(f"groups: [{{name: g, rules: [{{alert: New, expr: '{expr}'}}]}}]")
+    stack = Stack(served, SETTINGS, Kit((rules,)))
+    seen = rehearsed(stack, served, **{column: lambda _: value})["Prometheus rules"]
+    assert (seen.status, seen.unknown) == ("noticed", {})
+    assert rehearsed(stack, served)["Prometheus rules"].status == "not noticed"
+    if column in ("finish_reason", "served_model"):
+        untold = _with(served, **{column: lambda _: None})
+        assert rehearsed(Stack(untold, SETTINGS, Kit((rules,))), untold)["Prometheus rules"].status == "unknown"
+
+
 def test_a_rule_that_rings_anyway_is_a_false_alarm_and_not_credited(record: pa.Table, tmp_path: Path) -> None:
     rules = tmp_path / "nervous.yml"
     rules.write_text(

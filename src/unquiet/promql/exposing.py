@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import promql_parser as parser
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from unquiet.conventions.metrics import FINISH, LABELS, MODEL, SERVED, STATUS, TOKEN, TOOL, Metric, metric_of
 from unquiet.promql.alerting import Firing, firing
@@ -17,8 +18,11 @@ from unquiet.promql.rules import Rule, reach_s, selectors
 from unquiet.promql.values import BoolArray, FloatArray, Labels, NotEvaluated, Samples
 
 SCRAPE_S = 60.0
-SAID = (MODEL, SERVED, TOKEN, TOOL, FINISH)
+SAID = (MODEL, TOKEN, TOOL)
 """Labels of which a value that never occurs in the record is an error of the rule, or of this: it selects nothing."""
+
+MAY_COME = (SERVED, FINISH)
+"""Labels of which a failure brings new values: only where no turn of the record tells any, nothing can be said of them."""
 
 
 class Exposition:
@@ -34,6 +38,7 @@ class Exposition:
         made = {rule.name for rule in rules if rule.records}
         every = [each for node in self.parts.values() for each in selectors(node)]
         said = _said(self.parts.values())
+        self.told = _told(turns)
         self.wanted: dict[str, tuple[Metric, str]] = {}
         self.names: dict[str, dict[str, list[str]]] = {}
         for name in sorted({each.name for each in every if each.name is not None} - made):
@@ -118,9 +123,10 @@ class Exposition:
                 continue
             if key == STATUS and not rule.value.isdigit():
                 return f'{rule.name}="{rule.value}": the replay tells status codes, like 200 or 500'
-            values = {dict(labels).get(rule.name) for labels in self.past[name]}
-            if key in SAID and rule.value not in values:
+            if key in SAID and rule.value not in self.told[key]:
                 return f'{rule.name}="{rule.value}": no turn of the record has it'
+            if key in MAY_COME and not self.told[key]:
+                return f'{rule.name}="{rule.value}": no turn of the record tells a {key}'
         return ""
 
 
@@ -147,6 +153,20 @@ def _recordable(rules: Sequence[Rule], nodes: Iterable[parser.Expr]) -> frozense
     for node in nodes:
         parser.walk(node, visit)
     return frozenset(own | {label for names in LABELS.values() for label in names} | {"le"})
+
+
+def _told(turns: pa.Table) -> dict[str, set[str]]:
+    """The values of labels that turns have, by key; those of all turns, whatever a metric counts of them."""
+    calls = pc.struct_field(pc.list_flatten(turns.column("tool_calls")), "name")
+    columns = {
+        MODEL: turns.column("model"),
+        SERVED: turns.column("served_model"),
+        FINISH: turns.column("finish_reason"),
+        TOOL: calls,
+    }
+    found = {key: {str(each) for each in pc.unique(values).to_pylist() if each} for key, values in columns.items()}
+    sides = {"input": "input_tokens", "output": "output_tokens"}
+    return {**found, TOKEN: {side for side, name in sides.items() if turns.column(name).null_count < turns.num_rows}}
 
 
 def _mentions(node: parser.Expr, name: str) -> bool:
