@@ -200,6 +200,22 @@ def test_a_value_that_only_the_failure_brings_is_noticed(
         assert rehearsed(Stack(untold, SETTINGS, Kit((rules,))), untold)["Prometheus rules"].status == "unknown"
 
 
+RECORDED = "{record: 'job:errors:rate1h', expr: 'sum(rate(errors_total[1h]))'}"
+ON_RECORDED = "{alert: Errors, expr: 'job:errors:rate1h > 0'}"
+
+
+@pytest.mark.parametrize("files", [[[ON_RECORDED, RECORDED]], [[ON_RECORDED], [RECORDED]], [[RECORDED], [ON_RECORDED]]])
+def test_alerts_see_the_recording_rules_below_them_and_of_other_files(
+    record: pa.Table, tmp_path: Path, files: list[list[str]]
+) -> None:
+    paths = [tmp_path / f"{number}.yml" for number in range(len(files))]
+    for path, rules in zip(paths, files, strict=True):
+        path.write_text(f"groups: [{{name: g, rules: [{', '.join(rules)}]}}]")
+    stack = Stack(record, SETTINGS, Kit(tuple(paths)))
+    seen = rehearsed(stack, record, error=lambda _: "broken")["Prometheus rules"]
+    assert (seen.status, seen.by, seen.unknown) == ("noticed", "Errors", {})
+
+
 def test_a_rule_that_rings_anyway_is_a_false_alarm_and_not_credited(record: pa.Table, tmp_path: Path) -> None:
     rules = tmp_path / "nervous.yml"
     rules.write_text(

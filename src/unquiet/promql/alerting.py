@@ -1,4 +1,4 @@
-"""When alert rules fire: recording rules first, then the alerts, each with its `for`."""
+"""When alert rules fire: rules in their order, each alert with its `for`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def firing(
     end_s: float,
     recordable: frozenset[str] | None = None,
 ) -> Firing:
-    """When the alerts among rules fire from `start_s` to `end_s`.
+    """When the alerts among rules fire from `start_s` to `end_s`; recording rules come before the rules that ask for their series.
 
     A recording rule is evaluated from `start_s` on too, so the alerts that look back on it need a start that is earlier by as
     much. Alerts of the same name are one. `recordable`: the labels that recorded series could have; matchers on others are taken

@@ -26,10 +26,13 @@ MAY_COME = (SERVED, FINISH)
 
 
 class Exposition:
-    """The series that the rules of a file ask for, over a record of turns; what is the same for all replays is kept."""
+    """The series that rules ask for, over a record of turns; what is the same for all replays is kept.
+
+    Recording rules are evaluated before alerts, whatever their order in a file.
+    """
 
     def __init__(self, rules: Sequence[Rule], turns: pa.Table) -> None:
-        self.rules = rules
+        self.rules = rules = sorted(rules, key=lambda rule: not rule.records)
         at = turns.column("time").cast(pa.int64()).to_numpy()
         self.first = int(at.min()) // MINUTE_US
         self.minutes = int(at.max()) // MINUTE_US + 1 - self.first

@@ -30,7 +30,15 @@ class Rules:
         read = {str(path): read_rules(path) for path in files}
         if not any(not rule.records for rules in read.values() for rule in rules):
             return "the rule files hold no alerts"
-        return _Exposed({name: Exposition(rules, record.turns) for name, rules in read.items()})
+        # One Prometheus has the series of all files, and who keeps recording rules apart names both.
+        made = dict.fromkeys(rule for rules in read.values() for rule in rules if rule.records)
+        return _Exposed(
+            {
+                name: Exposition([*made, *alerts], record.turns)
+                for name, rules in read.items()
+                if (alerts := [rule for rule in rules if not rule.records])
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
