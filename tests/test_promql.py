@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from promql_worlds import CHECKED_MINUTES, END_US, EXPRESSIONS, MOMENTS_S, RULE_FILES, START_US, series, turns
 from unquiet.conventions.metrics import LABELS, METRICS
-from unquiet.promql import Exposition, microseconds, read_rules
+from unquiet.model.turns import TURNS
+from unquiet.promql import Exposition, Rule, microseconds, read_rules
 from unquiet.promql.aggregating import AGGREGATIONS
 from unquiet.promql.evaluating import SPECIAL, Evaluation, parsed
 from unquiet.promql.instants import CALENDAR, ELEMENTWISE
@@ -51,6 +53,18 @@ def test_alerts_fire_when_prometheus_says(path: Path) -> None:
     minutes = {name: (microseconds(each) - START_US) // 60_000_000 for name, each in fired.items()}
     assert {name: sorted(set(each.tolist()) & set(CHECKED_MINUTES)) for name, each in minutes.items()} == told
     assert any(told.values())
+
+
+@pytest.mark.parametrize("bound", ["1048576", "1.048576e+06", "67108864", "0.12345678"])
+def test_a_bucket_is_selected_by_a_bound_of_many_digits(bound: str) -> None:
+    expr = f'increase(gen_ai_client_token_usage_bucket{{le="{bound}"}}[1h]) > 0'
+    fired = Exposition([Rule("Tokens", expr)], _with_empty_answers()).firing(_with_empty_answers(), START_US, START_US, END_US)
+    assert len(fired["Tokens"]) > 0
+
+
+def _with_empty_answers() -> pa.Table:
+    none = pa.array([0] * turns().num_rows, TURNS.field("output_tokens").type)
+    return turns().set_column(TURNS.get_field_index("output_tokens"), "output_tokens", none)
 
 
 def test_the_reference_tells_every_metric_label_and_function() -> None:

@@ -81,12 +81,18 @@ def grown(
     shape = (len(told), size, minutes)
     flat = (codes * size + bucket) * minutes + minute[inside]
     counts = np.cumsum(np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape), axis=1).astype(np.float64)
-    bounds = [*(f"{bound:g}" for bound in metric.buckets), "+Inf"]
+    bounds = [*(_written(bound) for bound in metric.buckets), "+Inf"]
     return {
         labelled({**dict(each), "le": bound}): counts[row, column]
         for row, each in enumerate(told)
         for column, bound in enumerate(bounds)
     }
+
+
+def _written(bound: float) -> str:
+    """The upper bound of a bucket as a label, exactly."""
+    short = f"{bound:g}"
+    return short if float(short) == bound else repr(bound)
 
 
 def _combinations(labels: Mapping[str, pa.Array], inside: np.ndarray) -> tuple[IntArray, list[dict[str, str]]]:
