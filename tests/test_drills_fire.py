@@ -107,6 +107,18 @@ def test_a_receiver_that_takes_no_incident_is_left_alone(tmp_path: Path, hook: C
     assert (len(hook.events), len(box.mails)) == (1, 0)
 
 
+def test_it_fails_where_no_receiver_takes_an_incident(tmp_path: Path, hook: CloudEvents, box: Mailbox) -> None:
+    path = tmp_path / "unquiet.toml"
+    text = path.read_text()
+    for kind in ("email", "webhook"):
+        text = text.replace(f'kind = "{kind}"', f'kind = "{kind}"\nmin_severity = "critical"')
+    path.write_text(text)
+    result = fire()
+    assert result.exit_code == 2
+    assert "nobody would hear of an incident: it is " in result.stdout
+    assert (hook.events, box.mails) == ([], [])
+
+
 def test_receivers_that_keep_alerts_open_end_it_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now_us = T0
     with (

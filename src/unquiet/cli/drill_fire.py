@@ -41,7 +41,7 @@ def fire_options(command: C) -> C:
 
 
 def fire(presets: Sequence[Preset], config_path: Path | None) -> int:
-    """Send it, once to every receiver that an incident would reach; the exit code.
+    """Send it, once to every receiver that an incident would reach; the exit code, NOT_DELIVERED too where it would reach none.
 
     Raises:
         ConfigError: more than one drill is named, or no receiver is configured.
@@ -64,4 +64,11 @@ def fire(presets: Sequence[Preset], config_path: Path | None) -> int:
         for sink, least in sinks:
             _, text = told.get(sink.name, (True, f"not sent: no incident goes there, it takes {least} only"))
             Output().print(f"{sink.name}: {text}", soft_wrap=True, highlight=False)
-    return 0 if all(delivered for delivered, _ in told.values()) else NOT_DELIVERED
+        if not reached:
+            Output().print(
+                f"nobody would hear of an incident: it is {SEVERITY}, and every receiver takes more severe ones only. Lower a "
+                "`min_severity` in unquiet.toml.",
+                soft_wrap=True,
+                highlight=False,
+            )
+    return 0 if reached and all(delivered for delivered, _ in told.values()) else NOT_DELIVERED
