@@ -222,16 +222,25 @@ def noticed(found: DetectabilityMap, within: Sequence[int]) -> str:
     named = [where for where, _ in found.slices if len(where.conditions) == 1 and where in points]
     whole = next((p for p in points.values() if not p.slice.conditions), next(iter(points.values())))
     time = f"in {counted(within[0], 'day')}" if within[0] > 1 else "in a day"
-    share = (whole.smallest or {}).get(within[0])
-    said = (
-        f"{time.capitalize()} you would notice, {SURELY}, a {first[0]} that newly meets {_said(share)} of all sessions"
-    )
-    if named:
-        point = points[named[len(named) // 2]]
-        said += f", or {_said((point.smallest or {}).get(within[0]))} of {point.slice.name}"
+    said = time.capitalize() + _noticed_first(whole, points[named[len(named) // 2]] if named else None, within[0])
     later = [(days, (whole.smallest or {}).get(days)) for days in within[1:]]
-    known = [f"from {_said(value)} on in {days} days" for days, value in later if value is not None]
+    known = [f"from {percent(value)} of all sessions on in {days} days" for days, value in later if value is not None]
     return f"{said}; {', '.join(known)}; less than that is not sure to be noticed." if known else f"{said}."
+
+
+def _noticed_first(whole: Point, part: Point | None, days: int) -> str:
+    """What is noticed within some days, in all traffic and in a slice; that may be no failure, however many it meets."""
+    share = (whole.smallest or {}).get(days)
+    if share is None:
+        said = f" not even a {whole.signal} that newly meets all sessions would be noticed {SURELY}"
+    else:
+        said = f" you would notice, {SURELY}, a {whole.signal} that newly meets {percent(share)} of all sessions"
+    if part is None:
+        return said
+    smaller, where = (part.smallest or {}).get(days), part.slice.name
+    if smaller is None:
+        return f"{said}, {'nor' if share is None else 'but not even'} one in all sessions of {where}"
+    return f"{said}, {'but' if share is None else 'or'} one in {percent(smaller)} of {where}"
 
 
 def helps(found: DetectabilityMap) -> list[str]:
