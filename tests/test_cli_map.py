@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 
+from unquiet.cli.commands import unquiet
 from unquiet.cli.map_page import noticed
 from unquiet.model.detectability import DetectabilityMap, Point
+from unquiet.model.errors import ConfigError
 from unquiet.model.slices import Slice
 
 ACME = Slice((("tenant", "acme"),))
@@ -46,3 +49,27 @@ def test_the_sentence_says_so_where_nothing_would_be_noticed(
     points = (Point(Slice(), "refusal", "up", 90.0, 0.02, whole), Point(ACME, "refusal", "up", 20.0, 0.02, part))
     found = DetectabilityMap(points, ((Slice(), 90.0), (ACME, 20.0)), budget=1.0, delta=0.07)
     assert noticed(found, (1, 7)) == said
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--nightly"], "--nightly: not with --map."),
+        (["--junit", "x.xml", "--fire"], "--junit, --fire: not with --map."),
+        (["--preset", "D9", "--list"], "--preset, --list: not with --map."),
+        (["--markdown", "x.md", "--seeds", "5"], "--seeds, --markdown: not with --map."),
+        (["--rules", "x.yml", "--evals", "x.xml"], "--rules, --evals: not with --map."),
+        (["--config", "x.toml"], "--config: not with --map."),
+        (["--learn-days", "7"], "--learn-days: not with --map (--learn-days: only beside --traffic)."),
+    ],
+)
+def test_options_that_the_map_does_not_use_are_refused(options: list[str], named: str) -> None:
+    error = CliRunner().invoke(unquiet, ["drill", "--map", *options]).exception
+    assert isinstance(error, ConfigError)
+    assert str(error) == f"{named} Leave it out, or ask without --map."
+
+
+def test_the_length_of_learning_is_used_beside_traffic() -> None:
+    error = CliRunner().invoke(unquiet, ["drill", "--map", "--learn-days", "7", "--traffic", "none.jsonl"]).exception
+    assert "not with --map" not in str(error)
+    assert "none.jsonl" in str(error)

@@ -46,6 +46,9 @@ IMPORTANT = (
 )
 """The signals of the table and the picture, the most telling first: what drills put in and people ask about."""
 
+USED = frozenset({"map_asked", "within", "svg", "html", "as_json", "traffic", "db", "budget", "learn_days"})
+"""The options of `unquiet drill` that the map uses, by their parameters."""
+
 SHOWN_SLICES, SHOWN_SIGNALS = 12, 5
 LITTLE = 0.95
 
@@ -82,7 +85,8 @@ def with_map(command: Callable[..., None]) -> Callable[..., None]:
                 raise ConfigError(f"{', '.join(named)}: only with --map. Add it, or leave them out.")
             command(**options)
             return
-        given = context.get_parameter_source("budget") == click.core.ParameterSource.COMMANDLINE
+        _refuse_others(context, is_folder=not options["traffic"])
+        given = _is_given(context, "budget")
         show_map(
             Asked(
                 options["traffic"],
@@ -97,6 +101,27 @@ def with_map(command: Callable[..., None]) -> Callable[..., None]:
         )
 
     return wrapped
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+
+
+def _refuse_others(context: click.Context, *, is_folder: bool) -> None:
+    """See that no option was given that the map does not use; one of a folder has learned already.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    used = USED - {"learn_days"} if is_folder else USED
+    named = [
+        each.opts[0]
+        for each in context.command.params
+        if each.name is not None and each.name not in used and _is_given(context, each.name)
+    ]
+    if named:
+        only = " (--learn-days: only beside --traffic)" if "--learn-days" in named else ""
+        raise ConfigError(f"{', '.join(named)}: not with --map{only}. Leave it out, or ask without --map.")
 
 
 def _page(options: Mapping[str, Any]) -> Path | None:
