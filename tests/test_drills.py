@@ -219,4 +219,8 @@ def test_a_rehearsal_hears_refusals_and_is_quiet_when_nothing_changes() -> None:
 
 def test_a_record_that_is_too_short_is_refused() -> None:
     with pytest.raises(ConfigError, match="the record holds 2 days, and a rehearsal needs 11"):
-        Rehearsal(traffic(400, 200), Settings()).days()
+        Rehearsal(traffic(400, 200), Settings()).drills(PRESETS[:1], [0])
+
+
+def test_drills_of_the_monitor_itself_need_no_long_record() -> None:
+    assert Rehearsal(traffic(400, 200), Settings()).drills([], range(5)) == []

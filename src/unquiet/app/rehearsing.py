@@ -97,7 +97,13 @@ class Rehearsal:
         return list(range(first, last + 1))
 
     def drills(self, presets: Sequence[Preset], seeds: Sequence[int]) -> list[Drill]:
-        """Every preset with every seed, each on a day that the seed draws."""
+        """Every preset with every seed, each on a day that the seed draws.
+
+        Raises:
+            ConfigError: there are presets, and the record is too short for them.
+        """
+        if not presets:
+            return []
         days = self.days()
         return [
             Drill(each, seed, days[int(drill_rng(each, seed).integers(len(days)))])
