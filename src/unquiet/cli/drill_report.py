@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import Any, TypeVar
 
 import click
@@ -15,12 +17,13 @@ from rich.console import Console
 from unquiet import __version__
 from unquiet.app.detectability import detectability
 from unquiet.app.nightly import Night
-from unquiet.app.rehearsing import Rehearsal, failure_of
+from unquiet.app.rehearsing import DAY_US, Rehearsal, failure_of
 from unquiet.cli.map_page import map_document
 from unquiet.cli.showing import Bar
 from unquiet.drills.deaths import death_of
 from unquiet.drills.junit import lost_line, rang_line
-from unquiet.model.detectability import WITHIN_DAYS
+from unquiet.drills.map import explains
+from unquiet.model.detectability import WITHIN_DAYS, DetectabilityMap
 from unquiet.model.drills import Preset, Rehearsed
 from unquiet.model.errors import UnquietError
 from unquiet.model.settings import Settings
@@ -28,6 +31,9 @@ from unquiet.report import drill_sections, drill_title, to_html, to_markdown
 from unquiet.report.words import moment
 
 C = TypeVar("C", bound=Callable[..., Any])
+
+SAID_SLICES = 3
+"""Slices in which a failure was missed that the map is asked about."""
 
 _OPTIONS = tuple(
     click.option(
@@ -72,14 +78,38 @@ def rests_on(
     return told
 
 
-def map_of(rehearsal: Rehearsal, found: Sequence[Rehearsed]) -> dict[str, object]:
-    """The detectability map of the undisturbed record, with the slices of the failures; empty where nothing was judged."""
+def map_of(rehearsal: Rehearsal, presets: Sequence[Preset], found: Sequence[Rehearsed]) -> dict[str, object]:
+    """The detectability map of the undisturbed record, with the slices of the failures, and what it says of those missed.
+
+    Empty where nothing was judged.
+    """
     judged = rehearsal.judged
     if judged is None or judged.plan is None:
         return {}
     met = tuple(dict.fromkeys(each.slice for each in found))
     with Bar(Console(stderr=True)) as bar:
-        return {"map": map_document(detectability(judged, bar.update, also=met, helps=False), WITHIN_DAYS)}
+        map_ = detectability(judged, bar.update, also=met, helps=False)
+    return {"map": map_document(map_, WITHIN_DAYS), "map_says": {each.name: said_of(map_, each, found) for each in presets}}
+
+
+def said_of(map_: DetectabilityMap, preset: Preset, found: Sequence[Rehearsed]) -> list[str]:
+    """What the map says of the rehearsals of a failure in which it was missed: a sentence a slice, for those most often missed.
+
+    Its share is that of the slice's usual sessions that it met until the end, which tells of a dose that grows or has conditions
+    too; of several rehearsals it is the median. Where those sessions are not known it is that of the dose.
+    """
+    failure, per_day = failure_of(preset), dict(map_.slices)
+    if failure.control or death_of(preset) is not None:
+        return []
+    missed = [each for each in found if each.preset == preset.name and each.raised_us is None and each.affected]
+    said: list[str] = []
+    for where, _ in Counter(each.slice for each in missed).most_common(SAID_SLICES):
+        own = [each for each in missed if each.slice == where]
+        days = median((each.horizon_us - each.onset_us) / DAY_US for each in own)
+        sessions = per_day.get(where, 0.0) * days
+        met = min(median(each.affected for each in own) / sessions, 1.0) if sessions else preset.dose.share
+        said.append(explains(map_, where, failure.signals, met, days))
+    return said
 
 
 def _drill(preset: Preset) -> dict[str, object]:

@@ -116,7 +116,7 @@ def drill_command(
         write_junit(junit, scores, titles_of(presets), night)
     document = _document(scores, found, control, budget) | rests_on(presets, rehearsal.turns, settings, seeds, night)
     if html or markdown:
-        write_reports(document | map_of(rehearsal, found), html, markdown)
+        write_reports(document | map_of(rehearsal, presets, found), html, markdown)
     with printing():
         if as_json:
             click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())

@@ -15,7 +15,7 @@ from typing import Any
 
 from unquiet.model.wording import counted, in_percent, percent
 from unquiet.report.plain import one_line
-from unquiet.report.sizes import map_blocks, said_of_a_miss
+from unquiet.report.sizes import map_blocks
 from unquiet.report.words import moment
 
 Document = Mapping[str, Any]
@@ -222,12 +222,13 @@ def _misses(document: Document) -> list[Section]:
         return [{"kind": "text", "text": "Nothing: every rehearsal of every failure was heard."}]
     missed.sort(key=lambda each: (each["found"] / each["rehearsals"], -each["affected"]))
     named = _named(document)
+    says: Mapping[str, Sequence[str]] = document.get("map_says", {})
     rows = [
         [
             f"{each['preset']}: {named[each['preset']]['title']}",
             f"{each['found']} of {each['rehearsals']}",
             f"{each['affected']:.0f}",
-            why_missed(each, named[each["preset"]], document["rehearsals"], document.get("map")),
+            why_missed(each, named[each["preset"]], document["rehearsals"], says.get(each["preset"], ())),
         ]
         for each in missed[:MOST_MISSES]
     ]
@@ -239,8 +240,8 @@ def _misses(document: Document) -> list[Section]:
     return blocks
 
 
-def why_missed(each: Row, drill: Row, rehearsals: Sequence[Row], map_: Row | None = None) -> str:
-    """Why a failure was not heard every time, as far as the rehearsals and the map say; `map_` is None where none was made."""
+def why_missed(each: Row, drill: Row, rehearsals: Sequence[Row], map_says: Sequence[str] = ()) -> str:
+    """Why a failure was not heard every time, as far as the rehearsals and the map say: of it, a sentence a slice."""
     missed = [one for one in rehearsals if one["preset"] == each["preset"] and one["raised_us"] is None]
     if not any(one["affected"] for one in missed):
         return "it met nobody: this traffic has no such sessions after the onset"
@@ -250,17 +251,17 @@ def why_missed(each: Row, drill: Row, rehearsals: Sequence[Row], map_: Row | Non
     grown = ""
     if said["shape"] == "ramp" and days < said["ramp_days"]:
         grown = f"it grows for {said['ramp_days']:g} days, of which a rehearsal saw {days:.1f}; "
+    by_map = f" By the map: it {'. It '.join(map_says)}." if map_says else ""
     if sum(one["oracle_us"] is None for one in missed) * 2 >= len(missed):
         return (
             f"{grown}too small for anybody: it met {size} in {days:.1f} days, and a watch that is told whom it meets would "
-            f"mostly not be sure of it by then within the budget.{said_of_a_miss(drill, missed, map_)}"
+            f"mostly not be sure of it by then within the budget.{by_map}"
         )
     oracle = hours(median(one["oracle_us"] for one in missed if one["oracle_us"] is not None) / HOUR_US)
     by = f" It moves {', '.join(drill['signals'])}." if drill["signals"] else ""
-    by += said_of_a_miss(drill, missed, map_)
     return (
         f"{grown}it met {size} in {days:.1f} days and could be heard: a watch that is told whom it meets would take {oracle}. What "
-        f"unquiet measures in this traffic does not tell it from what is usual soon enough.{by}"
+        f"unquiet measures in this traffic does not tell it from what is usual soon enough.{by}{by_map}"
     )
 
 

@@ -1,17 +1,16 @@
-"""The detectability map (`unquiet.map/1`) in a report of drills: its table, and what it says of a miss."""
+"""The detectability map (`unquiet.map/1`) in a report of drills: its table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unquiet.model.wording import counted, in_percent, percent
+from unquiet.model.wording import in_percent, percent
 from unquiet.report.words import where
 
 Row = Mapping[str, Any]
 
 MOST_SLICES, MOST_SIGNALS = 12, 4
-WEEK = 7
 
 
 def map_blocks(document: Row) -> list[dict[str, Any]]:
@@ -40,26 +39,6 @@ def map_blocks(document: Row) -> list[dict[str, Any]]:
         {"kind": "text", "text": said},
         {"kind": "table", "head": ["slice", "sessions a day", *signals], "rows": rows, "stack": True},
     ]
-
-
-def said_of_a_miss(drill: Row, missed: Sequence[Row], map_: Row | None) -> str:
-    """What the map says of a failure in the slice in which it was missed; empty where it says nothing of it."""
-    if not map_ or not missed:
-        return ""
-    known, within = _known(map_), list(map_["within_days"])
-    days = WEEK if WEEK in within else max(within)
-    place = missed[0]["slice"]
-    for signal in drill["signals"]:
-        smallest = known.get((_key(place), signal))
-        if smallest is None:
-            continue
-        least, own = smallest.get(f"days_{days}"), percent(drill["dose"]["share"])
-        in_time = f"within {counted(days, 'day')} in {where(place)}"
-        if least is None:
-            return f" By the map no failure of {signal} is surely heard {in_time}."
-        from_on = f"from {percent(least)} of the sessions on; this met {own}"
-        return f" By the map a failure of {signal} is surely heard {in_time} {from_on}."
-    return ""
 
 
 def _known(map_: Row) -> dict[tuple[tuple[tuple[str, str], ...], str], Mapping[str, float | None]]:
