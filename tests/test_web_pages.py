@@ -318,7 +318,8 @@ def test_what_cannot_be_read_now_is_not_known_and_the_rest_is_shown(backend: Fak
     def busy(*_: object) -> Any:
         raise UnquietError("the folder is not open yet: starting.")
 
-    backend.gap = backend.evals = backend.voices = busy  # type: ignore[method-assign]
+    for name in ("gap", "evals", "voices"):
+        setattr(backend, name, busy)
     told = now(backend)
     assert (told["gap"], told["gap_note"]) == (None, "Not known: the folder is not open yet: starting.")
     assert told["incidents"]
