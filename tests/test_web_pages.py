@@ -15,12 +15,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from test_report import HOSTILE, Page, document, make_folder, turn_rows
+from unquiet.model.errors import UnquietError
 from unquiet.report import Facts
 from unquiet.store import Store
 from unquiet.web.access import COOKIE_S, Access
 from unquiet.web.app import make_pages
 from unquiet.web.backend import Action
 from unquiet.web.folder import FolderShown
+from unquiet.web.headers import SECURITY
 from unquiet.web.pages.forms import login_of
 from unquiet.web.pages.marking import NOT_CAPTURED, phrases_of, pieces, tools_of
 from unquiet.web.pages.rendering import POLICY
@@ -304,6 +306,41 @@ def test_without_a_token_a_browser_gets_the_form_and_nothing_else(backend: FakeB
 )
 def test_a_login_leads_on_to_a_path_of_ours(goal: str, expected: str) -> None:
     assert login_of(f"token=x&goal={goal}".encode()).goal == expected
+
+
+def test_after_a_form_without_a_login_one_gets_to_its_page(backend: FakeBackend) -> None:
+    closed = client_of(backend, TOKENS, headers=BROWSER)
+    told = closed.post(f"/incidents/{ID}/acknowledge", content="by=me&note=x", headers={**FORM, **ORIGIN})
+    assert ("value", f"/incidents/{ID}") in Page(told.text).attributes
+
+
+def test_what_cannot_be_read_now_is_not_known_and_the_rest_is_shown(backend: FakeBackend) -> None:
+    def busy(*_: object) -> Any:
+        raise UnquietError("the folder is not open yet: starting.")
+
+    for name in ("gap", "evals", "voices"):
+        setattr(backend, name, busy)
+    told = now(backend)
+    assert (told["gap"], told["gap_note"]) == (None, "Not known: the folder is not open yet: starting.")
+    assert told["incidents"]
+    page = client_of(backend).get("/status.json").json()
+    assert page["folder"][-1] == {
+        "name": "evals, voices",
+        "text": "not known: the folder is not open yet: starting.",
+        "warn": True,
+    }
+    assert page["voices"] == []
+
+
+def test_a_page_of_an_error_has_the_headers_of_all(backend: FakeBackend) -> None:
+    def broken(*_: object) -> Any:
+        raise RuntimeError("a bug")
+
+    backend.status = broken  # type: ignore[method-assign]
+    client = client_of(backend, headers=BROWSER, raise_server_exceptions=False)
+    told = client.get("/status")
+    assert told.status_code == 500
+    assert {name.lower() for name, _ in SECURITY} <= set(told.headers)
 
 
 def answer(text: str, change: str, what: str = "phrase") -> dict[str, Any]:

@@ -36,6 +36,8 @@ def main(arguments: list[str]) -> int:
     try:
         with pa.OSFile(str(Path(path))) as file, pa.ipc.open_stream(file) as reader:
             turns = reader.read_all()
+        # What users said lies in the folder no longer than it takes to read it.
+        Path(path).unlink()
         scores = rehearsed_scores(turns, from_text(settings), presets, int(seeds), 1, lambda _what, _share: None)
     except UnquietError as error:
         _say({"error": str(error)})

@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from unquiet.app.nightly import keep_night, window_start
+from unquiet.app.nightly import MONTH, keep_night, window_start
 from unquiet.drills import PRESETS
 from unquiet.drills.scorecard import Score
 from unquiet.model.drills import Preset
@@ -37,6 +37,7 @@ MOST_TURNS = 200_000
 """More than this would need more memory and time than a night beside a service has."""
 
 LOOK_S = 5.0
+MONTH_US = round(MONTH.total_seconds() * 1e6)
 DAY = timedelta(days=1)
 
 
@@ -57,6 +58,8 @@ class NightDrills:
 
     def run(self) -> None:
         """Wait for the night, rehearse, and again, until `stop` is called."""
+        # A process that was killed may have left the turns of its night.
+        (self.folder / TURNS_FILE).unlink(missing_ok=True)
         due = self._next()
         while not self._stop.wait(LOOK_S):
             if due is not None and self._now() >= due:
@@ -77,7 +80,9 @@ class NightDrills:
         if night is None:
             return Nights(self.at is not None, None, (), self.error)
         last_us = round(datetime.fromisoformat(night["at"]).timestamp() * 1e6)
-        return Nights(self.at is not None, last_us, tuple(night["lost"]), self.error)
+        # What was lost counts for a month, as the docs of the condition say: nights may have been switched off since.
+        lost = tuple(night["lost"]) if self.clock_us() - last_us < MONTH_US else ()
+        return Nights(self.at is not None, last_us, lost, self.error)
 
     def rehearse(self) -> None:
         """Do a night now; `error` says why it came to nothing, empty where it did not."""

@@ -24,6 +24,9 @@ PLACE = "copies"
 """Below the folder itself, so that segments are further names of the same files and take no space."""
 
 TRIES, PAUSE_S = 100, 0.1
+LEFT_S = 600.0
+"""A copy that nobody has locked was left if it last changed so long ago: one that is being made is locked by nobody yet."""
+
 QUIET_NS = 20_000_000
 """A database changed within this time may change again under the same moment: file systems tell moments in steps."""
 
@@ -37,7 +40,8 @@ def copied(folder: Path) -> Generator[Path]:
     Raises:
         StoreError: it cannot be read, or its owner never stopped writing for long enough.
     """
-    place = folder / PLACE if may_write(folder) else None
+    # Of another user's folder it would leave files that its owner may not remove.
+    place = folder / PLACE if may_write(folder) and folder.stat().st_uid == os.geteuid() else None
     with contextlib.ExitStack() as stack:
         with explaining(folder, "copying what it holds"):
             if place is not None:
@@ -48,11 +52,20 @@ def copied(folder: Path) -> Generator[Path]:
 
 
 def remove_copies(folder: Path, *, all_of_them: bool = False) -> None:
-    """Remove the copies that readers left when they were killed; `all_of_them` also those in use, whose readers then fail."""
+    """Remove the copies that readers left when they were killed; `all_of_them` also those in use, whose readers then fail.
+
+    Raises:
+        OSError: with `all_of_them`, one could not be removed. Otherwise it stays until the next time.
+    """
     place = folder / PLACE
-    if place.is_dir():
-        for copy in place.iterdir():
-            if all_of_them or owner(copy) is None:
+    if not place.is_dir():
+        return
+    for copy in place.iterdir():
+        if all_of_them:
+            shutil.rmtree(copy)
+            continue
+        with contextlib.suppress(OSError):
+            if owner(copy) is None and time.time() - copy.stat().st_mtime > LEFT_S:
                 shutil.rmtree(copy)
 
 

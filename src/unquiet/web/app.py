@@ -63,7 +63,7 @@ def _whole(app: FastAPI, shown: Shown, access: Access, now_us: Callable[[], int]
 
 
 def _for_browsers(request: Request, answer: Response) -> Response:
-    return as_page(answer, request.url.path, request.url.query, request.headers)
+    return as_page(answer, request.scope, request.headers)
 
 
 def _add_login(app: FastAPI, access: Access, now_us: Callable[[], int]) -> None:

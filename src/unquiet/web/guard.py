@@ -101,7 +101,7 @@ class Guard:
             else:
                 receive = _replayed(body, receive)
         if answer is not None:
-            answer = as_page(answer, scope["path"], scope["query_string"].decode("latin-1"), headers)
+            answer = as_page(answer, scope, headers)
         await (answer or self._app)(scope, receive, self._sealed(send))
 
     def _oversized(self, scope: Scope, headers: Headers) -> Response | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import orjson
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, Response
+from starlette.types import Scope
 
+from unquiet.web.headers import SECURITY
 from unquiet.web.pages.rendering import HEADERS, text_of
 from unquiet.web.problems import MEDIA_TYPE
 
@@ -19,18 +21,24 @@ def wants_page(path: str, headers: Headers) -> bool:
     return "text/html" in headers.get("accept", "") and not path.startswith(NOT_PAGES) and not path.endswith(".json")
 
 
-def as_page(answer: Response, path: str, query: str, headers: Headers) -> Response:
+def as_page(answer: Response, scope: Scope, headers: Headers) -> Response:
     """A refusal as a page, where a browser asked for one; of who is not known, the form to log in."""
-    if answer.media_type != MEDIA_TYPE or not wants_page(path, headers):
+    if answer.media_type != MEDIA_TYPE or not wants_page(scope["path"], headers):
         return answer
     said = orjson.loads(bytes(answer.body))
     if answer.status_code == 401:
-        return login_page(
-            path if path != ENTER else "/", query, elsewhere=headers.get("sec-fetch-site") == "cross-site"
-        )
+        return login_page(*_goal(scope), elsewhere=headers.get("sec-fetch-site") == "cross-site")
     text = text_of("problem.html", said["title"], said=said)
     kept = {name: value for name, value in answer.headers.items() if name in ("allow", "retry-after")}
-    return HTMLResponse(text, answer.status_code, {**HEADERS, **kept})
+    return HTMLResponse(text, answer.status_code, {**dict(SECURITY), **HEADERS, **kept})
+
+
+def _goal(scope: Scope) -> tuple[str, str]:
+    """Path and query that a login leads on to: the page asked for; of a form, which cannot be sent again, its page."""
+    path: str = scope["path"]
+    if scope["method"] in ("GET", "HEAD"):
+        return path, scope["query_string"].decode("latin-1")
+    return ("/" if path in (ENTER, LEAVE) else path.rpartition("/")[0] or "/"), ""
 
 
 def login_page(path: str, query: str = "", *, wrong: bool = False, elsewhere: bool = False) -> Response:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from unquiet import __version__
 from unquiet.app.status_lines import blind_lines, coverage_of, folder_lines, running_lines, visible_line
+from unquiet.model.errors import UnquietError
 from unquiet.model.wording import counted
 from unquiet.report import headline
 from unquiet.report.plain import one_line
@@ -39,7 +40,7 @@ def now_page(backend: Shown, now_us: int) -> says.NowPage:
     over = sorted((each for each in documents if each["status"] in OVER), key=_ended, reverse=True)[:MOST_OVER]
     well = _well(status)
     state, said, todo = _state(status, coverage, going_on, well)
-    gap = backend.gap()
+    gap, gap_note = _gap_of(backend)
     return says.NowPage(
         title="Now",
         path="/now",
@@ -52,10 +53,19 @@ def now_page(backend: Shown, now_us: int) -> says.NowPage:
         incidents=[listed(each) for each in going_on],
         over=[listed(each) for each in over],
         gap=None if gap is None else _gap(gap),
-        gap_note=NO_GAP if gap is None else "",
+        gap_note=gap_note,
         well=well,
         blind=_blind(coverage),
     )
+
+
+def _gap_of(backend: Shown) -> tuple[Document | None, str]:
+    """The gap; where there is none, why."""
+    try:
+        gap = backend.gap()
+    except UnquietError as error:
+        return None, f"Not known: {one_line(str(error), 300)}"
+    return gap, NO_GAP if gap is None else ""
 
 
 def listed(document: Document) -> says.Listed:

@@ -16,6 +16,7 @@ from unquiet.app.status_lines import (
     running_lines,
     slice_name,
 )
+from unquiet.model.errors import UnquietError
 from unquiet.report.plain import one_line
 from unquiet.web.backend import Shown
 from unquiet.web.pages import overviews as says
@@ -37,7 +38,7 @@ def status_page(backend: Shown, now_us: int) -> says.StatusPage:
     service = [line(each) for each in running_lines(status)]
     folder = [line(each) for each in folder_lines(status, coverage)] if "folder" in status else [line(NO_FOLDER)]
     visible = _visible(coverage)
-    runs: Sequence[Document] = backend.evals()["runs"]
+    runs, voices, unread = _outside(backend)
     return says.StatusPage(
         title="Status",
         path="/status",
@@ -45,12 +46,20 @@ def status_page(backend: Shown, now_us: int) -> says.StatusPage:
         version=__version__,
         service=service or [says.Line(name="service", text=NO_SERVICE, warn=False)],
         conditions=_conditions(backend),
-        folder=[*folder, *_last(status)],
+        folder=[*folder, *_last(status), *unread],
         visible=visible,
         visible_note=RATES if visible else NOTHING,
         eval_runs=[_run(each) for each in list(runs)[: -MOST_RUNS - 1 : -1]],
-        voices=_voices(backend.voices()),
+        voices=[] if voices is None else _voices(voices),
     )
+
+
+def _outside(backend: Shown) -> tuple[Sequence[Document], Document | None, list[says.Line]]:
+    """The eval runs, the voices, and a line that says why where they could not be read."""
+    try:
+        return backend.evals()["runs"], backend.voices(), []
+    except UnquietError as error:
+        return (), None, [line(("evals, voices", f"not known: {one_line(str(error), 300)}", True))]
 
 
 def _last(status: Document) -> list[says.Line]:
