@@ -20,26 +20,34 @@ ACME = Slice((("tenant", "acme"),))
         (
             {1: 0.04, 7: 0.01},
             {1: 0.2, 7: 0.1},
-            "In a day you would notice, 9 times in 10, a refusal that newly meets 4 % of all sessions, or one in 20 % of "
-            "tenant=acme; from 1 % of all sessions on in 7 days; less than that is not sure to be noticed.",
+            (
+                "In a day you would notice, 9 times in 10, a refusal that newly meets 4 % of all sessions, or one in 20 % of "
+                "tenant=acme; from 1 % of all sessions on in 7 days; less than that is not sure to be noticed."
+            ),
         ),
         (
             {1: 0.04, 7: None},
             {1: None, 7: None},
-            "In a day you would notice, 9 times in 10, a refusal that newly meets 4 % of all sessions, but not even one in "
-            "all sessions of tenant=acme.",
+            (
+                "In a day you would notice, 9 times in 10, a refusal that newly meets 4 % of all sessions, but not even one in "
+                "all sessions of tenant=acme."
+            ),
         ),
         (
             {1: None, 7: 0.45},
             {1: None, 7: None},
-            "In a day not even a refusal that newly meets all sessions would be noticed 9 times in 10, nor one in all sessions "
-            "of tenant=acme; from 45 % of all sessions on in 7 days; less than that is not sure to be noticed.",
+            (
+                "In a day not even a refusal that newly meets all sessions would be noticed 9 times in 10, nor one in all sessions "
+                "of tenant=acme; from 45 % of all sessions on in 7 days; less than that is not sure to be noticed."
+            ),
         ),
         (
             {1: None, 7: None},
             {1: 0.5, 7: 0.4},
-            "In a day not even a refusal that newly meets all sessions would be noticed 9 times in 10, but one in 50 % of "
-            "tenant=acme.",
+            (
+                "In a day not even a refusal that newly meets all sessions would be noticed 9 times in 10, but one in 50 % of "
+                "tenant=acme."
+            ),
         ),
     ],
 )

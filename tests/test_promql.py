@@ -58,7 +58,9 @@ def test_alerts_fire_when_prometheus_says(path: Path) -> None:
 @pytest.mark.parametrize("bound", ["1048576", "1.048576e+06", "67108864", "0.12345678"])
 def test_a_bucket_is_selected_by_a_bound_of_many_digits(bound: str) -> None:
     expr = f'increase(gen_ai_client_token_usage_bucket{{le="{bound}"}}[1h]) > 0'
-    fired = Exposition([Rule("Tokens", expr)], _with_empty_answers()).firing(_with_empty_answers(), START_US, START_US, END_US)
+    fired = Exposition([Rule("Tokens", expr)], _with_empty_answers()).firing(
+        _with_empty_answers(), START_US, START_US, END_US
+    )
     assert len(fired["Tokens"]) > 0
 
 

@@ -89,7 +89,10 @@ def map_of(rehearsal: Rehearsal, presets: Sequence[Preset], found: Sequence[Rehe
     met = tuple(dict.fromkeys(each.slice for each in found))
     with Bar(Console(stderr=True)) as bar:
         map_ = detectability(judged, bar.update, also=met, helps=False)
-    return {"map": map_document(map_, WITHIN_DAYS), "map_says": {each.name: said_of(map_, each, found) for each in presets}}
+    return {
+        "map": map_document(map_, WITHIN_DAYS),
+        "map_says": {each.name: said_of(map_, each, found) for each in presets},
+    }
 
 
 def said_of(map_: DetectabilityMap, preset: Preset, found: Sequence[Rehearsed]) -> list[str]:
