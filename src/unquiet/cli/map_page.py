@@ -114,11 +114,7 @@ def _refuse_others(context: click.Context, *, is_folder: bool) -> None:
         ConfigError: there is one.
     """
     used = USED - {"learn_days"} if is_folder else USED
-    named = [
-        each.opts[0]
-        for each in context.command.params
-        if each.name is not None and each.name not in used and _is_given(context, each.name)
-    ]
+    named = [each.opts[0] for each in context.command.params if each.name not in used and _is_given(context, each.name)]
     if named:
         only = " (--learn-days: only beside --traffic)" if "--learn-days" in named else ""
         raise ConfigError(f"{', '.join(named)}: not with --map{only}. Leave it out, or ask without --map.")
