@@ -196,12 +196,12 @@ def test_the_report_of_a_folder(folder: Path) -> None:
     text = asked_for(folder)
     assert text.startswith("# The agent refuses refund requests in German (de-DE)\n")
     assert "Before, it did so in 2.1 % of such conversations; since then in 61 %." in text
-    assert "96 conversations (83 to 108) more than was to be expected; about 91 users met it" in text
+    assert "96 conversations (83 to 108) more than was to be expected; about 91 users were affected" in text
     assert "prompt v41 -> v42" in text
     assert "acknowledged by ann: mine" in text
     assert "not looked at: no evals were added (unquiet evals PATH)" in text
     assert "not looked at: no voices were added (unquiet voices PATH)" in text
-    assert "| turns | 12 | 12 | flat |" in text
+    assert "| turns | 12 | 12 | nothing unusual since |" in text
     assert "`unquiet accept 20260311-abcdef --note WHY --db " in text
     assert "tools called: refund\\_order (failed)" in text
 
@@ -234,7 +234,7 @@ def test_evals_in_the_folder_are_a_panel_and_in_the_timeline(folder: Path) -> No
     with Store.open(folder, create=False) as store:
         store.evals.append(pa.Table.from_pylist(rows, schema=EVAL_RESULTS))
     text = asked_for(folder)
-    assert "| eval pass rate | 100 % | 100 % | flat |" in text
+    assert "| eval pass rate | 100 % | 100 % | nothing unusual since |" in text
     assert text.count("evals ran: 3 of 3 cases passed") == 2
     assert "Why the evals did not see it" in text
     assert "not looked at: the folder holds" not in text
@@ -304,7 +304,7 @@ def test_what_is_not_looked_at_is_said() -> None:
 def test_an_incident_that_is_over_and_one_of_the_mix() -> None:
     over = report_sections(Facts(document(resolved_at=iso(12), status="resolved"), []))
     assert (
-        "From Wed 11 Mar 2026, 12:00 UTC to Sat 14 Mar 2026, 00:00 UTC, the agent refuses"
+        "Most likely from Wed 11 Mar 2026, 12:00 UTC to Sat 14 Mar 2026, 00:00 UTC, the agent refuses"
         in over[0]["blocks"][0]["text"]
     )
     assert over[0]["blocks"][0]["text"].endswith("It is over.")
@@ -367,10 +367,30 @@ def test_spans() -> None:
     assert [span(iso(0), iso(days)) for days in (0.0, 0.01, 0.5, 3.25, -1.0)] == [
         "0 min",
         "14 min",
-        "12 h 0 min",
+        "12 h",
         "3 days 6 h",
         "",
     ]
+
+
+def test_numbers_without_an_interval_are_said_without_one() -> None:
+    exact = document(excess_sessions={"estimate": 51.998, "low": 51.998, "high": 52.0}, users_reached=1)
+    text = to_markdown("x", report_sections(Facts(exact, [])), "made")
+    assert "That is 52 conversations more than was to be expected; 1 user was affected." in text
+    assert "- **Reached**: 52 conversations, 1 user\n" in text
+    assert "- **beyond expected**: 52 sessions\n" in text
+    assert "(52 to 52)" not in text
+    assert "**Reached**: about 96 conversations (83 to 108), about 91 users" in to_markdown(
+        "x", report_sections(Facts(document(), [])), "made"
+    )
+
+
+def test_a_start_is_said_with_its_interval() -> None:
+    wide = document(onset={"at": iso(8.5), "earliest": iso(6.25), "latest": iso(9.0)})
+    text = to_markdown("x", report_sections(Facts(wide, [])), "made")
+    assert "Most likely since Tue 10 Mar 2026, 12:00 UTC, the agent refuses" in text
+    assert "most likely Tue 10 Mar 2026, 12:00 UTC (between Sun 08 Mar 06:00 and Wed 11 Mar 00:00)" in text
+    assert "30 h after the most likely start" in text
 
 
 def test_the_gap_of_the_same_folder(folder: Path) -> None:

@@ -131,7 +131,7 @@ def caught(facts: Facts) -> list[Block]:
     onset, items = document["onset"]["at"], list[str]()
     budget = f", at a budget of {counted(facts.budget, 'false incident')} per 30 days" if facts.budget else ""
     items.append(
-        f"unquiet: alarm {moment(document['raised_at'])}, {span(onset, document['raised_at'])} after it began{budget}"
+        f"unquiet: alarm {moment(document['raised_at'])}, {span(onset, document['raised_at'])} after the most likely start{budget}"
     )
     if facts.beside is not None:
         items += _rules(facts.beside)
@@ -139,7 +139,7 @@ def caught(facts: Facts) -> list[Block]:
         items.append(f"evals, if this were not so: {one_line(str(each['cause']))}")
     if facts.voices is not None and facts.voices.get("alarm_at"):
         at = facts.voices["alarm_at"]
-        items.append(f"complaints alone: {moment(at)}, {span(onset, at) or '0 min'} after it began")
+        items.append(f"complaints alone: {moment(at)}, {span(onset, at) or '0 min'} after the most likely start")
     return [{"kind": "list", "items": items}]
 
 

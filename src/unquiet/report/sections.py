@@ -25,7 +25,7 @@ from unquiet.report.facts import Facts
 from unquiet.report.happened import timeline
 from unquiet.report.outside import caught, dashboards, suspects, voices, why_green
 from unquiet.report.plain import one_line
-from unquiet.report.words import MIX, doing, moment, share, span, subject, where
+from unquiet.report.words import MIX, amount, bounds, doing, moment, people, share, span, subject, where
 
 Document = Mapping[str, Any]
 Section = dict[str, Any]
@@ -82,14 +82,15 @@ def headline(document: Document) -> str:
 def summary(document: Document) -> str:
     """What happened to whom in a few plain sentences, for somebody who knows nothing of unquiet."""
     begin, over = moment(document["onset"]["at"], year=True), document.get("resolved_at")
-    since = f"From {begin} to {moment(over, year=True)}" if over else f"Since {begin}"
-    excess, users = document["excess_sessions"], document["users_reached"]
+    since = f"Most likely from {begin} to {moment(over, year=True)}" if over else f"Most likely since {begin}"
+    excess = document["excess_sessions"]
+    users = people(document["users_reached"], excess)
     than = "fewer" if document["direction"] == "down" else "more"
-    met = f"; about {counted(users, 'user')} met it" if users else ""
-    ended = "It is over." if over else f"It still went on as of {moment(document['told_at'])}."
+    met = f"; {users} {'was' if document['users_reached'] == 1 else 'were'} affected" if users else ""
+    ended = "It is over." if over else f"It was still so at the last look, {moment(document['told_at'])}."
     return (
-        f"{since}, {doing(document)}. {_rates(document)} That is about {excess['estimate']:.0f} conversations "
-        f"({excess['low']:.0f} to {excess['high']:.0f}) {than} than was to be expected{met}. {ended}"
+        f"{since}, {doing(document)}. {_rates(document)} That is {amount(excess, 'conversation')} {than} than was to be "
+        f"expected{met}. {ended}"
     )
 
 
@@ -112,7 +113,7 @@ def noticed(facts: Facts) -> str:
     document = facts.document
     late = span(document["onset"]["at"], document["raised_at"])
     said = f"unquiet raised an alarm on {moment(document['raised_at'])}" + (
-        f", {late} after it began." if late else "."
+        f", {late} after the most likely start." if late else "."
     )
     if facts.beside is None:
         return said
@@ -133,34 +134,26 @@ def _rang(panel: Document) -> str:
 
 
 def _tiles(document: Document) -> list[tuple[str, str]]:
-    excess, users = document["excess_sessions"], document["users_reached"]
-    over = document.get("resolved_at")
+    onset, over = document["onset"], document.get("resolved_at")
+    excess = document["excess_sessions"]
+    reached = people(document["users_reached"], excess) or "users unknown"
+    status = one_line(document["status"])
+    still = "still so" if status == "open" else f"still so ({status})"
     return [
         ("Where", where(document["slice"])),
-        ("Since", moment(document["onset"]["at"], year=True)),
-        (
-            "Reached",
-            f"about {excess['estimate']:.0f} conversations ({excess['low']:.0f} to {excess['high']:.0f}), {_users(users)}",
-        ),
-        (
-            "Now",
-            f"over since {moment(over)}"
-            if over
-            else f"{one_line(document['status'])}, as of {moment(document['told_at'])}",
-        ),
+        ("Since", f"most likely {moment(onset['at'], year=True)} ({bounds(onset)})"),
+        ("Reached", f"{amount(excess, 'conversation')}, {reached}"),
+        ("Now", f"over since {moment(over)}" if over else f"{still}, last look {moment(document['told_at'])}"),
     ]
-
-
-def _users(users: int) -> str:
-    return f"about {counted(users, 'user')}" if users else "users unknown"
 
 
 def days_block(document: Document) -> Section:
     """The picture of the days: numbers, and the moments to mark in it."""
     _, measure = subject(document)
-    rarer = "in which what became rarer is there" if document["direction"] == "down" else "in which it is so"
+    plainly = "in which it does so" if document["signal"] != MIX else "that are of that kind"
+    rarer = "in which what became rarer is there" if document["direction"] == "down" else plainly
     counted_is = f'that are "{measure}"' if measure else rarer
-    marks = [{"at": document["onset"]["at"], "label": "began", "kind": "onset"}]
+    marks = [{"at": document["onset"]["at"], "label": "most likely start", "kind": "onset"}]
     marks += [
         {"at": each["at"], "label": one_line(f"{each['kind']} {each['from']} -> {each['to']}", 44), "kind": "change"}
         for each in document["suspects"]
@@ -169,7 +162,7 @@ def days_block(document: Document) -> Section:
     if document.get("resolved_at"):
         marks.append({"at": document["resolved_at"], "label": "back to before", "kind": "over"})
     return {
-        "caption": f"Share of conversations a day {counted_is} ({where(document['slice'])})",
+        "caption": f"Share of conversations {counted_is}, by day ({where(document['slice'])})",
         "days": [dict(each) for each in document.get("by_day") or ()],
         "onset": dict(document["onset"]),
         "marks": sorted(marks, key=lambda mark: mark["at"]),
@@ -183,11 +176,8 @@ def _reached(facts: Facts) -> list[Section]:
     mixed = f" ({share(adjusted)} for the mix of requests since)" if adjusted is not None else ""
     claimed = counted(len(document["session_ids"]), "session")
     rows = [
-        [
-            "beyond expected",
-            f"{excess['estimate']:.0f} sessions (95 % interval {excess['low']:.0f} to {excess['high']:.0f})",
-        ],
-        ["users", _users(document["users_reached"])],
+        ["beyond expected", amount(excess, "session", named="95 % interval ")],
+        ["users", people(document["users_reached"], excess) or "unknown"],
         ["listed", f"{claimed} that look like it; some would have gone the same way anyway"],
         ["slice", where(document["slice"])],
         ["also in", "; ".join(where(each) for each in document["also_in"]) or "no other slice"],

@@ -16,6 +16,9 @@ _TITLE = re.compile(
     r"^(?P<subject>.*?)(?: \((?P<measure>[^()]*)\))?: [\d.]+ % -> [\d.]+ %(?P<numbered> of sessions)? since ", re.DOTALL
 )
 MIX = "mix"
+NOTHING_UNUSUAL = "nothing unusual"
+WHOLE_HOURS_FROM = 10
+"""From so many hours on a span does not say its minutes."""
 
 
 def moment(text: str, *, year: bool = False) -> str:
@@ -30,23 +33,67 @@ def day(text: str) -> str:
 
 
 def span(begin: str, end: str) -> str:
-    """The time between two moments: `18 min`, `2 h 11 min`, `3 days 4 h`; empty where the second is the earlier."""
+    """The time between two moments: `18 min`, `2 h 11 min`, `21 h`, `3 days 4 h`; empty where the second is the earlier."""
     minutes = round((datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds() / 60)
     if minutes < 0:
         return ""
     if minutes < 60:
         return f"{minutes} min"
     hours, rest = divmod(minutes, 60)
-    if hours < 48:
+    if hours < WHOLE_HOURS_FROM:
         return f"{hours} h {rest} min"
+    if hours < 48:
+        return f"{round(minutes / 60)} h"
     return f"{counted(hours // 24, 'day')} {hours % 24} h"
 
 
 def interval(onset: Document) -> str:
     """`between 13:37 and 14:23, most likely 14:09`, with days where the interval leaves the day."""
-    at, low, high = (datetime.fromisoformat(onset[name]) for name in ("at", "earliest", "latest"))
-    form = "%H:%M" if low.date() == at.date() == high.date() else "%a %d %b %H:%M"
-    return f"between {low:{form}} and {high:{form}}, most likely {at:{form}}"
+    form = _onset_form(onset)
+    return f"{bounds(onset)}, most likely {datetime.fromisoformat(onset['at']):{form}}"
+
+
+def bounds(onset: Document) -> str:
+    """The same without its most likely moment: `between 13:37 and 14:23`."""
+    low, high = (datetime.fromisoformat(onset[name]) for name in ("earliest", "latest"))
+    form = _onset_form(onset)
+    return f"between {low:{form}} and {high:{form}}"
+
+
+def _onset_form(onset: Document) -> str:
+    days = {datetime.fromisoformat(onset[name]).date() for name in ("at", "earliest", "latest")}
+    return "%H:%M" if len(days) == 1 else "%a %d %b %H:%M"
+
+
+def is_inside(at: str, onset: Document) -> bool:
+    """Whether a moment lies in the interval of an onset."""
+    low, high = (datetime.fromisoformat(onset[name]) for name in ("earliest", "latest"))
+    return low <= datetime.fromisoformat(at) <= high
+
+
+def fit(at: str, onset: Document) -> str:
+    """Where a change lies against an onset: `inside the possible start time, 51 min after the most likely moment`."""
+    early = span(at, onset["at"])
+    away = f"{early} before" if early else f"{span(onset['at'], at)} after"
+    if is_inside(at, onset):
+        place = "inside the possible start time"
+    else:
+        place = f"{'before' if early else 'after'} the possible start time"
+    return f"{place}, {away} the most likely moment"
+
+
+def amount(found: Document, noun: str, *, named: str = "") -> str:
+    """A number with its interval: `about 52 conversations (48 to 57)`; `52 conversations` where rounding leaves no interval."""
+    said, low, high = counted(round(found["estimate"]), noun), round(found["low"]), round(found["high"])
+    return said if low == high else f"about {said} ({named}{low} to {high})"
+
+
+def people(users: int | None, excess: Document) -> str:
+    """`about 91 users`; `52 users` where the number of conversations, `excess`, has no interval; empty where unknown."""
+    if not users:
+        return ""
+    about = "" if round(excess["low"]) == round(excess["high"]) else "about "
+    return about + counted(users, "user")
 
 
 def subject(document: Document) -> tuple[str, str]:
@@ -96,6 +143,6 @@ def panel_verdict(panel: Document) -> str:
     if panel["verdict"] == "unknown":
         return str(panel["why"]) if str(panel["why"]).startswith("not ") else f"unknown: {panel['why']}"
     if panel["verdict"] == "flat":
-        return f"flat ({panel['why']})" if panel["why"] else "flat"
+        return f"{NOTHING_UNUSUAL} since ({panel['why']})" if panel["why"] else f"{NOTHING_UNUSUAL} since"
     counts = f"{panel['fired']} of {panel['judged']}; before {panel['fired_before']} of {panel['judged_before']}"
     return f"fired {day(panel['first_fired_at'])} ({counts})"

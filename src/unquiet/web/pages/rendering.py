@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from unquiet.model.wording import counted, percent
 from unquiet.report.pictures import NARROW, WIDE, days_picture, panel_picture
 from unquiet.report.rendering import cut_note
-from unquiet.report.words import day, moment, share
+from unquiet.report.words import amount, day, moment, people, share
 from unquiet.web.pages.documents import Page
 from unquiet.web.pages.pictures import gap_picture, spark
 
@@ -92,6 +92,8 @@ def environment() -> Environment:
         "gap_picture": gap_picture,
         "spark": spark,
         "cut_note": cut_note,
+        "amount": amount,
+        "people": people,
         "counted": counted,
         "percent": percent,
         "static_url": static_url,
