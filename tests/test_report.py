@@ -336,7 +336,7 @@ def test_the_sentence_in_a_title(title: str, expected: tuple[str, str]) -> None:
 
 
 def test_marks_of_a_picture_stay_inside() -> None:
-    block = report_sections(Facts(document(), []))[0]["blocks"][2]
+    block = next(each for each in report_sections(Facts(document(), []))[0]["blocks"] if each["kind"] == "days")
     for width in (WIDE, NARROW):
         picture = days_picture(block, width)
         assert picture is not None
@@ -391,6 +391,41 @@ def test_a_start_is_said_with_its_interval() -> None:
     assert "Most likely since Tue 10 Mar 2026, 12:00 UTC, the agent refuses" in text
     assert "most likely Tue 10 Mar 2026, 12:00 UTC (between Sun 08 Mar 06:00 and Wed 11 Mar 00:00)" in text
     assert "30 h after the most likely start" in text
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (6.0, "before the possible start time, 2 days 12 h before the most likely moment"),
+        (6.25, "inside the possible start time, 2 days 6 h before the most likely moment"),
+        (8.75, "inside the possible start time, 6 h 0 min after the most likely moment"),
+        (9.25, "after the possible start time, 18 h after the most likely moment"),
+    ],
+)
+def test_a_suspect_says_whether_it_fits_the_start(days: float, said: str) -> None:
+    suspect = document()["suspects"][0] | {"at": iso(days)}
+    wide = document(onset={"at": iso(8.5), "earliest": iso(6.25), "latest": iso(9.0)}, suspects=[suspect])
+    text = to_markdown("x", report_sections(Facts(wide, [])), "made")
+    assert said in text
+    assert "none is proven to be the cause" in text
+    assert ("the change that fits the start best" in text) is said.startswith("inside")
+
+
+def test_the_next_steps_stand_under_the_lead() -> None:
+    commands = {"incident", "export-evals", "accept"}
+    steps = report_sections(Facts(document(), [], option=" --db x", commands=commands))[0]["blocks"][1]
+    assert steps["kind"] == "steps"
+    assert [command for _, command in steps["items"]] == [
+        "",
+        "unquiet incident 20260311-abcdef --sessions --db x",
+        "unquiet export-evals 20260311-abcdef --db x",
+        "unquiet accept 20260311-abcdef --note WHY --db x",
+    ]
+    assert "prompt v41 -> v42" in steps["items"][0][0]
+    assert "not proven" in steps["items"][0][0]
+    assert "2 conversations" in steps["items"][1][0]
+    over = report_sections(Facts(document(resolved_at=iso(12), status="resolved"), [], commands=commands))
+    assert not any("accept" in command for _, command in over[0]["blocks"][1]["items"])
 
 
 def test_the_gap_of_the_same_folder(folder: Path) -> None:

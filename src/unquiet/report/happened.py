@@ -46,7 +46,9 @@ def _of_incident(document: Document) -> list[Row]:
         (each["at"], one_line(f"change: {each['kind']} {each['from']} -> {each['to']}"), one_line(each["source"], 80))
         for each in document["suspects"]
     ]
-    rows.append((raised, "unquiet raised the alarm" + (f", {late} after the most likely start" if late else ""), "unquiet"))
+    rows.append(
+        (raised, "unquiet raised the alarm" + (f", {late} after the most likely start" if late else ""), "unquiet")
+    )
     for each in document.get("handled") or ():
         said = "; ".join(one_line(each[name]) for name in ("reason", "note") if each.get(name))
         what = f"{DEEDS.get(each['verb'], each['verb'])} by {one_line(each['who'], 60)}" + (f": {said}" if said else "")

@@ -8,13 +8,14 @@ from typing import Any
 from unquiet.model.wording import counted
 from unquiet.report.facts import Facts
 from unquiet.report.plain import one_line, plain
-from unquiet.report.words import day, moment, panel_value, panel_verdict, share, span
+from unquiet.report.words import day, fit, moment, panel_value, panel_verdict, share, span
 
 Document = Mapping[str, Any]
 Block = dict[str, Any]
 
 NO_EVALS = "not looked at: no evals were added (unquiet evals PATH)"
 NO_VOICES = "not looked at: no voices were added (unquiet voices PATH)"
+TIMING_ONLY = "They fit in time, or do not; none is proven to be the cause."
 RULE = (
     "A panel fires on a day whose value lies more than 3 standard deviations from the mean of the 7 days before it. In brackets: "
     "on how many of the days since, and before, it did. By chance alone such a rule fires on about 1 day in 50, and on 1 in 25 "
@@ -101,23 +102,23 @@ def _voice(voice: Document | str) -> str:
 
 
 def suspects(document: Document) -> list[Block]:
-    """Changes near the onset, the most fitting first: consistent with it, not its cause."""
+    """Changes near the onset, the most fitting first, each with where it lies against it."""
     blocks: list[Block] = []
     rows = [
         [
             str(rank),
             one_line(f"{each['kind']} {each['from']} -> {each['to']}"),
             moment(each["at"]),
-            _before(each["at"], document["onset"]["at"]),
+            fit(each["at"], document["onset"]),
             one_line(each["source"], 80),
         ]
         for rank, each in enumerate(document["suspects"], start=1)
     ]
     if rows:
-        head = ["", "change", "when", "to the most likely onset", "known from"]
+        head = ["", "change", "when", "against the start", "known from"]
         blocks = [
             {"kind": "table", "head": head, "rows": rows},
-            _text("Consistent with the onset; that is no proof of a cause."),
+            _text(TIMING_ONLY),
         ]
     else:
         blocks = [_text("No change is known near the onset (announce changes with unquiet mark or scan --changes).")]
@@ -164,11 +165,6 @@ def unasked(count: int | None, noun: str, none: str) -> str:
     if count is None:
         return "not looked at: the folder was not looked into"
     return f"not looked at: the folder holds {counted(count, noun)}" if count else none
-
-
-def _before(at: str, onset: str) -> str:
-    early = span(at, onset)
-    return f"{early} before it" if early else f"{span(onset, at)} after it"
 
 
 def _days(value: float | None) -> str:

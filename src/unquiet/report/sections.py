@@ -8,6 +8,7 @@ A section is `{"id", "title", "source", "blocks"}`. A block is one of
     {"kind": "list", "items": [str, ...]}
     {"kind": "pair", "sides": [{"name", "session", "at", "turns": [{"asked", "called", "answered"}], "left_out"}, ...]}
     {"kind": "commands", "items": [[command, why], ...]}
+    {"kind": "steps", "items": [[what, command], ...]}      in their order; the command may be empty
     {"kind": "blank", "items": [str, ...]}                  for a person to fill in
     {"kind": "days", ...}, {"kind": "panels", ...}          pictures; their numbers
 
@@ -23,19 +24,13 @@ from unquiet.model.wording import counted
 from unquiet.report.evidence import evidence_blocks
 from unquiet.report.facts import Facts
 from unquiet.report.happened import timeline
+from unquiet.report.next_steps import follow_ups, next_steps
 from unquiet.report.outside import caught, dashboards, suspects, voices, why_green
 from unquiet.report.plain import one_line
 from unquiet.report.words import MIX, amount, bounds, doing, moment, people, share, span, subject, where
 
 Document = Mapping[str, Any]
 Section = dict[str, Any]
-
-NEEDS_A_PERSON = (
-    "What was the cause, as far as is known by now, and how was that found out?",
-    "What was done, when, and by whom?",
-    "Who of those reached was told, and what was made good?",
-    "What will be changed so that it does not come again, by whom, until when?",
-)
 
 
 def report_sections(facts: Facts) -> list[Section]:
@@ -58,7 +53,7 @@ def report_sections(facts: Facts) -> list[Section]:
         ("voices", "Who had already complained", "the voices of the folder" if facts.voices else "", voices(facts)),
         ("suspects", "What else changed then", f"{shown}: suspects", suspects(document)),
         ("caught", "What would have caught it", "the sections above", caught(facts)),
-        ("follow-ups", "What to do now", "", _follow_ups(facts)),
+        ("follow-ups", "What to do now", "", follow_ups(facts)),
     ]
     return [{"id": name, "title": title, "source": source, "blocks": blocks} for name, title, source, blocks in made]
 
@@ -67,6 +62,7 @@ def _summary(facts: Facts) -> list[Section]:
     document = facts.document
     return [
         {"kind": "text", "text": summary(document)},
+        {"kind": "steps", "items": next_steps(facts)},
         {"kind": "facts", "rows": [list(row) for row in _tiles(document)]},
         {"kind": "days", **days_block(document)},
         {"kind": "text", "text": noticed(facts)},
@@ -193,24 +189,3 @@ def _reached(facts: Facts) -> list[Section]:
     if document["signal"] != MIX:
         blocks.append({"kind": "text", "text": "A session is one conversation of a user with the agent."})
     return blocks
-
-
-def _follow_ups(facts: Facts) -> list[Section]:
-    name = str(facts.document["id"])
-    steps = [
-        (
-            "incident",
-            f"incident {name} --sessions",
-            "the ids of the sessions that look like it, to look after their users",
-        ),
-        ("export-evals", f"export-evals {name}", "regression cases from these requests, for your eval suite"),
-        ("drill", "drill", "would the next failure of this kind be noticed, and how fast"),
-        ("mark", 'mark "what was changed"', "announce the repair, so that it is known when behaviour goes back"),
-        ("accept", f"accept {name} --note WHY", "if the change was wanted: the new normal begins here"),
-    ]
-    known = [[f"unquiet {line}{facts.option}", why] for command, line, why in steps if command in facts.commands]
-    return [
-        *([{"kind": "commands", "items": known}] if known else []),
-        {"kind": "text", "text": "What only people know; to be filled in:"},
-        {"kind": "blank", "items": list(NEEDS_A_PERSON)},
-    ]

@@ -136,11 +136,11 @@ class Answer(Said):
 
 
 class SuspectedChange(Said):
-    """A change near the onset: consistent with it, not its cause."""
+    """A change near the onset; none is proven to be its cause."""
 
     change: str
     at: Moment
-    near: str = Field(description="how near to the most likely onset")
+    near: str = Field(description="where it lies against the interval of the onset and its most likely moment")
     source: str
     likely: bool
     why: list[str]

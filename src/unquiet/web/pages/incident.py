@@ -13,7 +13,7 @@ from unquiet.report.happened import DEEDS
 from unquiet.report.outside import MOST_EVIDENCE, NO_EVALS, NO_VOICES, said_value, unasked
 from unquiet.report.plain import one_line, plain
 from unquiet.report.sections import days_block, summary
-from unquiet.report.words import panel_value, panel_verdict, span, where
+from unquiet.report.words import fit, panel_value, panel_verdict, span, where
 from unquiet.web.pages import documents as says
 from unquiet.web.pages.acting import acts, commands
 from unquiet.web.pages.marking import Change, phrases_of, pieces, tools_of
@@ -44,7 +44,7 @@ def incident_page(facts: Facts, now_us: int, unable: Mapping[Verb, str]) -> says
         **_measured(document),
         picture=picture(facts),
         pairs=_pairs(facts),
-        suspects=[suspect(each, document["onset"]["at"]) for each in document["suspects"]],
+        suspects=[suspect(each, document["onset"]) for each in document["suspects"]],
         dashboards_note="" if facts.beside is not None else NOT_DRAWN,
         panels=_panels(facts),
         why_green=_why_green(facts),
@@ -173,13 +173,12 @@ def _answer(each: Document) -> says.Answer:
     )
 
 
-def suspect(each: Document, onset: str) -> says.SuspectedChange:
-    """A change near an onset, or any announced change."""
-    early = span(each["at"], onset)
+def suspect(each: Document, onset: Document) -> says.SuspectedChange:
+    """A change near an onset."""
     return says.SuspectedChange(
         change=change_name(each),
         at=moment_of(each["at"]),
-        near=f"{early} before it" if early else f"{span(onset, each['at'])} after it",
+        near=fit(each["at"], onset),
         source=one_line(each.get("source"), 80),
         likely=bool(each.get("likely")),
         why=[one_line(why, 300) for why in each.get("why") or ()],
