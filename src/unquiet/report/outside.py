@@ -8,7 +8,7 @@ from typing import Any
 from unquiet.model.wording import counted
 from unquiet.report.facts import Facts
 from unquiet.report.plain import one_line, plain
-from unquiet.report.words import day, fit, moment, panel_value, panel_verdict, share, span
+from unquiet.report.words import day, fit, moment, panel_chip, panel_value, panel_verdict, share, span
 
 Document = Mapping[str, Any]
 Block = dict[str, Any]
@@ -17,10 +17,10 @@ NO_EVALS = "not looked at: no evals were added (unquiet evals PATH)"
 NO_VOICES = "not looked at: no voices were added (unquiet voices PATH)"
 TIMING_ONLY = "They fit in time, or do not; none is proven to be the cause."
 RULE = (
-    "A panel fires on a day whose value lies more than 3 standard deviations from the mean of the 7 days before it. In brackets: "
-    "on how many of the days since, and before, it did. By chance alone such a rule fires on about 1 day in 50, and on 1 in 25 "
-    "where it looks both ways (tokens, turns)."
+    "A panel fires on a day whose value lies more than 3 standard deviations from the mean of the 7 days before it.{counts} By "
+    "chance alone such a rule fires on about 1 day in 50, and on 1 in 25 where it looks both ways (tokens, turns)."
 )
+COUNTS = " In brackets: on how many of the days since, and before, it did."
 MOST_VOICES = 5
 MOST_EVIDENCE = 6
 
@@ -48,7 +48,7 @@ def dashboards(facts: Facts) -> list[Block]:
     return [
         {"kind": "panels", "onset": onset, "panels": drawn},
         {"kind": "table", "head": ["all traffic", "mean before", "mean since", "3-sigma rule"], "rows": rows},
-        _text(RULE),
+        _text(RULE.format(counts=COUNTS if any(each["verdict"] == "fired" for each in panels) else "")),
     ]
 
 
@@ -56,7 +56,7 @@ def _drawn(panel: Document, said: str) -> Block:
     """What a small picture of a panel needs."""
     levels = " -> ".join(panel_value(panel.get(name), panel["unit"]) for name in ("before", "since"))
     kept = {name: panel[name] for name in ("title", "verdict", "points")}
-    return {**kept, "chip": panel["verdict"], "levels": levels, "said": said}
+    return {**kept, "chip": panel_chip(panel["verdict"]), "levels": levels, "said": said}
 
 
 def why_green(facts: Facts) -> list[Block]:

@@ -65,8 +65,8 @@ def days_picture(block: Document, width: int) -> Picture | None:
 
 
 def panel_picture(panel: Document, onset: str) -> Picture:
-    """The values of a panel as a line with its limits, the moment of the onset and the points that fired."""
-    points = panel["points"]
+    """The values of a panel as a line with its limits, the moment of the onset, and the points that fired before and since."""
+    points, began = panel["points"], datetime.fromisoformat(onset)
     # A value is known once its day is over.
     at = [datetime.fromisoformat(each["until"]).timestamp() for each in points]
     first, last = at[0], max(at[-1], at[0] + 1.0)
@@ -88,10 +88,14 @@ def panel_picture(panel: Document, onset: str) -> Picture:
     return {
         "width": PANEL_WIDTH,
         "height": PANEL_HEIGHT,
-        "onset": x(min(max(datetime.fromisoformat(onset).timestamp(), first), last)),
+        "onset": x(min(max(began.timestamp(), first), last)),
         "line": " ".join(f"{px},{y(each['value'])}" for px, each in placed if each["value"] is not None),
         "band": " ".join(outline),
-        "fired": [{"x": px, "y": y(each["value"])} for px, each in placed if each["fired"]],
+        "fired": [
+            {"x": px, "y": y(each["value"]), "since": datetime.fromisoformat(each["until"]) > began}
+            for px, each in placed
+            if each["fired"]
+        ],
     }
 
 

@@ -138,6 +138,11 @@ def panel_value(value: float | None, unit: str) -> str:
     return f"{value:.0f}"
 
 
+def panel_chip(verdict: str) -> str:
+    """The verdict on a panel in a word or two."""
+    return NOTHING_UNUSUAL if verdict == "flat" else verdict
+
+
 def panel_verdict(panel: Document) -> str:
     """What a panel did since the onset, and before: `fired Sat 14 Mar 00:00 UTC (1 of 6; before 1 of 8)`."""
     if panel["verdict"] == "unknown":

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from unquiet.model.wording import counted, percent
 from unquiet.report.pictures import NARROW, WIDE, days_picture, panel_picture
 from unquiet.report.rendering import cut_note
-from unquiet.report.words import amount, day, moment, people, share
+from unquiet.report.words import amount, day, moment, panel_chip, people, share
 from unquiet.web.pages.documents import Page
 from unquiet.web.pages.pictures import gap_picture, spark
 
@@ -89,6 +89,7 @@ def environment() -> Environment:
     shared: dict[str, Any] = {
         "days_picture": days_picture,
         "panel_picture": panel_picture,
+        "panel_chip": panel_chip,
         "gap_picture": gap_picture,
         "spark": spark,
         "cut_note": cut_note,
