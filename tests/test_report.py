@@ -199,8 +199,15 @@ def test_the_report_of_a_folder(folder: Path) -> None:
     assert "96 conversations (83 to 108) more than was to be expected; about 91 users were affected" in text
     assert "prompt v41 -> v42" in text
     assert "acknowledged by ann: mine" in text
-    assert "not looked at: no evals were added (unquiet evals PATH)" in text
-    assert "not looked at: no voices were added (unquiet voices PATH)" in text
+    assert "| eval pass rate | - | - | not looked at: no evals were added (unquiet evals PATH) |" in text.replace(
+        "\\", ""
+    )
+    assert (
+        "Not checked: automated tests and customer complaints; no data was connected: "
+        "unquiet evals PATH, unquiet voices PATH." in text
+    )
+    assert "Why the evals did not see it" not in text
+    assert "Who had already complained" not in text
     assert "| turns | 12 | 12 | nothing unusual since |" in text
     assert "`unquiet accept 20260311-abcdef --note WHY --db " in text
     assert "tools called: refund\\_order (failed)" in text
@@ -237,7 +244,7 @@ def test_evals_in_the_folder_are_a_panel_and_in_the_timeline(folder: Path) -> No
     assert "| eval pass rate | 100 % | 100 % | nothing unusual since |" in text
     assert text.count("evals ran: 3 of 3 cases passed") == 2
     assert "Why the evals did not see it" in text
-    assert "not looked at: the folder holds" not in text
+    assert "Not checked: customer complaints; no data was connected: unquiet voices PATH." in text
 
 
 def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
@@ -287,6 +294,7 @@ def test_why_green_and_voices_are_shown_where_they_are_given(folder: Path) -> No
     for said in ("topic absent: no case is near", "**nearest distance**: 0.71", "1.2 days", "session: 3; similarity: 1",
                  "the first complaint about it", "complaints alone would have raised an alarm", "if this were not so"):  # fmt: skip
         assert said in text
+    assert "Not checked" not in text
     assert_same_facts(sections, headline(told))
     assert_alone(to_html(headline(told), sections, "made"))
 
@@ -294,7 +302,13 @@ def test_why_green_and_voices_are_shown_where_they_are_given(folder: Path) -> No
 def test_what_is_not_looked_at_is_said() -> None:
     facts = Facts(document(), [], budget=2.0, commands={"accept"})
     text = to_markdown("x", report_sections(facts), "made")
-    assert text.count("not looked at: the") == 3
+    assert "not looked at: the dashboards were not drawn" in text
+    assert text.count(": the folder was not looked into") == 2
+    held = to_markdown("x", report_sections(Facts(document(), [], eval_results=6, voice_count=0)), "made")
+    assert (
+        "Not checked: automated tests: the folder holds 6 eval results, which were not looked at; "
+        "customer complaints: no data was connected: unquiet voices PATH." in held
+    )
     assert "were added" not in text
     assert "at a budget of 2 false incidents per 30 days" in text
     assert "its turns are not in this folder" in text
@@ -407,7 +421,7 @@ def test_a_suspect_says_whether_it_fits_the_start(days: float, said: str) -> Non
     wide = document(onset={"at": iso(8.5), "earliest": iso(6.25), "latest": iso(9.0)}, suspects=[suspect])
     text = to_markdown("x", report_sections(Facts(wide, [])), "made")
     assert said in text
-    assert "none is proven to be the cause" in text
+    assert "does not prove that it is the cause; none is proven" in text
     assert ("the change that fits the start best" in text) is said.startswith("inside")
 
 

@@ -15,12 +15,15 @@ Block = dict[str, Any]
 
 NO_EVALS = "not looked at: no evals were added (unquiet evals PATH)"
 NO_VOICES = "not looked at: no voices were added (unquiet voices PATH)"
-TIMING_ONLY = "They fit in time, or do not; none is proven to be the cause."
+TIMING_ONLY = "That a change fits in time does not prove that it is the cause; none is proven."
 RULE = (
     "A panel fires on a day whose value lies more than 3 standard deviations from the mean of the 7 days before it.{counts} By "
     "chance alone such a rule fires on about 1 day in 50, and on 1 in 25 where it looks both ways (tokens, turns)."
 )
 COUNTS = " In brackets: on how many of the days since, and before, it did."
+CHECKS = (("automated tests", "unquiet evals PATH"), ("customer complaints", "unquiet voices PATH"))
+"""What stands beside unquiet, and the command that connects it."""
+
 MOST_VOICES = 5
 MOST_EVIDENCE = 6
 
@@ -60,10 +63,10 @@ def _drawn(panel: Document, said: str) -> Block:
 
 
 def why_green(facts: Facts) -> list[Block]:
-    """Why the evals did not see it, as far as that was asked."""
+    """Why the evals did not see it; nothing where that was not asked."""
     known = facts.why_green
     if known is None:
-        return [_text(unasked(facts.eval_results, "eval result", NO_EVALS))]
+        return []
     causes = [f"{one_line(str(each['cause']))}: {plain(str(each['says']))}" for each in known["causes"]]
     blocks: list[Block] = [{"kind": "list", "items": causes}] if causes else [_text("unknown: the data do not say")]
     for each in known["causes"]:
@@ -77,10 +80,10 @@ def why_green(facts: Facts) -> list[Block]:
 
 
 def voices(facts: Facts) -> list[Block]:
-    """The complaints that belong to the incident, and the days that the alarm was ahead of them."""
+    """The complaints that belong to the incident, and how far the alarm was ahead; nothing where they were not looked at."""
     known = facts.voices
     if known is None:
-        return [_text(unasked(facts.voice_count, "voice", NO_VOICES))]
+        return []
     won = known.get("days_won") or {}
     rows = [
         ["complaints about it", f"{known['count']} (joined by {said_value(known.get('joined_by'))})"],
@@ -158,6 +161,30 @@ def _rules(beside: Document) -> list[str]:
     elif own and own["verdict"] == "flat":
         items.append("the same rule on this behaviour, in this slice, by day: not at all")
     return items
+
+
+def unchecked(facts: Facts) -> list[Block]:
+    """One line that says which of evals and complaints were not looked at, and why; nothing where both were."""
+    sides = [
+        (CHECKS[0], facts.why_green, facts.eval_results, "eval result"),
+        (CHECKS[1], facts.voices, facts.voice_count, "voice"),
+    ]
+    left = [(check, count, noun) for check, known, count, noun in sides if known is None]
+    if not left:
+        return []
+    if all(count == 0 for _, count, _ in left):
+        names, commands = (joint.join(check[i] for check, _, _ in left) for i, joint in ((0, " and "), (1, ", ")))
+        return [_text(f"Not checked: {names}; no data was connected: {commands}.")]
+    return [_text("Not checked: " + "; ".join(_why_unchecked(*each) for each in left) + ".")]
+
+
+def _why_unchecked(check: tuple[str, str], count: int | None, noun: str) -> str:
+    name, command = check
+    if count is None:
+        return f"{name}: the folder was not looked into"
+    if count:
+        return f"{name}: the folder holds {counted(count, noun)}, which were not looked at"
+    return f"{name}: no data was connected: {command}"
 
 
 def unasked(count: int | None, noun: str, none: str) -> str:

@@ -25,7 +25,7 @@ from unquiet.report.evidence import evidence_blocks
 from unquiet.report.facts import Facts
 from unquiet.report.happened import timeline
 from unquiet.report.next_steps import follow_ups, next_steps
-from unquiet.report.outside import caught, dashboards, suspects, voices, why_green
+from unquiet.report.outside import caught, dashboards, suspects, unchecked, voices, why_green
 from unquiet.report.plain import one_line
 from unquiet.report.words import MIX, amount, bounds, doing, moment, people, share, span, subject, where
 
@@ -49,13 +49,14 @@ def report_sections(facts: Facts) -> list[Section]:
         ("timeline", "Timeline", "named in each row", timeline(facts)),
         ("reached", "Who was reached", shown, _reached(facts)),
         ("dashboards", "What the dashboards showed", f"unquiet gap --json{facts.option}", dashboards(facts)),
-        ("why-green", "Why the evals did not see it", asked if facts.why_green else "", why_green(facts)),
-        ("voices", "Who had already complained", "the voices of the folder" if facts.voices else "", voices(facts)),
+        ("why-green", "Why the evals did not see it", asked, why_green(facts)),
+        ("voices", "Who had already complained", "the voices of the folder", voices(facts)),
         ("suspects", "What else changed then", f"{shown}: suspects", suspects(document)),
         ("caught", "What would have caught it", "the sections above", caught(facts)),
-        ("follow-ups", "What to do now", "", follow_ups(facts)),
+        ("follow-ups", "What to do now", "", [*follow_ups(facts), *unchecked(facts)]),
     ]
-    return [{"id": name, "title": title, "source": source, "blocks": blocks} for name, title, source, blocks in made]
+    told = [each for each in made if each[3]]
+    return [{"id": name, "title": title, "source": source, "blocks": blocks} for name, title, source, blocks in told]
 
 
 def _summary(facts: Facts) -> list[Section]:
