@@ -21,7 +21,7 @@ from unquiet.model.errors import UnquietError
 from unquiet.model.evals import EVAL_RESULTS
 from unquiet.model.turns import TURNS
 from unquiet.report import Facts, headline, report_sections, to_html, to_markdown
-from unquiet.report.pictures import NARROW, WIDE, days_picture
+from unquiet.report.pictures import NARROW, WIDE, days_picture, panel_picture
 from unquiet.report.plain import cut, one_line, plain
 from unquiet.report.rendering import escaped, fenced
 from unquiet.report.words import span, subject
@@ -358,6 +358,19 @@ def test_marks_of_a_picture_stay_inside() -> None:
         assert all(0 <= mark["x"] <= width for mark in picture["marks"])
         assert [bar["since"] for bar in picture["bars"]] == [False] * 8 + [True] * 5
     assert days_picture(block | {"days": []}, WIDE) is None
+
+
+def test_what_fired_before_the_start_is_told_apart() -> None:
+    points = [
+        {"until": iso(day), "value": 1.0, "low": None, "high": None, "fired": day != 9} for day in (8, 9, ONSET, 10)
+    ]
+    picture = panel_picture({"points": points}, iso(ONSET))
+    assert [point["since"] for point in picture["fired"]] == [False, False, True]
+
+
+def test_chance_is_drawn_behind_the_bars() -> None:
+    page = to_html("x", report_sections(Facts(document(), [])), "made")
+    assert 0 < page.index('<polygon class="band"') < page.index('<rect class="bar')
 
 
 def test_texts_of_others() -> None:
