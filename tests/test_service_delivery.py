@@ -316,12 +316,12 @@ def test_health_since_and_last_error(store: Store) -> None:
     world = World(store, sink)
     world.put(notice())
     world.run(5 * SECOND)
-    assert world.health() == SinkHealth("ok", T0)
+    assert world.health() == SinkHealth("ok", T0, sent=1)
     world.put(notice(name="B"))
     began = world.now
     while len(sink.tried) < 3:
         world.run(5 * SECOND)
-    assert world.health() == SinkHealth("failing", began, "second", 1, 2)
+    assert world.health() == SinkHealth("failing", began, "second", 1, 2, sent=1, failed=2)
 
 
 def test_two_sinks_of_one_name_are_refused(store: Store) -> None:
