@@ -30,6 +30,13 @@ def times(column: pa.ChunkedArray, factor: float) -> pa.Array:
     return pa.array(np.round(values) if pa.types.is_integer(column.type) else values, from_pandas=True)
 
 
+def scaled(turns: pa.Table, factors: Sequence[tuple[str, float]]) -> pa.Table:
+    """`turns` with columns of numbers times a factor each."""
+    for name, factor in factors:
+        turns = set_column(turns, name, times(turns.column(name), factor))
+    return turns
+
+
 def answered(turns: pa.Table, outputs: Sequence[str | None]) -> pa.Table:
     """`turns` with other answers; the output tokens keep their ratio to the characters. Latencies stay."""
     before = _lengths(turns.column("output"))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from unquiet.drills.editing import answered, own_texts, set_column, times
+from unquiet.drills.editing import answered, own_texts, scaled, set_column
 from unquiet.model.drills import Before
 
 Calls = list[dict[str, Any]] | None
@@ -54,9 +54,7 @@ class Rewritten:
         """As `Failure.inject`."""
         pairs = zip(turns.column("output").to_pylist(), turns.column("input").to_pylist(), strict=True)
         changed = answered(turns, [t if t is None else self.rewrite(t, request or "", rng) for t, request in pairs])
-        for name, factor in self.columns:
-            changed = set_column(changed, name, times(turns.column(name), factor))
-        return changed
+        return scaled(changed, self.columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from unquiet.drills.editing import answered, set_column, times
+from unquiet.drills.editing import answered, scaled, set_column
 from unquiet.drills.lengths import part_of
 from unquiet.model.drills import Before
 
@@ -48,9 +48,7 @@ class _Scaled:
 
     def inject(self, turns: pa.Table, before: Before, rng: np.random.Generator) -> pa.Table:  # noqa: ARG002
         """As `Failure.inject`."""
-        for name, factor in self.factors:
-            turns = set_column(turns, name, times(turns.column(name), factor))
-        return turns
+        return scaled(turns, self.factors)
 
 
 WITHHELD = _Constant(

@@ -131,23 +131,23 @@ class Store:
         An inner transaction is part of the outer one: when it fails, the outer one cannot succeed.
         """
         if self._in_transaction:
+            whole = False
             try:
                 yield
-            except BaseException:
-                self._failed = True
-                raise
+                whole = True
+            finally:
+                self._failed = self._failed or not whole
             return
-        self._in_transaction, self._failed = True, False
+        self._in_transaction, self._failed, whole = True, False, False
         try:
             self._database.begin()
             yield
             self._commit()
-        except BaseException:
+            whole = True
+        finally:
             self._in_transaction = False
-            if self._database.rollback():
+            if not whole and self._database.rollback():
                 self._writer.rolled_back()
-            raise
-        self._in_transaction = False
         self._writer.committed()
 
     def _commit(self) -> None:
